@@ -1,0 +1,258 @@
+"""Attributes of the mase dialect: constant data, rounding, calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from mase_opt.dialects.mase.resources import RESOURCES, Blob
+from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    Float32Type,
+    Float64Type,
+    IntegerType,
+    Signedness,
+)
+from xdsl.ir import Attribute, Data, ParametrizedAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+INLINE_LIMIT = 16
+"""Constants of up to this many elements are printed in place."""
+
+DTYPES = {
+    "i1": "?",
+    "i8": "<i1",
+    "i16": "<i2",
+    "i32": "<i4",
+    "i64": "<i8",
+    "ui8": "<u1",
+    "ui16": "<u2",
+    "ui32": "<u4",
+    "ui64": "<u8",
+    "f32": "<f4",
+    "f64": "<f8",
+}
+_NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class DenseData:
+    """A flat array: its storage type (a key of MLIR's scalar types) and its blob."""
+
+    storage: str
+    blob: Blob
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        return np.dtype(DTYPES[self.storage])
+
+
+@irdl_attr_definition
+class DenseAttr(Data[DenseData]):
+    """
+    Constant data, row-major: codes of a quantized tensor, or plain numbers.
+
+    The first parameter is the storage type. Up to 16 elements are printed in place,
+    more travel as a resource.
+
+    ```mlir
+    #mase.dense<i8, [1, -2, 3]>
+    #mase.dense<f32, fc1.weight_0123456789ab>
+    ```
+    """
+
+    name = "mase.dense"
+
+    @staticmethod
+    def from_array(values: NDArray[np.generic], name: str = "data") -> DenseAttr:
+        """
+        Wrap `values` (any shape); no copy if contiguous and little-endian.
+
+        Raises `ValueError` for a dtype without a storage type.
+        """
+        if values.dtype == object:
+            lowest = int(values.min(initial=0))
+            values = values.astype(np.int64 if lowest < 0 else np.uint64)
+        storage = _NAMES.get(values.dtype.newbyteorder("<"))
+        if storage is None:
+            raise ValueError(
+                f"no storage type for {values.dtype}, expected one of "
+                f"{', '.join(DTYPES)}"
+            )
+        flat = np.ascontiguousarray(values, dtype=DTYPES[storage]).reshape(-1)
+        return DenseAttr(DenseData(storage, Blob(name, flat)))
+
+    def array(self) -> NDArray[np.generic]:
+        """
+        The content, flat.
+
+        Raises `ValueError` if a parsed text held no or malformed data for it.
+        """
+        return self.data.blob.array(self.data.dtype)
+
+    @property
+    def label(self) -> str:
+        """The name of the data, such as `fc1.weight`."""
+        return self.data.blob.name
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> DenseData:
+        with parser.in_angle_brackets():
+            storage = parser.parse_identifier(" for a storage type")
+            if storage not in DTYPES:
+                parser.raise_error(
+                    f"unknown storage type '{storage}', expected one of "
+                    f"{', '.join(DTYPES)}"
+                )
+            parser.parse_punctuation(",")
+            values = parser.parse_optional_comma_separated_list(
+                parser.Delimiter.SQUARE,
+                lambda: _parse_number(parser, storage),
+            )
+            if values is None:
+                key = parser._parse_dialect_resource_handle(  # pyright: ignore[reportPrivateUsage]
+                    "mase", RESOURCES
+                )
+                return DenseData(storage, RESOURCES.blobs[key])
+            try:
+                array = np.array(values, dtype=DTYPES[storage])
+            except OverflowError:
+                parser.raise_error(f"a value is out of range for {storage}")
+            return DenseData(storage, Blob("data", array))
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(self.data.storage)
+            printer.print_string(", ")
+            blob = self.data.blob
+            if blob.loaded and self.array().size <= INLINE_LIMIT:
+                values = self.array()
+                with printer.in_square_brackets():
+                    printer.print_string(
+                        ", ".join(_format_number(v) for v in values.tolist())
+                    )
+            else:
+                RESOURCES.blobs[blob.key] = blob
+                printer.print_resource_handle("mase", blob.key)
+
+    def verify(self) -> None:
+        if self.data.storage not in DTYPES:
+            raise VerifyException(f"unknown storage type '{self.data.storage}'")
+
+
+def _parse_number(parser: AttrParser, storage: str) -> int | float:
+    if storage.startswith("f"):
+        negative = parser.parse_optional_punctuation("-") is not None
+        for word, value in (("nan", np.nan), ("inf", np.inf)):
+            if parser.parse_optional_keyword(word) is not None:
+                return -value if negative else value
+        value = float(parser.parse_number(allow_boolean=False))
+        return -value if negative else value
+    return parser.parse_integer(allow_boolean=storage == "i1")
+
+
+def _format_number(value: bool | float) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text = repr(value)
+        # MLIR's number syntax wants a fraction before an exponent.
+        if "e" in text and "." not in text:
+            text = text.replace("e", ".0e")
+        return text
+    return str(value)
+
+
+def storage_of(element: Attribute) -> str:
+    """
+    The storage type for constants of a builtin `element` type.
+
+    Raises `ValueError` for other types.
+    """
+    match element:
+        case Float32Type():
+            return "f32"
+        case Float64Type():
+            return "f64"
+        case IntegerType() if str(element) in DTYPES:
+            return str(element)
+        case IntegerType() if element.signedness.data is Signedness.SIGNLESS:
+            return "i64"
+        case _:
+            raise ValueError(f"no constants of element type {element}")
+
+
+def is_float(element: Attribute) -> bool:
+    """Whether `element` is a builtin floating-point type."""
+    return isinstance(element, AnyFloat)
+
+
+@irdl_attr_definition
+class RoundingAttr(Data[tuple[RoundingMode, Overflow]]):
+    """
+    How an op's exact real result becomes a value of its result type.
+
+    ```mlir
+    #mase.rounding<nearest_even, saturate>
+    ```
+    """
+
+    name = "mase.rounding"
+
+    DEFAULT: ClassVar[RoundingAttr]
+
+    @property
+    def mode(self) -> RoundingMode:
+        return self.data[0]
+
+    @property
+    def overflow(self) -> Overflow:
+        return self.data[1]
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> tuple[RoundingMode, Overflow]:
+        with parser.in_angle_brackets():
+            mode = parser.parse_str_enum(RoundingMode)
+            parser.parse_punctuation(",")
+            return mode, parser.parse_str_enum(Overflow)
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(f"{self.mode.value}, {self.overflow.value}")
+
+
+RoundingAttr.DEFAULT = RoundingAttr((RoundingMode.NEAREST_EVEN, Overflow.SATURATE))
+
+
+@irdl_attr_definition
+class CalibrationAttr(ParametrizedAttribute):
+    """
+    What calibration saw at one value: equally spaced quantiles, minimum first.
+
+    An odd number of float32 values; the first and last are the exact minimum and
+    maximum, those between are quantiles of a uniform sample.
+
+    ```mlir
+    #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 2.5]>>
+    ```
+    """
+
+    name = "mase.calibration"
+
+    quantiles: DenseAttr
+
+    def array(self) -> NDArray[np.float64]:
+        """The quantiles, ascending, as float64."""
+        return self.quantiles.array().astype(np.float64)
+
+    def verify(self) -> None:
+        if self.quantiles.data.storage != "f32":
+            raise VerifyException(
+                f"quantiles are {self.quantiles.data.storage}, expected f32"
+            )

@@ -1,0 +1,683 @@
+"""Elementwise ops of the mase dialect, one class per function."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import (
+    ArithmeticOp,
+    MaseOp,
+    Shape,
+    UnaryOp,
+    broadcast,
+    layer_attr,
+)
+from mase_opt.dialects.mase.types import element_of, shape_of
+from xdsl.dialects.builtin import (
+    AnyTensorTypeConstr,
+    Float64Type,
+    FloatAttr,
+    IntegerType,
+    StringAttr,
+    TensorType,
+    f64,
+    i1,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+)
+from xdsl.utils.exceptions import VerifyException
+
+
+@irdl_op_definition
+class CastOp(UnaryOp):
+    """
+    The same numbers in another format: rounded, then brought into range.
+
+    Between any two element types, builtin floats and integers included.
+
+    ```mlir
+    %1 = mase.cast %0 : (tensor<4xf32>) -> tensor<4x!mase.fixed<8, 4>>
+    %2 = mase.cast %1 {rounding = #mase.rounding<floor, wrap>}
+      : (tensor<4x!mase.fixed<8, 4>>) -> tensor<4x!mase.fixed<4, 2>>
+    ```
+    """
+
+    name = "mase.cast"
+
+
+@irdl_op_definition
+class NegOp(UnaryOp):
+    """
+    -x
+
+    ```mlir
+    %1 = mase.neg %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.neg"
+
+
+@irdl_op_definition
+class AbsOp(UnaryOp):
+    """
+    |x|
+
+    ```mlir
+    %1 = mase.abs %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.abs"
+
+
+@irdl_op_definition
+class ReluOp(UnaryOp):
+    """
+    max(x, 0)
+
+    ```mlir
+    %1 = mase.relu %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.relu"
+
+
+@irdl_op_definition
+class Relu6Op(UnaryOp):
+    """
+    min(max(x, 0), 6)
+
+    ```mlir
+    %1 = mase.relu6 %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.relu6"
+
+
+@irdl_op_definition
+class LeakyReluOp(UnaryOp):
+    """
+    x where x ≥ 0, else x · negative_slope
+
+    ```mlir
+    %1 = mase.leaky_relu %0 {negative_slope = 0.01 : f64}
+      : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.leaky_relu"
+
+    negative_slope = prop_def(FloatAttr[Float64Type])
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        negative_slope: float,
+        *,
+        element: Attribute | None = None,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+    ):
+        super().__init__(input, element=element, layer=layer, rounding=rounding)
+        self.negative_slope = FloatAttr(negative_slope, f64)
+
+
+@irdl_op_definition
+class EluOp(UnaryOp):
+    """
+    x where x ≥ 0, else alpha · (exp(x) - 1)
+
+    ```mlir
+    %1 = mase.elu %0 {alpha = 1.0 : f64} : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.elu"
+
+    alpha = prop_def(FloatAttr[Float64Type])
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        alpha: float = 1.0,
+        *,
+        element: Attribute | None = None,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+    ):
+        super().__init__(input, element=element, layer=layer, rounding=rounding)
+        self.alpha = FloatAttr(alpha, f64)
+
+
+@irdl_op_definition
+class SigmoidOp(UnaryOp):
+    """
+    1 / (1 + exp(-x))
+
+    ```mlir
+    %1 = mase.sigmoid %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.sigmoid"
+
+
+@irdl_op_definition
+class HardsigmoidOp(UnaryOp):
+    """
+    min(max(x + 3, 0), 6) / 6
+
+    ```mlir
+    %1 = mase.hardsigmoid %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.hardsigmoid"
+
+
+@irdl_op_definition
+class TanhOp(UnaryOp):
+    """
+    Hyperbolic tangent.
+
+    ```mlir
+    %1 = mase.tanh %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.tanh"
+
+
+@irdl_op_definition
+class GeluOp(UnaryOp):
+    """
+    x · Φ(x); `approximate` is `none` (exact) or `tanh`.
+
+    The tanh form is 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))),
+    see Hendrycks and Gimpel, arXiv:1606.08415.
+
+    ```mlir
+    %1 = mase.gelu %0 {approximate = "tanh"} : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.gelu"
+
+    approximate = prop_def(StringAttr, default_value=StringAttr("none"))
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        approximate: str = "none",
+        *,
+        element: Attribute | None = None,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+    ):
+        super().__init__(input, element=element, layer=layer, rounding=rounding)
+        self.approximate = StringAttr(approximate)
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.approximate.data not in ("none", "tanh"):
+            raise VerifyException(
+                f"approximate is '{self.approximate.data}', expected 'none' or 'tanh'"
+            )
+
+
+@irdl_op_definition
+class SiluOp(UnaryOp):
+    """
+    x · sigmoid(x)
+
+    ```mlir
+    %1 = mase.silu %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.silu"
+
+
+@irdl_op_definition
+class HardswishOp(UnaryOp):
+    """
+    x · min(max(x + 3, 0), 6) / 6
+
+    ```mlir
+    %1 = mase.hardswish %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.hardswish"
+
+
+@irdl_op_definition
+class SoftplusOp(UnaryOp):
+    """
+    log(1 + exp(x))
+
+    ```mlir
+    %1 = mase.softplus %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.softplus"
+
+
+@irdl_op_definition
+class ExpOp(UnaryOp):
+    """
+    e^x
+
+    ```mlir
+    %1 = mase.exp %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.exp"
+
+
+@irdl_op_definition
+class LogOp(UnaryOp):
+    """
+    Natural logarithm.
+
+    ```mlir
+    %1 = mase.log %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.log"
+
+
+@irdl_op_definition
+class SqrtOp(UnaryOp):
+    """
+    √x
+
+    ```mlir
+    %1 = mase.sqrt %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.sqrt"
+
+
+@irdl_op_definition
+class RsqrtOp(UnaryOp):
+    """
+    1/√x
+
+    ```mlir
+    %1 = mase.rsqrt %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.rsqrt"
+
+
+@irdl_op_definition
+class ReciprocalOp(UnaryOp):
+    """
+    1/x
+
+    ```mlir
+    %1 = mase.reciprocal %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.reciprocal"
+
+
+@irdl_op_definition
+class ErfOp(UnaryOp):
+    """
+    The error function.
+
+    ```mlir
+    %1 = mase.erf %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.erf"
+
+
+@irdl_op_definition
+class SinOp(UnaryOp):
+    """
+    Sine of an angle in radians.
+
+    ```mlir
+    %1 = mase.sin %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.sin"
+
+
+@irdl_op_definition
+class CosOp(UnaryOp):
+    """
+    Cosine of an angle in radians.
+
+    ```mlir
+    %1 = mase.cos %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.cos"
+
+
+@irdl_op_definition
+class FloorOp(UnaryOp):
+    """
+    The largest integer not above x.
+
+    ```mlir
+    %1 = mase.floor %0 : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.floor"
+
+
+class BinaryOp(ArithmeticOp, ABC):
+    """A function of two elements; shapes broadcast, aligned at the right."""
+
+    lhs = operand_def(AnyTensorTypeConstr)
+    rhs = operand_def(AnyTensorTypeConstr)
+
+    assembly_format = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self,
+        lhs: SSAValue | Operation,
+        rhs: SSAValue | Operation,
+        *,
+        element: Attribute | None = None,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+    ):
+        lhs, rhs = SSAValue.get(lhs), SSAValue.get(rhs)
+        shape = broadcast(shape_of(lhs), shape_of(rhs))
+        super().__init__(
+            operands=[lhs, rhs],
+            result_types=[TensorType(element or element_of(lhs), shape)],
+            properties={"layer": layer_attr(layer), "rounding": rounding},
+        )
+
+    def infer_shape(self) -> Shape:
+        return broadcast(shape_of(self.lhs), shape_of(self.rhs))
+
+
+@irdl_op_definition
+class AddOp(BinaryOp):
+    """
+    lhs + rhs
+
+    ```mlir
+    %2 = mase.add %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+    ```
+    """
+
+    name = "mase.add"
+
+
+@irdl_op_definition
+class SubOp(BinaryOp):
+    """
+    lhs - rhs
+
+    ```mlir
+    %2 = mase.sub %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+    ```
+    """
+
+    name = "mase.sub"
+
+
+@irdl_op_definition
+class MulOp(BinaryOp):
+    """
+    lhs · rhs
+
+    ```mlir
+    %2 = mase.mul %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+    ```
+    """
+
+    name = "mase.mul"
+
+
+@irdl_op_definition
+class DivOp(BinaryOp):
+    """
+    lhs / rhs; an error where a fixed-point or integer divisor is zero.
+
+    ```mlir
+    %2 = mase.div %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+    ```
+    """
+
+    name = "mase.div"
+
+
+@irdl_op_definition
+class MaximumOp(BinaryOp):
+    """
+    The larger one of two elements.
+
+    ```mlir
+    %2 = mase.maximum %0, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.maximum"
+
+
+@irdl_op_definition
+class MinimumOp(BinaryOp):
+    """
+    The smaller one of two elements.
+
+    ```mlir
+    %2 = mase.minimum %0, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.minimum"
+
+
+@irdl_op_definition
+class PowOp(BinaryOp):
+    """
+    lhs to the power of rhs
+
+    ```mlir
+    %2 = mase.pow %0, %1 : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.pow"
+
+
+PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+@irdl_op_definition
+class CompareOp(MaseOp):
+    """
+    Compare two tensors as real numbers; shapes broadcast.
+
+    `predicate` is one of `eq ne lt le gt ge`. The result is a tensor of `i1`.
+
+    ```mlir
+    %2 = mase.compare %0, %1 {predicate = "lt"}
+      : (tensor<4x!mase.fixed<8, 4>>, tensor<4x!mase.fixed<6, 2>>) -> tensor<4xi1>
+    ```
+    """
+
+    name = "mase.compare"
+
+    lhs = operand_def(AnyTensorTypeConstr)
+    rhs = operand_def(AnyTensorTypeConstr)
+    predicate = prop_def(StringAttr)
+
+    assembly_format = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self, lhs: SSAValue | Operation, rhs: SSAValue | Operation, predicate: str
+    ):
+        lhs, rhs = SSAValue.get(lhs), SSAValue.get(rhs)
+        super().__init__(
+            operands=[lhs, rhs],
+            result_types=[TensorType(i1, broadcast(shape_of(lhs), shape_of(rhs)))],
+            properties={"predicate": StringAttr(predicate)},
+        )
+
+    def infer_shape(self) -> Shape:
+        return broadcast(shape_of(self.lhs), shape_of(self.rhs))
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.predicate.data not in PREDICATES:
+            raise VerifyException(
+                f"predicate is '{self.predicate.data}', expected one of "
+                f"{', '.join(PREDICATES)}"
+            )
+        if element_of(self.result) != i1:
+            raise VerifyException(
+                f"result element type is {element_of(self.result)}, expected i1"
+            )
+
+
+@irdl_op_definition
+class SelectOp(ArithmeticOp):
+    """
+    `on_true` where `condition`, else `on_false`; shapes broadcast.
+
+    ```mlir
+    %3 = mase.select %0, %1, %2
+      : (tensor<4xi1>, tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+    ```
+    """
+
+    name = "mase.select"
+
+    condition = operand_def(AnyTensorTypeConstr)
+    on_true = operand_def(AnyTensorTypeConstr)
+    on_false = operand_def(AnyTensorTypeConstr)
+
+    assembly_format = (
+        "$condition `,` $on_true `,` $on_false attr-dict `:` "
+        "functional-type(operands, results)"
+    )
+
+    def __init__(
+        self,
+        condition: SSAValue | Operation,
+        on_true: SSAValue | Operation,
+        on_false: SSAValue | Operation,
+        *,
+        element: Attribute | None = None,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+    ):
+        operands = [SSAValue.get(v) for v in (condition, on_true, on_false)]
+        shape = broadcast(
+            shape_of(operands[0]),
+            broadcast(shape_of(operands[1]), shape_of(operands[2])),
+        )
+        super().__init__(
+            operands=operands,
+            result_types=[TensorType(element or element_of(operands[1]), shape)],
+            properties={"layer": layer_attr(layer), "rounding": rounding},
+        )
+
+    def infer_shape(self) -> Shape:
+        return broadcast(
+            shape_of(self.condition),
+            broadcast(shape_of(self.on_true), shape_of(self.on_false)),
+        )
+
+    def verify_(self) -> None:
+        super().verify_()
+        if element_of(self.condition) != i1:
+            raise VerifyException(
+                f"condition element type is {element_of(self.condition)}, expected i1"
+            )
+
+
+class BitwiseOp(MaseOp, ABC):
+    """Bit by bit on integers; on `i1` this is Boolean logic."""
+
+    lhs = operand_def(AnyTensorTypeConstr)
+    rhs = operand_def(AnyTensorTypeConstr)
+
+    assembly_format = "$lhs `,` $rhs attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, lhs: SSAValue | Operation, rhs: SSAValue | Operation):
+        lhs, rhs = SSAValue.get(lhs), SSAValue.get(rhs)
+        shape = broadcast(shape_of(lhs), shape_of(rhs))
+        super().__init__(
+            operands=[lhs, rhs], result_types=[TensorType(element_of(lhs), shape)]
+        )
+
+    def infer_shape(self) -> Shape:
+        return broadcast(shape_of(self.lhs), shape_of(self.rhs))
+
+    def verify_(self) -> None:
+        super().verify_()
+        for value in (self.lhs, self.rhs, self.result):
+            element = element_of(value)
+            if not isinstance(element, IntegerType) or element != element_of(self.lhs):
+                raise VerifyException(
+                    f"element type is {element}, expected one integer type"
+                )
+
+
+@irdl_op_definition
+class AndOp(BitwiseOp):
+    """
+    Bitwise and.
+
+    ```mlir
+    %2 = mase.and %0, %1 : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>
+    ```
+    """
+
+    name = "mase.and"
+
+
+@irdl_op_definition
+class OrOp(BitwiseOp):
+    """
+    Bitwise or.
+
+    ```mlir
+    %2 = mase.or %0, %1 : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>
+    ```
+    """
+
+    name = "mase.or"
+
+
+@irdl_op_definition
+class XorOp(BitwiseOp):
+    """
+    Bitwise exclusive or; with a constant of ones this is not.
+
+    ```mlir
+    %2 = mase.xor %0, %1 : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>
+    ```
+    """
+
+    name = "mase.xor"

@@ -1,0 +1,124 @@
+"""
+Element types of the mase dialect: the format of a tensor is its element type.
+
+The algebra: elements (`fixed`, `ufixed`, …) are types of their own; combinators take
+an element as a parameter. Every one wraps a format of `mase_opt.lib.formats`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
+from xdsl.dialects.builtin import IntAttr, TensorType
+from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+
+class ElementType(ParametrizedAttribute, TypeAttribute, ABC):
+    """A number format as an element type."""
+
+    @property
+    @abstractmethod
+    def storage(self) -> str:
+        """The storage type of codes in constants (see `DenseAttr`)."""
+
+
+class _FixedPointType(ElementType, ABC):
+    """The part that signed and unsigned fixed point share."""
+
+    SIGNED: ClassVar[bool]
+
+    width: IntAttr
+    frac: IntAttr
+
+    def __init__(self, width: int | IntAttr, frac: int | IntAttr):
+        super().__init__(
+            IntAttr(width) if isinstance(width, int) else width,
+            IntAttr(frac) if isinstance(frac, int) else frac,
+        )
+
+    @property
+    def format(self) -> Fixed:
+        return Fixed(self.width.data, self.frac.data, self.SIGNED)
+
+    @property
+    def storage(self) -> str:
+        bits = next(b for b in (8, 16, 32, 64) if self.width.data <= b)
+        return f"{'' if self.SIGNED else 'u'}i{bits}"
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            width = parser.parse_integer(allow_boolean=False)
+            parser.parse_punctuation(",")
+            frac = parser.parse_integer(allow_boolean=False)
+        return IntAttr(width), IntAttr(frac)
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(f"{self.width.data}, {self.frac.data}")
+
+    def verify(self) -> None:
+        if not 1 <= self.width.data <= MAX_WIDTH:
+            raise VerifyException(
+                f"width must be between 1 and {MAX_WIDTH}, got {self.width.data}"
+            )
+
+
+@irdl_attr_definition
+class FixedType(_FixedPointType):
+    """
+    Signed fixed point: two's complement code of `width` bits, value = code · 2^-frac.
+
+    `frac` may be negative or larger than `width`.
+
+    ```mlir
+    tensor<1x64x!mase.fixed<8, 4>>
+    ```
+    """
+
+    name = "mase.fixed"
+    SIGNED: ClassVar[bool] = True
+
+
+@irdl_attr_definition
+class UFixedType(_FixedPointType):
+    """
+    Unsigned fixed point: code of `width` bits, value = code · 2^-frac.
+
+    ```mlir
+    tensor<1x64x!mase.ufixed<8, 8>>
+    ```
+    """
+
+    name = "mase.ufixed"
+    SIGNED: ClassVar[bool] = False
+
+
+FixedPoint = FixedType | UFixedType
+
+
+def fixed_type(format: Fixed) -> FixedPoint:
+    """The element type of a fixed-point format."""
+    cls = FixedType if format.signed else UFixedType
+    return cls(format.width, format.frac)
+
+
+def tensor_of(value: SSAValue) -> TensorType[Attribute]:
+    """The tensor type of a value; every mase value has one."""
+    assert isinstance(value.type, TensorType), f"not a tensor: {value.type}"
+    return value.type
+
+
+def shape_of(value: SSAValue) -> tuple[int, ...]:
+    return tensor_of(value).get_shape()
+
+
+def element_of(value: SSAValue) -> Attribute:
+    return tensor_of(value).element_type

@@ -1,0 +1,150 @@
+"""
+Fixed point: `value = code * 2**-frac`, two's complement or unsigned codes.
+
+`frac` may be negative or larger than the width; the width is 1 to 64 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    IntArray,
+    Overflow,
+    RoundingMode,
+    compact,
+    round_ratio,
+    round_real,
+    round_shift,
+    shift_left,
+)
+from numpy.typing import NDArray
+
+MAX_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A fixed-point format of `width` bits, `frac` of them behind the point."""
+
+    width: int
+    frac: int
+    signed: bool = True
+
+    def __post_init__(self):
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(
+                f"width must be between 1 and {MAX_WIDTH}, got {self.width}"
+            )
+
+    @property
+    def min_code(self) -> int:
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def max_code(self) -> int:
+        return (1 << (self.width - self.signed)) - 1
+
+    @property
+    def step(self) -> float:
+        """The distance between neighbouring values."""
+        return float(np.ldexp(1.0, -self.frac))
+
+    @property
+    def bits_per_element(self) -> float:
+        return float(self.width)
+
+    def decode(self, codes: IntArray) -> NDArray[np.float64]:
+        """The values of `codes`; correctly rounded to float64 beyond 53 bits."""
+        return np.ldexp(codes.astype(np.float64), -self.frac)
+
+    def encode(
+        self,
+        values: NDArray[np.floating],
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> IntArray:
+        """
+        The codes nearest to `values`.
+
+        Raises `FormatError` for NaN, and for infinities unless they saturate.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        if np.isnan(values).any():
+            raise FormatError(f"NaN has no code in {self}")
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = np.ldexp(values, self.frac)
+        # ldexp may underflow to zero or a rounded subnormal; the sign of what was
+        # lost still matters to the directed modes.
+        lost = (np.abs(scaled) < np.finfo(np.float64).tiny) & (values != 0)
+        if lost.any():
+            scaled = np.where(lost, np.copysign(0.25, values), scaled)
+        rounded = round_real(scaled, rounding)
+        infinite = np.isinf(rounded)
+        if infinite.any():
+            if overflow is not Overflow.SATURATE:
+                raise FormatError(f"infinity has no code in {self}")
+            limit = np.where(rounded > 0, float(self.max_code), float(self.min_code))
+            rounded = np.where(infinite, limit, rounded)
+        if np.abs(rounded).max(initial=0.0) < 2.0**62:
+            codes: IntArray = rounded.astype(np.int64)
+        else:
+            codes = np.array([int(v) for v in rounded.ravel()], dtype=object)
+            codes = codes.reshape(rounded.shape)
+        return self.fit(codes, overflow)
+
+    def fit(self, codes: IntArray, overflow: Overflow) -> IntArray:
+        """Bring integers into the range of the format."""
+        match overflow:
+            case Overflow.SATURATE:
+                if codes.dtype != object and self.max_code >= 2**63:
+                    codes = np.maximum(codes, 0)
+                else:
+                    codes = np.minimum(np.maximum(codes, self.min_code), self.max_code)
+            case Overflow.WRAP:
+                if codes.dtype != object and self.width > 62:
+                    codes = codes.astype(object)
+                codes = codes & ((1 << self.width) - 1)
+                if self.signed:
+                    half = 1 << (self.width - 1)
+                    codes = codes - ((codes & half) << 1)
+            case Overflow.ERROR:
+                if codes.size and (
+                    int(codes.max()) > self.max_code or int(codes.min()) < self.min_code
+                ):
+                    raise FormatError(
+                        f"a value between {codes.min()} and {codes.max()} steps "
+                        f"overflows {self}"
+                    )
+        return compact(codes)
+
+    def cast_codes(
+        self,
+        codes: IntArray,
+        frac: int,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> IntArray:
+        """The codes of the exact numbers `codes * 2**-frac`, rounded once."""
+        return self.fit(round_shift(codes, frac - self.frac, rounding), overflow)
+
+    def cast_ratio(
+        self,
+        numerator: IntArray,
+        denominator: IntArray,
+        frac: int,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> IntArray:
+        """The codes of `numerator / denominator * 2**-frac`, rounded once."""
+        shift = self.frac - frac
+        if shift >= 0:
+            numerator = shift_left(numerator, shift)
+        else:
+            denominator = shift_left(denominator, -shift)
+        return self.fit(round_ratio(numerator, denominator, rounding), overflow)
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'u'}fixed<{self.width}, {self.frac}>"

@@ -1,0 +1,164 @@
+"""
+Rounding modes and overflow modes, defined once for every number format.
+
+All functions are exact. Integer arrays are `int64` as long as the result provably
+fits, and arrays of Python integers (`object`) otherwise.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[Any]
+"""An integer array: dtype `int64`, or `object` holding Python integers."""
+
+INT64_SAFE = 1 << 62
+"""Magnitudes up to this bound can be added once in `int64` without overflow."""
+
+
+class RoundingMode(StrEnum):
+    """How a real number between two representable ones is rounded."""
+
+    NEAREST_EVEN = "nearest_even"
+    """To nearest, ties to the even code (the default)."""
+    NEAREST_AWAY = "nearest_away"
+    """To nearest, ties away from zero."""
+    HALF_UP = "half_up"
+    """To nearest, ties towards positive infinity (AP_RND of HLS tools)."""
+    FLOOR = "floor"
+    """Towards negative infinity (truncation of two's complement bits)."""
+    CEIL = "ceil"
+    """Towards positive infinity."""
+    ZERO = "zero"
+    """Towards zero."""
+
+
+class Overflow(StrEnum):
+    """What becomes of a rounded value outside the range of its format."""
+
+    SATURATE = "saturate"
+    """The nearest end of the range (the default)."""
+    WRAP = "wrap"
+    """The low bits (fixed point only)."""
+    ERROR = "error"
+    """An error at run time; not available in hardware."""
+
+
+class FormatError(ValueError):
+    """A value that its format cannot hold (NaN, or overflow under `error`)."""
+
+
+def max_magnitude(codes: IntArray) -> int:
+    """Largest absolute value in `codes` (0 for an empty array), exact."""
+    if codes.size == 0:
+        return 0
+    return max(abs(int(codes.max())), abs(int(codes.min())))
+
+
+def compact(codes: IntArray) -> IntArray:
+    """`codes` as `int64` where every value fits, else as Python integers."""
+    if codes.dtype != object:
+        return codes.astype(np.int64, copy=False)
+    return codes.astype(np.int64) if max_magnitude(codes) < INT64_SAFE else codes
+
+
+def shift_left(codes: IntArray, shift: int) -> IntArray:
+    """`codes * 2**shift` for `shift >= 0`, widening to Python integers if needed."""
+    if shift == 0:
+        return codes
+    if codes.dtype != object and (
+        shift < 62 and max_magnitude(codes) < (INT64_SAFE >> shift)
+    ):
+        return codes << np.int64(shift)
+    return codes.astype(object) * (1 << shift)
+
+
+def round_shift(codes: IntArray, shift: int, mode: RoundingMode) -> IntArray:
+    """
+    `codes * 2**-shift`, rounded to an integer.
+
+    Exact for every shift, negative ones included (those multiply).
+    """
+    if shift <= 0:
+        return shift_left(codes, -shift)
+    if shift > 62:
+        codes = codes.astype(object)
+    one = 1 << shift
+    floor = codes >> shift
+    if mode is RoundingMode.FLOOR:
+        return floor
+    remainder = codes - (floor << shift)
+    return floor + _increment(floor, remainder * 2, one, mode).astype(floor.dtype)
+
+
+def round_ratio(numerator: IntArray, denominator: IntArray, mode: RoundingMode):
+    """
+    `numerator / denominator`, rounded to an integer; arrays broadcast.
+
+    Raises `FormatError` where the denominator is zero.
+    """
+    if np.any(denominator == 0):
+        raise FormatError("division by zero")
+    if (
+        max_magnitude(numerator) >= INT64_SAFE
+        or max_magnitude(denominator) >= INT64_SAFE
+    ):
+        numerator = numerator.astype(object)
+        denominator = denominator.astype(object)
+    negative = denominator < 0
+    numerator = np.where(negative, -numerator, numerator)
+    denominator = np.where(negative, -denominator, denominator)
+    floor = numerator // denominator
+    remainder = numerator - floor * denominator
+    return floor + _increment(floor, remainder * 2, denominator, mode).astype(
+        floor.dtype
+    )
+
+
+def _increment(
+    floor: IntArray, twice_remainder: IntArray, one: Any, mode: RoundingMode
+) -> IntArray:
+    """Where the result is `floor + 1`, given the remainder in halves of `one`."""
+    match mode:
+        case RoundingMode.NEAREST_EVEN:
+            odd = (floor & 1) == 1
+            return (twice_remainder > one) | ((twice_remainder == one) & odd)
+        case RoundingMode.NEAREST_AWAY:
+            return (twice_remainder > one) | ((twice_remainder == one) & (floor >= 0))
+        case RoundingMode.HALF_UP:
+            return twice_remainder >= one
+        case RoundingMode.FLOOR:
+            return np.zeros_like(twice_remainder, dtype=bool)
+        case RoundingMode.CEIL:
+            return twice_remainder > 0
+        case RoundingMode.ZERO:
+            return (twice_remainder > 0) & (floor < 0)
+
+
+def round_real(values: NDArray[np.float64], mode: RoundingMode) -> NDArray[np.float64]:
+    """`values` rounded to integers, still as float64; infinities stay."""
+    match mode:
+        case RoundingMode.NEAREST_EVEN:
+            return np.rint(values)
+        case RoundingMode.FLOOR:
+            return np.floor(values)
+        case RoundingMode.CEIL:
+            return np.ceil(values)
+        case RoundingMode.ZERO:
+            return np.trunc(values)
+        case RoundingMode.NEAREST_AWAY | RoundingMode.HALF_UP:
+            floor = np.floor(values)
+            # values - floor is exact below 2**53; above, values are integers.
+            # Infinities have no fraction.
+            fraction = np.subtract(
+                values, floor, out=np.zeros_like(values), where=np.isfinite(values)
+            )
+            up = fraction > 0.5
+            tie = fraction == 0.5
+            if mode is RoundingMode.NEAREST_AWAY:
+                tie &= floor >= 0
+            return floor + (up | tie)
