@@ -1,0 +1,356 @@
+"""
+`mase-opt`: xDSL's optimizer driver with pass flags, clean errors and `--emit-sv`.
+
+Options, printing and the pass machinery are xDSL's. Added: each registered pass is
+a flag too, every model format is an input, errors are one line with a place,
+`--verify-diagnostics` compares with `expected-error` comments, outputs are written
+atomically, and a bug leaves a reproducer.
+"""
+
+import contextlib
+import os
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.universe import XDSL_UNIVERSE
+from xdsl.utils.arg_spec import ArgSpec
+from xdsl.utils.diagnostic import Diagnostic
+from xdsl.utils.exceptions import ParseError, ShrinkException
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from mase_opt import __version__
+from mase_opt.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
+from mase_opt.diagnostics import Report, report_of
+from mase_opt.expected import expectations, mismatches
+from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.atomic import atomic_file
+from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
+from mase_opt.pipelines import IMPORT_PASS
+from mase_opt.registry import load_universe
+
+
+class _OutputClosed(Exception):
+    """The reader of standard output has gone (`mase-opt … | head`)."""
+
+
+class _Failed(Exception):
+    """The run has failed, and the user has been told."""
+
+
+class MaseOptMain(xDSLOptMain):
+    """The driver; construct it with the command line, then `run`."""
+
+    def __init__(self, args: Sequence[str]):
+        """Raises `UserError` for a command line that means nothing."""
+        self.command = ("mase-opt", *args)
+        self.universe = load_universe(plugin_files(args))
+        self.available_frontends = {}
+        self.available_passes = dict(self.universe.all_passes)
+        self.available_targets = dict(self.universe.all_targets)
+        self.ctx = self._new_context()
+        self.register_all_frontends()
+
+        parser = DriverParser()
+        self.register_all_arguments(parser)
+        parser.add_driver_options()
+        parser.add_pass_flags(self.available_passes)
+        self.args = parser.parse(args)
+        self._check_target()
+
+        self.ctx.allow_unregistered = self.args.allow_unregistered_dialect
+        if self.args.disable_verify:
+            # Attributes verify themselves when made; xDSL's driver does the same.
+            setattr(Attribute, "__post_init__", _no_post_init)
+        if self.args.syntax_highlight:
+            Diagnostic.colored = True
+        self.setup_pipeline()
+
+    version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
+
+    def _new_context(self) -> Context:
+        ctx = Context()
+        for name, factory in self.universe.all_dialects.items():
+            ctx.register_dialect(name, factory)
+        return ctx
+
+    def _check_target(self) -> None:
+        name = self.args.target.partition("{")[0]
+        if name not in self.available_targets:
+            raise UserError(
+                f"unknown target '{name}': choose from "
+                f"{', '.join(self.available_targets)}"
+            )
+
+    # Passes.
+
+    def setup_pipeline(self) -> None:
+        """Passes from `-p` or from pass flags; raises `UserError`."""
+        self.passes = self._chosen_passes()
+        # The callback is xDSL's: it verifies, prints and times.
+        self.args.passes = ""
+        super().setup_pipeline()
+        inner = self.pipeline.callback
+        assert inner is not None
+        self._start_progress()
+
+        def callback(
+            previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
+        ) -> None:
+            self.running, self.verifying = None, previous
+            # Standard output is for the result.
+            with contextlib.redirect_stdout(sys.stderr):
+                inner(previous, module, following)
+            self.running, self.verifying = following, None
+            self.finished += previous is not None
+
+        self.pipeline = PassPipeline(self.passes, callback)
+
+    def _chosen_passes(self) -> tuple[ModulePass, ...]:
+        if self.args.passes and self.args.pass_flags:
+            flag = self.args.pass_flags[0][0]
+            raise UserError(
+                f"-p and pass flags (here --{flag}) don't mix: write all passes one way"
+            )
+        if self.args.passes:
+            passes = parse_pipeline_text(self.available_passes, self.args.passes)
+        else:
+            passes = [
+                build_pass(
+                    self.available_passes, ArgSpec(name, parse_flag_options(options))
+                )
+                for name, options in self.args.pass_flags
+            ]
+        if self.args.emit_sv and all(p.name != IMPORT_PASS for p in passes):
+            importer = build_pass(self.available_passes, ArgSpec(IMPORT_PASS, {}))
+            passes.insert(0, importer)
+        return tuple(passes)
+
+    def _start_progress(self) -> None:
+        """Forget how far the previous chunk came."""
+        self.finished = 0
+        self.running: ModulePass | None = None
+        self.verifying: ModulePass | None = None
+
+    def _list_passes(self) -> str:
+        from mase_opt.pass_docs import describe, render_pass_list
+
+        own = [
+            factory
+            for name, factory in self.available_passes.items()
+            if name not in XDSL_UNIVERSE.all_passes
+        ]
+        return render_pass_list([describe(factory()) for factory in own])
+
+    # Running.
+
+    def run(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """
+        Do what the command line asks for; the exit code.
+
+        Errors have been printed, except those that `report_of` knows and that happen
+        outside a module: reading the input, writing the output.
+        """
+        if self.args.list_passes:
+            _write_stdout(self._list_passes())
+            return 0
+        try:
+            chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
+            as_expected = True
+            with self._output() as write:
+                for index, chunk in enumerate(chunks):
+                    if index > 0:
+                        write(f"{SPLIT_MARKER}\n")
+                    as_expected &= self._run_chunk(chunk, write)
+        except ShrinkException:
+            print("Success, can shrink")
+            return 0
+        except _Failed:
+            return 1
+        if self.args.shrink:
+            print("Failure, can't shrink")
+            return 1
+        return 0 if as_expected else 1
+
+    @contextlib.contextmanager
+    def _output(self) -> Iterator[Callable[[str], object]]:
+        """Where text goes: `-o`'s file once all went well, else standard output."""
+        name: str | None = self.args.output_file
+        if name in (None, "-") or self.args.emit_sv:
+            yield _write_stdout
+        else:
+            with atomic_file(name) as stream:
+                yield stream.write
+
+    def _run_chunk(self, chunk: Chunk, write: Callable[[str], object]) -> bool:
+        """
+        Compile one chunk; whether its errors are those it expects.
+
+        Without `--verify-diagnostics` none is: the first one raises `_Failed`.
+        """
+        self._start_progress()
+        expecting: bool = self.args.verify_diagnostics
+        expected = (
+            expectations(chunk.text, chunk.line_offset)
+            if expecting and chunk.text is not None
+            else []
+        )
+        report: Report | None = None
+        try:
+            text = self._compile(chunk)
+        except ShrinkException:
+            raise
+        except Exception as error:
+            report = self._report(error, chunk)
+            if self.args.debug and not (expecting and report):
+                raise
+            if report is None:
+                self._tell_of_bug(error, chunk)
+                raise _Failed from error
+            if self.args.parsing_diagnostics and isinstance(error, ParseError):
+                write(str(error) + "\n")
+                return True
+        else:
+            write(text)
+        if expecting:
+            wrong = mismatches(expected, report, chunk.name)
+            sys.stderr.writelines(f"{line}\n" for line in wrong)
+            return not wrong
+        if report is not None:
+            sys.stderr.write(report.render(chunk.name, chunk.text, chunk.line_offset))
+            raise _Failed
+        return True
+
+    def _compile(self, chunk: Chunk) -> str:
+        """The text that a chunk becomes."""
+        module = load_module(
+            chunk, self.ctx, implicit_module=not self.args.no_implicit_module
+        )
+        self.pipeline.apply(self.ctx, module)
+        if not self.args.emit_sv:
+            return self.output_resulting_program(module)
+
+        from mase_opt.emit import EmitOptions, emit_sv
+
+        name: str | None = self.args.output_file
+        output = None if name in (None, "-") else Path(name)
+        samples: int | None = self.args.verify_rtl
+        if samples is None:
+            samples = DEFAULT_SAMPLES if output is not None else 0
+        options = EmitOptions(
+            output=output,
+            split=self.args.split,
+            synth=self.args.synth,
+            verify_samples=samples,
+            command=shlex.join(self.command),
+        )
+        return emit_sv(module, self.ctx, options)
+
+    # Failing.
+
+    def _report(self, error: Exception, chunk: Chunk) -> Report | None:
+        """The report of a user's mistake; None for a bug."""
+        if self.verifying is not None:
+            return None  # a pass left invalid IR behind
+        return report_of(error, chunk.line_offset)
+
+    def _tell_of_bug(self, error: Exception, chunk: Chunk) -> None:
+        culprit = self.verifying or self.running
+        what = f"{type(error).__name__}: {error}"
+        if self.verifying is not None:
+            message = f"pass '{self.verifying.name}' left invalid IR behind: {error}"
+        elif self.running is not None:
+            message = f"internal error in pass '{self.running.name}': {what}"
+        else:
+            message = f"internal error: {what}"
+        print(f"{chunk.name}: error: {message}", file=sys.stderr)
+        print("note: this is a bug; --debug shows where", file=sys.stderr)
+        if self.finished == 0 and culprit is None:
+            return  # reading the input failed: the input itself reproduces it
+        try:
+            note = self._reproducer(message, chunk, culprit)
+        except Exception as second:
+            note = f"no reproducer could be written: {second}"
+        print(f"note: {note}", file=sys.stderr)
+
+    def _reproducer(
+        self, message: str, chunk: Chunk, culprit: ModulePass | None
+    ) -> str:
+        """Repeat the passes that went well, and keep their result."""
+        from mase_opt.reproducer import write_reproducer
+
+        ctx = self._new_context()
+        ctx.allow_unregistered = self.ctx.allow_unregistered
+        module = load_module(
+            chunk, ctx, implicit_module=not self.args.no_implicit_module
+        )
+        done = self.finished - (culprit is not None and culprit is self.verifying)
+        for finished in self.passes[: max(done, 0)]:
+            finished.apply(ctx, module)
+        arguments = [f"--load-plugin={file}" for file in self.args.load_plugin]
+        if ctx.allow_unregistered:
+            arguments.append("--allow-unregistered-dialect")
+        if culprit is not None:
+            arguments += ["-p", str(culprit)]
+            stem = culprit.name
+        else:
+            arguments.append("--emit-sv")
+            stem = "emit-sv"
+        path, command = write_reproducer(
+            stem, message, shlex.join(arguments), module, ctx
+        )
+        return f"reproducer: {path}, run with: {command}"
+
+
+def _no_post_init(self: Attribute) -> None:
+    """An attribute's `__post_init__` under `--disable-verify`."""
+
+
+def _write_stdout(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise _OutputClosed from error
+    except OSError as error:
+        raise UserError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_: object, **__: object
+) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run `mase-opt` with these arguments; the exit code."""
+    warnings.showwarning = _show_warning
+    debug = "--debug" in args
+    try:
+        return MaseOptMain(args).run()
+    except _OutputClosed:
+        # Nobody reads any more. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as if ended by SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + 2
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+            return 1
+        report = report_of(error)
+        text = (
+            f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            if report is None
+            else report.message
+        )
+        print(f"error: {text}", file=sys.stderr)
+        return 1

@@ -1,0 +1,107 @@
+"""Inputs of the driver: what an argument names, and how it becomes a module."""
+
+import sys
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+
+from mase_opt.lib.errors import UserError
+from mase_opt.locations import LocatingParser
+from mase_opt.suggest import did_you_mean
+
+SPLIT_MARKER = "// -----"
+"""Separates the chunks of a file that holds several modules."""
+
+_TORCH_TYPE = "!torch."
+"""Only text in the torch dialect has these types."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """An input, or one part of a split one."""
+
+    name: str
+    """The file, or `<stdin>`; a factory's name."""
+    text: str | None
+    """None: not MLIR text (`.pt2`, `.onnx`, a factory)."""
+    line_offset: int = 0
+    """Lines of the file before this part."""
+    whole_file: bool = False
+    """Whether `name` is a file that holds just this text."""
+
+
+def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
+    """
+    The input that an argument names; None and `-` are standard input.
+
+    Raises `UserError` if there is none, `OSError` and `UnicodeDecodeError` as usual.
+    """
+    if argument is None or argument == "-":
+        if argument is None and sys.stdin.isatty():
+            raise UserError("no input: name a file, or - for standard input")
+        name, data = "<stdin>", sys.stdin.buffer.read()
+    elif _is_factory(argument):
+        return [_unsplit(Chunk(argument, None), split)]
+    else:
+        name, data = argument, _read(Path(argument))
+    if not data.strip():
+        raise UserError(f"{name} is empty: a module is expected")
+    if _is_binary(name, data):
+        return [_unsplit(Chunk(name, None, whole_file=True), split)]
+    text = data.decode("utf-8")
+    if not split:
+        return [Chunk(name, text, whole_file=name != "<stdin>")]
+    parts = text.split(SPLIT_MARKER)
+    offsets = accumulate([0, *(part.count("\n") for part in parts[:-1])])
+    return [
+        Chunk(name, part, offset) for part, offset in zip(parts, offsets, strict=True)
+    ]
+
+
+def _is_factory(argument: str) -> bool:
+    """`package.module:factory` or `file.py:factory`."""
+    module, colon, factory = argument.rpartition(":")
+    return bool(colon and module and factory.isidentifier()) and not (
+        Path(argument).exists()
+    )
+
+
+def _is_binary(name: str, data: bytes) -> bool:
+    return name.endswith((".pt2", ".onnx")) or b"\0" in data[:4096]
+
+
+def _unsplit(chunk: Chunk, split: bool) -> Chunk:
+    if split:
+        raise UserError(f"{chunk.name} is not text: --split-input-file has no meaning")
+    return chunk
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        folder = path.parent
+        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        raise UserError(
+            f"cannot read '{path}': no such file{did_you_mean(path.name, names)}"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleOp:
+    """
+    The module of a chunk.
+
+    Raises `ParseError` for text that is not MLIR, `UserError` for models that the
+    front end rejects.
+    """
+    if chunk.text is None or (_TORCH_TYPE in chunk.text and chunk.whole_file):
+        from mase_opt.frontend.import_torch import load_model
+
+        return load_model(chunk.name, ctx)
+    parser = LocatingParser(ctx, chunk.text, chunk.name, chunk.line_offset)
+    return parser.parse_module(implicit_module)

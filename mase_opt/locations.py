@@ -1,0 +1,98 @@
+"""Where an operation comes from: source positions kept through parsing."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    CallSiteLoc,
+    FileLineColLoc,
+    FusedLoc,
+    IntAttr,
+    NameLoc,
+    StringAttr,
+    UnknownLoc,
+)
+from xdsl.ir import Attribute, Operation
+from xdsl.parser import Parser
+
+
+class SourcePlace(NamedTuple):
+    """A place in a text: file name, and line and column counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class LocatingParser(Parser):
+    """
+    xDSL's parser, which in addition gives each operation its source location.
+
+    An explicit `loc(…)` in the text wins. Without this a verifier or pass could
+    name the operation it rejects, but not the line.
+    """
+
+    def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0):
+        super().__init__(ctx, text, name)
+        self._file = StringAttr(name)
+        # Operations start in increasing order, so lines are counted only once.
+        self._counted_to = 0
+        self._line = line_offset + 1
+
+    def parse_operation(self) -> Operation:
+        """Parse one operation; raises `ParseError`."""
+        span = self._current_token.span
+        text = span.input.content
+        assert isinstance(text, str)
+        self._line += text.count("\n", self._counted_to, span.start)
+        self._counted_to = span.start
+        line = self._line
+        column = span.start - text.rfind("\n", 0, span.start)
+        op = super().parse_operation()
+        if isinstance(op.location, UnknownLoc):
+            op.location = FileLineColLoc(self._file, IntAttr(line), IntAttr(column))
+        return op
+
+
+def _nested_locations(location: Attribute) -> Iterable[Attribute]:
+    match location:
+        case NameLoc(location=inner):
+            yield inner
+        case CallSiteLoc(callee=callee, caller=caller):
+            yield callee
+            yield caller
+        case FusedLoc(locations=ArrayAttr(data=inner)):
+            yield from inner
+        case _:
+            return
+
+
+def source_place(location: Attribute) -> SourcePlace | None:
+    """The first file position inside a location attribute, if there is one."""
+    if isinstance(location, FileLineColLoc):
+        return SourcePlace(
+            location.filename.data, location.line.data, location.column.data
+        )
+    for inner in _nested_locations(location):
+        if (place := source_place(inner)) is not None:
+            return place
+    return None
+
+
+def place_of(op: Operation) -> SourcePlace | None:
+    """
+    The source place of an operation, or of the nearest op around it.
+
+    Operations that a pass made have no place of their own.
+    """
+    current: Operation | None = op
+    while current is not None:
+        if (place := source_place(current.location)) is not None:
+            return place
+        current = current.parent_op()
+    return None
