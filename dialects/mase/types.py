@@ -29,8 +29,8 @@ class ElementType(ParametrizedAttribute, TypeAttribute, ABC):
         """The storage type of codes in constants (see `DenseAttr`)."""
 
 
-class _FixedPointType(ElementType, ABC):
-    """The part that signed and unsigned fixed point share."""
+class FixedPoint(ElementType, ABC):
+    """Signed or unsigned fixed point: a width and the number of fraction bits."""
 
     SIGNED: ClassVar[bool]
 
@@ -72,7 +72,7 @@ class _FixedPointType(ElementType, ABC):
 
 
 @irdl_attr_definition
-class FixedType(_FixedPointType):
+class FixedType(FixedPoint):
     """
     Signed fixed point: two's complement code of `width` bits, value = code · 2^-frac.
 
@@ -88,7 +88,7 @@ class FixedType(_FixedPointType):
 
 
 @irdl_attr_definition
-class UFixedType(_FixedPointType):
+class UFixedType(FixedPoint):
     """
     Unsigned fixed point: code of `width` bits, value = code · 2^-frac.
 
@@ -99,9 +99,6 @@ class UFixedType(_FixedPointType):
 
     name = "mase.ufixed"
     SIGNED: ClassVar[bool] = False
-
-
-FixedPoint = FixedType | UFixedType
 
 
 def fixed_type(format: Fixed) -> FixedPoint:
