@@ -30,7 +30,7 @@ def code_range(element: Attribute) -> tuple[int, int]:
             raise ValueError(f"no codes for element type {element}")
 
 
-def test_vectors(
+def input_vectors(
     values: Sequence[SSAValue], samples: int, seed: int = 0
 ) -> list[Array]:
     """
