@@ -4,9 +4,10 @@ The mase dialect: quantized neural networks on tensors, formats in the types.
 See RATIONALE.md for the decisions behind it.
 """
 
+from xdsl.ir import Dialect
+
 from mase_opt.dialects.mase import attrs, elementwise, layers, shape, types
 from mase_opt.dialects.mase.resources import RESOURCES
-from xdsl.ir import Dialect
 
 Mase = Dialect(
     "mase",

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from mase_opt.dialects.mase.resources import RESOURCES, Blob
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     AnyFloat,
@@ -21,6 +19,9 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.dialects.mase.resources import RESOURCES, Blob
+from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 
 INLINE_LIMIT = 16
 """Constants of up to this many elements are printed in place."""

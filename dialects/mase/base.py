@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.types import element_of, shape_of
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
     DenseArrayBase,
@@ -26,6 +24,9 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.types import element_of, shape_of
 
 Shape = tuple[int, ...]
 

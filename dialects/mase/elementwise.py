@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from abc import ABC
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.base import (
-    ArithmeticOp,
-    MaseOp,
-    Shape,
-    UnaryOp,
-    broadcast,
-    layer_attr,
-)
-from mase_opt.dialects.mase.types import element_of, shape_of
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
     Float64Type,
@@ -31,6 +21,17 @@ from xdsl.irdl import (
     prop_def,
 )
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import (
+    ArithmeticOp,
+    MaseOp,
+    Shape,
+    UnaryOp,
+    broadcast,
+    layer_attr,
+)
+from mase_opt.dialects.mase.types import element_of, shape_of
 
 
 @irdl_op_definition

@@ -6,29 +6,6 @@ from abc import ABC
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.base import (
-    PENDING,
-    ArithmeticOp,
-    MaseOp,
-    Shape,
-    UnaryOp,
-    broadcast,
-    check_axis,
-    check_length,
-    check_rank,
-    check_shape,
-    int_array,
-    ints,
-    layer_attr,
-    show,
-)
-from mase_opt.dialects.mase.types import (
-    FixedPoint,
-    UFixedType,
-    element_of,
-    shape_of,
-)
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
     BoolAttr,
@@ -53,6 +30,30 @@ from xdsl.irdl import (
     prop_def,
 )
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import (
+    PENDING,
+    ArithmeticOp,
+    MaseOp,
+    Shape,
+    UnaryOp,
+    broadcast,
+    check_axis,
+    check_length,
+    check_rank,
+    check_shape,
+    int_array,
+    ints,
+    layer_attr,
+    show,
+)
+from mase_opt.dialects.mase.types import (
+    FixedPoint,
+    UFixedType,
+    element_of,
+    shape_of,
+)
 
 Value = SSAValue | Operation
 

@@ -6,20 +6,6 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from mase_opt.dialects.mase.attrs import DTYPES, DenseAttr, storage_of
-from mase_opt.dialects.mase.base import (
-    PENDING,
-    MaseOp,
-    SameElementOp,
-    Shape,
-    broadcast,
-    check_axis,
-    check_length,
-    int_array,
-    ints,
-    show,
-)
-from mase_opt.dialects.mase.types import ElementType, element_of, shape_of, tensor_of
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -43,6 +29,21 @@ from xdsl.irdl import (
 )
 from xdsl.traits import ConstantLike, Pure
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.dialects.mase.attrs import DTYPES, DenseAttr, storage_of
+from mase_opt.dialects.mase.base import (
+    PENDING,
+    MaseOp,
+    SameElementOp,
+    Shape,
+    broadcast,
+    check_axis,
+    check_length,
+    int_array,
+    ints,
+    show,
+)
+from mase_opt.dialects.mase.types import ElementType, element_of, shape_of, tensor_of
 
 Value = SSAValue | Operation
 

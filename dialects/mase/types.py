@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 from xdsl.dialects.builtin import IntAttr, TensorType
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+
+from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 
 
 class ElementType(ParametrizedAttribute, TypeAttribute, ABC):

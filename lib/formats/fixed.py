@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
@@ -20,7 +22,6 @@ from mase_opt.lib.formats.rounding import (
     round_shift,
     shift_left,
 )
-from numpy.typing import NDArray
 
 MAX_WIDTH = 64
 

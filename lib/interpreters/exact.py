@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mase_opt.lib.formats.rounding import INT64_SAFE, IntArray, max_magnitude
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from mase_opt.lib.formats.rounding import INT64_SAFE, IntArray, max_magnitude
 
 Array = NDArray[Any]
 

@@ -14,6 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    Float64Type,
+    IntegerType,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+
 from mase_opt.dialects.mase import attrs, elementwise, layers, shape
 from mase_opt.dialects.mase.base import ArithmeticOp, UnaryOp, ints
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
@@ -28,12 +35,6 @@ from mase_opt.lib.formats.rounding import (
 )
 from mase_opt.lib.interpreters import exact
 from mase_opt.lib.interpreters.exact import Array
-from xdsl.dialects.builtin import (
-    AnyFloat,
-    Float64Type,
-    IntegerType,
-)
-from xdsl.ir import Attribute, Operation, SSAValue
 
 Kernel = Callable[..., Array]
 

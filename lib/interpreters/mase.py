@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import InterpretationError
+
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels import KERNELS
-from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
-from xdsl.utils.exceptions import InterpretationError
 
 Observer = Callable[[SSAValue, Array], None]
 
