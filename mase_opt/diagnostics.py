@@ -25,6 +25,12 @@ from mase_opt.locations import SourcePlace, place_of
 _SHOWN_WIDTH = 160
 """Longest part of a source line that is shown (lines of weights are megabytes)."""
 
+_UNREGISTERED = re.compile(r"Operation \S+ is not registered")
+_REMEDY = (
+    "; models are read in the torch and mase dialects "
+    "(--allow-unregistered-dialect keeps what is unknown)"
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -109,7 +115,12 @@ def report_of(error: BaseException, line_offset: int = 0) -> Report | None:
             place = _span_place(error.span, line_offset)
             return Report(error.msg, place, tuple(notes))
         case ParseError():
-            return Report(error.msg, _span_place(error.span, line_offset))
+            message = error.msg.strip()
+            if error.span.start >= len(error.span.input):
+                message = f"unexpected end of input: {message}"
+            if _UNREGISTERED.fullmatch(message):
+                message += _REMEDY
+            return Report(message, _span_place(error.span, line_offset))
         case ArgSpecParseError():
             return Report(str(error))
         case DiagnosticException():

@@ -13,7 +13,7 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from xdsl.context import Context
@@ -181,7 +181,7 @@ class MaseOptMain(xDSLOptMain):
         return 0 if as_expected else 1
 
     @contextlib.contextmanager
-    def _output(self) -> Iterator[Callable[[str], object]]:
+    def _output(self) -> Generator[Callable[[str], object]]:
         """Where text goes: `-o`'s file once all went well, else standard output."""
         name: str | None = self.args.output_file
         if name in (None, "-") or self.args.emit_sv:

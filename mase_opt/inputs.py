@@ -1,5 +1,6 @@
 """Inputs of the driver: what an argument names, and how it becomes a module."""
 
+import re
 import sys
 from dataclasses import dataclass
 from itertools import accumulate
@@ -14,6 +15,8 @@ from mase_opt.suggest import did_you_mean
 
 SPLIT_MARKER = "// -----"
 """Separates the chunks of a file that holds several modules."""
+
+_MARKER_LINE = re.compile(rf"^{SPLIT_MARKER}[ \t\r]*$", re.MULTILINE)
 
 _TORCH_TYPE = "!torch."
 """Only text in the torch dialect has these types."""
@@ -54,7 +57,7 @@ def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
     text = data.decode("utf-8")
     if not split:
         return [Chunk(name, text, whole_file=name != "<stdin>")]
-    parts = text.split(SPLIT_MARKER)
+    parts = _MARKER_LINE.split(text)
     offsets = accumulate([0, *(part.count("\n") for part in parts[:-1])])
     return [
         Chunk(name, part, offset) for part, offset in zip(parts, offsets, strict=True)

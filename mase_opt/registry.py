@@ -46,7 +46,7 @@ def _extended(universe: Universe, plugin: str) -> Universe:
 
 def load_plugin(plugin: str) -> Universe:
     """Run a Python file; the `UNIVERSE` it defines. Raises `UserError`."""
-    path = Path(plugin)
+    path = Path(plugin).absolute()
     if not path.is_file():
         raise UserError(f"plug-in '{plugin}': no such file")
     name = f"mase_opt_plugin_{path.stem}"
@@ -59,7 +59,7 @@ def load_plugin(plugin: str) -> Universe:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(_load_failure(path, error)) from error
+        raise UserError(_load_failure(plugin, path, error)) from error
     universe = getattr(module, "UNIVERSE", None)
     if not isinstance(universe, Universe):
         raise UserError(
@@ -69,7 +69,7 @@ def load_plugin(plugin: str) -> Universe:
     return universe
 
 
-def _load_failure(path: Path, error: Exception) -> str:
+def _load_failure(plugin: str, path: Path, error: Exception) -> str:
     """Name the line of the plug-in at which loading it failed."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     traceback = error.__traceback__
@@ -77,5 +77,5 @@ def _load_failure(path: Path, error: Exception) -> str:
         if traceback.tb_frame.f_code.co_filename == str(path):
             line = traceback.tb_lineno
         traceback = traceback.tb_next
-    place = f"{path}:{line}" if line is not None else str(path)
+    place = f"{plugin}:{line}" if line is not None else plugin
     return f"cannot load plug-in {place}: {type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ disk, an error or a kill leaves the earlier output (or none), never half of one.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,10 @@ def _default_mode(mode: int) -> int:
 
 
 def _cannot_write(path: str | Path, error: OSError) -> UserError:
-    return UserError(f"cannot write '{path}': {error.strerror or error}")
+    reason = error.strerror or str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        reason = "a part of its path is a file, not a folder"
+    return UserError(f"cannot write '{path}': {reason}")
 
 
 def _is_about(error: OSError, temporary: Path) -> bool:
@@ -34,19 +37,21 @@ def _is_about(error: OSError, temporary: Path) -> bool:
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[IO[str]]:
+def atomic_file(path: str | Path) -> Generator[IO[str]]:
     """
     A text file (UTF-8, `\\n`) that replaces `path` when the block ends well.
 
     Devices and pipes (`/dev/stdout`) are written to directly. Raises `UserError` if
     the file cannot be written.
     """
-    target = Path(path).resolve()
-    if target.is_dir():
+    named = Path(path)
+    if named.is_dir():
         raise UserError(f"cannot write '{path}': it is a folder")
+    # Through a symbolic link, the file it points to is replaced.
+    target = named.resolve()
     try:
-        if target.exists() and not target.is_file():
-            with target.open("w", encoding="utf-8", newline="\n") as stream:
+        if named.exists() and not named.is_file():
+            with named.open("w", encoding="utf-8", newline="\n") as stream:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +80,7 @@ def atomic_file(path: str | Path) -> Iterator[IO[str]]:
 @contextmanager
 def atomic_directory(
     path: str | Path, replaceable: Callable[[Path], bool]
-) -> Iterator[Path]:
+) -> Generator[Path]:
     """
     A folder to fill, which becomes `path` when the block ends well.
 

@@ -1,0 +1,1 @@
+../../mase_opt/__init__.py
