@@ -1,6 +1,10 @@
 """Registration of mase-opt's dialects and passes, found through `xdsl.universe`."""
 
+from collections.abc import Callable
+from importlib import import_module
+
 from xdsl.ir import Dialect
+from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 
@@ -10,4 +14,17 @@ def _mase() -> Dialect:
     return Mase
 
 
-UNIVERSE = Universe(all_dialects={"mase": _mase}, all_passes={})
+def _pass(module: str, name: str) -> Callable[[], type[ModulePass]]:
+    """The pass class `name` of `mase_opt.lib.<module>`, imported when asked for."""
+    return lambda: getattr(import_module(f"mase_opt.lib.{module}"), name)
+
+
+UNIVERSE = Universe(
+    all_dialects={"mase": _mase},
+    all_passes={
+        # mase to mase
+        "mase-fold-batch-norm": _pass(
+            "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
+        ),
+    },
+)
