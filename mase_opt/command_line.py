@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 
 from mase_opt.lib.errors import UserError
-from mase_opt.suggest import did_you_mean
+from mase_opt.lib.suggest import did_you_mean
 
 DEFAULT_SAMPLES = 256
 """Random vectors of `--verify-rtl` without a number."""

@@ -10,8 +10,8 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.suggest import did_you_mean
 from mase_opt.locations import LocatingParser
-from mase_opt.suggest import did_you_mean
 
 SPLIT_MARKER = "// -----"
 """Separates the chunks of a file that holds several modules."""

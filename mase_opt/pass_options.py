@@ -23,7 +23,7 @@ from xdsl.utils.exceptions import ArgSpecParseError
 from xdsl.utils.hints import type_repr
 
 from mase_opt.lib.errors import UserError
-from mase_opt.suggest import did_you_mean
+from mase_opt.lib.suggest import did_you_mean
 
 PassFactories = Mapping[str, Callable[[], type[ModulePass]]]
 
