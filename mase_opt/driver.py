@@ -34,8 +34,10 @@ from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.atomic import atomic_file
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
-from mase_opt.pipelines import IMPORT_PASS
+from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
+
+TO_HARDWARE = LOWER_TO_HARDWARE[-1]
 
 
 class _OutputClosed(Exception):
@@ -111,6 +113,8 @@ class MaseOptMain(xDSLOptMain):
                 inner(previous, module, following)
             self.running, self.verifying = following, None
             self.finished += previous is not None
+            if self.args.emit_sv and following and following.name == TO_HARDWARE:
+                self.reference = module.clone()
 
         self.pipeline = PassPipeline(self.passes, callback)
 
@@ -139,6 +143,8 @@ class MaseOptMain(xDSLOptMain):
         self.finished = 0
         self.running: ModulePass | None = None
         self.verifying: ModulePass | None = None
+        self.reference: ModuleOp | None = None
+        """The model before it became hardware, which the circuit must agree with."""
 
     def _list_passes(self) -> str:
         from mase_opt.pass_docs import describe, render_pass_list
@@ -252,7 +258,7 @@ class MaseOptMain(xDSLOptMain):
             verify_samples=samples,
             command=shlex.join(self.command),
         )
-        return emit_sv(module, self.ctx, options)
+        return emit_sv(module, self.ctx, options, self.reference)
 
     # Failing.
 

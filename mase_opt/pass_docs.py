@@ -84,7 +84,7 @@ def _default(field: "dataclasses.Field[object]") -> str | None:
 
 def field_docstrings(cls: type) -> dict[str, str]:
     """
-    The string under each annotated field of a class and its bases.
+    The string under each field of a class and its bases.
 
     Python drops these strings, so they are read from the source; a class without
     source (made by `exec`) has none.
@@ -101,7 +101,8 @@ def field_docstrings(cls: type) -> dict[str, str]:
         for field, text in pairwise(body):
             match field, text:
                 case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.AnnAssign(target=ast.Name(id=name))
+                    | ast.Assign(targets=[ast.Name(id=name)]),
                     ast.Expr(value=ast.Constant(value=str(doc))),
                 ):
                     found[name] = inspect.cleandoc(doc)
