@@ -14,15 +14,30 @@ def _mase() -> Dialect:
     return Mase
 
 
+def _torch() -> Dialect:
+    from mase_opt.dialects.torch import Torch
+
+    return Torch
+
+
 def _pass(module: str, name: str) -> Callable[[], type[ModulePass]]:
     """The pass class `name` of `mase_opt.lib.<module>`, imported when asked for."""
     return lambda: getattr(import_module(f"mase_opt.lib.{module}"), name)
 
 
 UNIVERSE = Universe(
-    all_dialects={"mase": _mase},
+    all_dialects={"mase": _mase, "torch": _torch},
     all_passes={
+        # mase to hardware
+        "convert-mase-to-hw": _pass(
+            "conversion.convert_mase_to_hw", "ConvertMaseToHwPass"
+        ),
+        # dialect to dialect
+        "convert-torch-to-mase": _pass(
+            "conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
+        ),
         # mase to mase
+        "mase-calibrate": _pass("transforms.mase_calibrate", "MaseCalibratePass"),
         "mase-fold-batch-norm": _pass(
             "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
         ),

@@ -1,0 +1,78 @@
+"""Spatial hardware: a function of mase ops becomes unrolled hw, comb and seq ops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import PassFailedException
+
+from mase_opt.lib.conversion.hw.legality import check_function, only_function
+from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.top import TopBuilder
+
+
+@dataclass(frozen=True)
+class ConvertMaseToHwPass(ModulePass):
+    """
+    Turn a quantized function into a circuit that is fully unrolled.
+
+    Every layer becomes an `hw.module` of its own, named after its `layer`, and the
+    function becomes the top module that connects them. One sample enters per clock
+    cycle; the latency is the number of register stages, and the attribute
+    `mase.interface` of the top module describes its ports.
+
+    Needs one function whose values are all fixed point, `i1` or integers. Widths
+    inside are as small as the exact range of each intermediate result allows.
+
+    ```mlir
+    func.func @f(%x: tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>> {
+      %0 = mase.relu %x {layer = "act"}
+        : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>>
+      func.return %0 : tensor<2x!mase.fixed<8, 4>>
+    }
+    ```
+
+    becomes
+
+    ```mlir
+    hw.module private @act(in %in: i16, out out: i16) {…}
+    hw.module @f(in %in_valid: i1, in %x: i16, out out_valid: i1, out out0: i16) {
+      %act_out = hw.instance "act" @act(in: %x: i16) -> (out: i16)
+      hw.output %in_valid, %act_out : i1, i16
+    }
+    ```
+    """
+
+    name = "convert-mase-to-hw"
+
+    max_logic_depth: int = 6
+    """Adders between two registers at most; 0 makes the circuit combinational."""
+
+    stall: bool = False
+    """Add `out_ready` and `in_ready`: the receiver can hold everything back."""
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        if self.max_logic_depth < 0:
+            raise PassFailedException(
+                f"max-logic-depth is {self.max_logic_depth}, expected at least 0"
+            )
+        function = only_function(op)
+        check_function(function)
+        convert(op, function, self.max_logic_depth, self.stall)
+
+
+def convert(
+    module: ModuleOp, function: func.FuncOp, max_logic_depth: int, stall: bool
+) -> None:
+    """Replace `function` by its circuit; it must be legal."""
+    try:
+        circuits = TopBuilder(function, max_logic_depth, stall).build()
+    except HardwareError as error:
+        raise PassFailedException(f"no circuit for {error}") from error
+    function.detach()
+    function.erase()
+    module.body.block.add_ops(circuits)

@@ -1,0 +1,112 @@
+"""What must hold before a function can become a circuit."""
+
+from __future__ import annotations
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+from mase_opt.dialects.mase import elementwise, layers
+from mase_opt.dialects.mase.attrs import is_float
+from mase_opt.dialects.mase.base import UnaryOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS, format_of
+from mase_opt.lib.conversion.hw.top import describe
+
+LOOKUP_BITS = 12
+"""Unary functions of inputs up to this width become tables."""
+
+
+def only_function(module: ModuleOp) -> func.FuncOp:
+    """
+    The function to convert.
+
+    Raises `PassFailedException` unless there is exactly one, with one block.
+    """
+    others = [op for op in module.ops if not isinstance(op, func.FuncOp)]
+    functions = [op for op in module.ops if isinstance(op, func.FuncOp)]
+    if others:
+        names = ", ".join(sorted({op.name for op in others}))
+        raise PassFailedException(f"the module holds {names}, expected one func.func")
+    if len(functions) != 1:
+        names = ", ".join(f.sym_name.data for f in functions) or "none"
+        raise PassFailedException(
+            f"expected one function, found {names}: one function is one circuit"
+        )
+    if len(functions[0].body.blocks) != 1:
+        raise PassFailedException(
+            f"function {functions[0].sym_name.data} has "
+            f"{len(functions[0].body.blocks)} blocks, expected 1"
+        )
+    return functions[0]
+
+
+def check_function(function: func.FuncOp) -> None:
+    """Raises one `PassFailedException` that lists everything without a circuit."""
+    problems: list[str] = []
+    for index, argument in enumerate(function.body.block.args):
+        reason = _value_problem(argument)
+        if reason:
+            problems.append(f"argument {index}: {reason}")
+    for op in function.body.block.ops:
+        if isinstance(op, func.ReturnOp):
+            continue
+        reason = _op_problem(op)
+        if reason:
+            problems.append(f"{describe(op)}: {reason}")
+    if problems:
+        raise PassFailedException(
+            f"function {function.sym_name.data} cannot become hardware:\n  "
+            + "\n  ".join(problems)
+        )
+
+
+def _op_problem(op: Operation) -> str | None:
+    if type(op) not in TEMPLATES and type(op) not in WIRINGS:
+        return _missing_template(op)
+    for result in op.results:
+        reason = _value_problem(result)
+        if reason:
+            return reason
+    return None
+
+
+def _value_problem(value: SSAValue) -> str | None:
+    if not isinstance(value.type, TensorType):
+        return f"type is {value.type}, expected a tensor"
+    shape, element = shape_of(value), element_of(value)
+    if min(shape, default=1) < 1:
+        return f"shape is {'x'.join(map(str, shape))}, expected elements"
+    if format_of(element) is not None:
+        return None
+    if is_float(element):
+        return f"is still {element}: quantize it first (mase-quantize)"
+    return f"element type {element} has no circuit: quantize it to fixed or ufixed"
+
+
+def _missing_template(op: Operation) -> str:
+    match op:
+        case layers.BatchNormOp():
+            return "no spatial template: fold it into the layer before (mase-quantize)"
+        case layers.SoftmaxOp() | layers.LayerNormOp() | layers.AttentionOp():
+            return "no spatial template: leave it out of the hardware part of the model"
+        case elementwise.PowOp():
+            return "no spatial template: use multiplications"
+        case UnaryOp() if is_float(element_of(op.operands[0])):
+            return "is still in floating point: quantize it first (mase-quantize)"
+        case UnaryOp():
+            return _lookup_advice(op)
+        case _:
+            return "no spatial template"
+
+
+def _lookup_advice(op: UnaryOp) -> str:
+    format = format_of(element_of(op.input))
+    if format is not None and format.width <= LOOKUP_BITS:
+        return "has no circuit of its own: make it a table (mase-lower-to-lookup)"
+    width = f"{format.width} bits" if format else str(element_of(op.input))
+    return (
+        f"has an input of {width}: quantize it to at most {LOOKUP_BITS} bits, then "
+        "make it a table (mase-lower-to-lookup)"
+    )

@@ -1,0 +1,236 @@
+"""
+A function of mase ops as a circuit: one module per layer, and a top that connects them.
+
+Interface of the top: `clk`, `rst` (synchronous, active high), `in_valid`, one packed
+port per argument; `out_valid` and one packed port per result. Element 0 lies in the
+lowest bits, row-major, two's complement. A sample enters with each rising edge of the
+clock, its result is there `latency` edges later. With `stall`, `out_ready` low holds
+everything back; `in_ready` says whether inputs are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects import comb, func, hw
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    BoolAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    StringAttr,
+    i1,
+    i64,
+)
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+
+from mase_opt.dialects.mase.base import int_array
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.hw import arith
+from mase_opt.lib.conversion.hw.builder import Builder, Design, Output
+from mase_opt.lib.conversion.hw.names import identifier
+from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS, Wires, fixed_of
+from mase_opt.lib.conversion.hw.rounding import HardwareError
+
+INTERFACE = "mase.interface"
+"""Attribute of the top module that describes its ports, see `interface_attr`."""
+
+CONTROL = ("clk", "rst", "in_valid", "out_ready", "out_valid", "in_ready")
+
+NAME = "mase.name"
+"""Argument and result attribute that names a port."""
+
+
+def layer_name(op: Operation) -> str | None:
+    """The path of the layer that `op` belongs to, if it says so."""
+    layer = op.properties.get("layer")
+    return layer.data if isinstance(layer, StringAttr) and layer.data else None
+
+
+class TopBuilder:
+    """Builds the modules of one function."""
+
+    def __init__(self, function: func.FuncOp, max_logic_depth: int, stall: bool):
+        self.function = function
+        self.design = Design(max_logic_depth, stall)
+        name = identifier(function.sym_name.data, "top")
+        self.top = Builder(self.design, self.design.unique(name))
+        self.values: dict[SSAValue, Wires] = {}
+        self.unnamed: dict[str, int] = {}
+        self.ports = set(CONTROL)
+
+    def build(self) -> list[hw.HWModuleOp]:
+        """
+        The modules, the top last.
+
+        Raises `HardwareError` for an op that has no circuit.
+        """
+        for index, argument in enumerate(self.function.body.block.args):
+            format = fixed_of(argument)
+            name = self._port_name(argument, self.function.arg_attrs, index, "in")
+            span = (format.min_code, format.max_code)
+            spans = [span] * len_of(argument)
+            self.values[argument] = self.top.input(name, format.width, spans)
+        for op in self.function.body.block.ops:
+            if isinstance(op, func.ReturnOp):
+                self._finish(op)
+            else:
+                try:
+                    self.values[op.results[0]] = self._wires(op)
+                except HardwareError as error:
+                    raise HardwareError(f"{describe(op)}: {error}") from error
+        return self.design.modules
+
+    def _wires(self, op: Operation) -> Wires:
+        operands = [self.values[v] for v in op.operands]
+        wiring = WIRINGS.get(type(op))
+        return wiring(op, *operands) if wiring else self._layer(op, operands)
+
+    def _layer(self, op: Operation, operands: Sequence[Wires]) -> Wires:
+        """Build the module of `op` and instantiate it."""
+        _, depth = self.top.latest([w for wires in operands for w in wires])
+        name = self._layer_module(op)
+        builder = Builder(self.design, name, depth)
+        inputs: list[Wires] = []
+        connected: list[Wires] = []
+        for port, value, wires in zip(
+            operand_names(op), op.operands, operands, strict=True
+        ):
+            count = len(builder.inputs)
+            width = fixed_of(value).width
+            inputs.append(builder.input(port, width, [(w.lo, w.hi) for w in wires]))
+            if len(builder.inputs) > count:
+                connected.append(wires)
+        result = TEMPLATES[type(op)](op, builder, *inputs)
+        assert len(result) == len_of(op.results[0]), f"{op.name} has a wrong template"
+        if all(w.lo == w.hi for w in result):
+            return result
+        output = Output("out", fixed_of(op.results[0]).width, result)
+        return self.top.instance(builder.finish([output]), name, connected)[0]
+
+    def _layer_module(self, op: Operation) -> str:
+        kind = op.name.rpartition(".")[2]
+        layer = layer_name(op)
+        if layer is None:
+            count = self.unnamed.get(kind, 0)
+            self.unnamed[kind] = count + 1
+            return self.design.unique(f"{self.top.name}_{kind}_{count}")
+        name = identifier(layer, kind)
+        if name in self.design.names:
+            name = f"{name}_{kind}"
+        return self.design.unique(name)
+
+    def _port_name(
+        self,
+        value: SSAValue,
+        attrs: ArrayAttr[DictionaryAttr] | None,
+        index: int,
+        direction: str,
+    ) -> str:
+        given = attrs.data[index].data.get(NAME) if attrs is not None else None
+        fallback = f"{direction}{index}"
+        if isinstance(given, StringAttr):
+            name = given.data
+        else:
+            name = (value.name_hint if direction == "in" else None) or fallback
+        name = identifier(name, fallback)
+        while name in self.ports:
+            name += "_"
+        self.ports.add(name)
+        return name
+
+    def _finish(self, op: func.ReturnOp) -> None:
+        """Close the top: results at one stage, the valid chain, the interface."""
+        top = self.top
+        results = [self.values[v] for v in op.operands]
+        latency, _ = top.latest([w for wires in results for w in wires])
+        outputs: list[tuple[str, SSAValue]] = []
+        interface = [
+            port_attr(port.name, "in", argument)
+            for port, argument in zip(
+                top.inputs, self.function.body.block.args, strict=True
+            )
+        ]
+        for index, (value, wires) in enumerate(zip(op.operands, results, strict=True)):
+            name = self._port_name(value, self.function.res_attrs, index, "out")
+            late = [top.delay_base(w, latency) for w in wires]
+            outputs.append((name, top.pack(late, fixed_of(value).width)))
+            interface.append(port_attr(name, "out", value))
+        clocked = latency > 0 or self.design.stall
+        control = self._control(latency, clocked)
+        module = top.close([*control, *outputs], "public")
+        module.attributes[INTERFACE] = DictionaryAttr(
+            {
+                "ports": ArrayAttr(interface),
+                "latency": IntegerAttr(latency, i64),
+                "clock": BoolAttr.from_bool(clocked),
+                "ready": BoolAttr.from_bool(self.design.stall),
+            }
+        )
+
+    def _control(self, latency: int, clocked: bool) -> list[tuple[str, SSAValue]]:
+        """
+        The handshake: valid bits travel beside the data, `out_ready` holds both.
+
+        `ce = !out_valid | out_ready` is a loop through the last valid register.
+        """
+        top, block = self.top, self.top.block
+        names = ["in_valid"]
+        if clocked:
+            top.clock()
+            names.insert(0, "rst")
+        if self.design.stall:
+            names.append("out_ready")
+        arguments: dict[str, BlockArgument] = {}
+        for index, name in enumerate(names, start=int(clocked)):
+            arguments[name] = argument = block.insert_arg(i1, index)
+            argument.name_hint = name
+        valid: SSAValue = arguments["in_valid"]
+        for _ in range(latency):
+            valid = top.register(valid, (arguments["rst"], top.literal(0, 1)))
+            valid.name_hint = "valid"
+        if not self.design.stall:
+            return [("out_valid", valid)]
+        free = arith.invert(top, valid)
+        go = arith.bitwise(top, comb.OrOp, free, arguments["out_ready"])
+        go.name_hint = "ce"
+        top.drive_enable(go)
+        return [("out_valid", valid), ("in_ready", go)]
+
+
+def operand_names(op: Operation) -> list[str]:
+    """The names of the ports for the operands of `op`."""
+    names: list[str] = []
+    for name, _ in type(op).get_irdl_definition().operands:
+        if getattr(op, name) is not None:
+            names.append("in" if name == "input" else name)
+    return names
+
+
+def port_attr(name: str, direction: str, value: SSAValue) -> DictionaryAttr:
+    """`{name = "in0", direction = "in", shape = …, width = 8, signed = true, …}`"""
+    format = fixed_of(value)
+    fields: dict[str, Attribute] = {
+        "name": StringAttr(name),
+        "direction": StringAttr(direction),
+        "shape": int_array(shape_of(value)),
+        "width": IntegerAttr(format.width, i64),
+        "signed": BoolAttr.from_bool(format.signed),
+        # As text: CIRCT does not know our types.
+        "element": StringAttr(str(element_of(value))),
+    }
+    return DictionaryAttr(fields)
+
+
+def len_of(value: SSAValue) -> int:
+    """The number of elements of a value."""
+    count = 1
+    for size in shape_of(value):
+        count *= size
+    return count
+
+
+def describe(op: Operation) -> str:
+    """`mase.linear fc1`"""
+    layer = layer_name(op)
+    return op.name if layer is None else f"{op.name} {layer}"
