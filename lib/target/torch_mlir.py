@@ -9,6 +9,7 @@ Pinned to torch-mlir 20261001: `_LayerLocations` extends a class of its importer
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 import warnings
 from collections.abc import Iterator
@@ -646,3 +647,40 @@ def _name_inputs(module: Any, names: list[str]) -> None:
     func.attributes["arg_attrs"] = ir.ArrayAttr.get(
         [ir.DictAttr.get({NAME_ATTR: ir.StringAttr.get(name)}) for name in names]
     )
+
+
+class CompiledModule:
+    """
+    LLVM-dialect text compiled to machine code in this process.
+
+    The code lives as long as the object. Raises `UserError` if torch-mlir is missing.
+    """
+
+    def __init__(self, text: str, opt_level: int):
+        try:
+            from torch_mlir import ir
+            from torch_mlir.execution_engine import ExecutionEngine
+        except ImportError as error:
+            raise UserError(
+                "simulation needs the compiler in torch-mlir: pip install torch-mlir"
+            ) from error
+        with ir.Context():
+            module = ir.Module.parse(text)
+            self._engine = ExecutionEngine(module, opt_level=opt_level)
+
+    def call(self, name: str, *arguments: int) -> int:
+        """
+        Call a function whose arguments and result are 64 bits wide.
+
+        Pointers are given as addresses. The result of a function without one is 0.
+        """
+        # The engine hands out a wrapper that takes pointers to arguments and result.
+        values = (ctypes.c_int64 * (len(arguments) + 1))(*arguments, 0)
+        base, size = ctypes.addressof(values), ctypes.sizeof(ctypes.c_int64)
+        places = [base + size * index for index in range(len(values))]
+        wrapper = self._engine.raw_lookup(name)
+        assert wrapper, f"no function {name}"
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(wrapper)(
+            (ctypes.c_void_p * len(places))(*places)
+        )
+        return values[len(arguments)]

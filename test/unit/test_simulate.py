@@ -1,0 +1,160 @@
+"""Simulation in process, against what the circuits are known to compute."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hw_circuits import CASES, ROM, ROM_LAYOUT, STALL, STALL_LAYOUT, random_inputs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.circt import CirctError
+from mase_opt.lib.target.interface import Port, PortLayout
+from mase_opt.lib.target.simulate import SimulationError, Simulator, StallPattern
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_are_those_of_the_circuit(name: str):
+    text, layout, reference = CASES[name]
+    inputs = random_inputs(layout, 100)
+    results = Simulator(text, layout).run(inputs)
+    for port, expected in reference(inputs).items():
+        assert results[port].tolist() == expected.tolist()
+
+
+def test_runs_are_independent():
+    simulator = Simulator(ROM, ROM_LAYOUT)
+    first = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
+    simulator.run(random_inputs(ROM_LAYOUT, 7, seed=2))
+    again = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
+    assert (first["y"] == again["y"]).all()
+
+
+def test_no_samples():
+    results = Simulator(ROM, ROM_LAYOUT).run({"x": np.zeros((0, 2), np.uint8)})
+    assert results["y"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("rates", [(0.5, 0.5), (1.0, 0.2), (0.2, 1.0), (1.0, 1.0)])
+def test_stalls_change_nothing(seed: int, rates: tuple[float, float]):
+    text, layout, reference = CASES["stall"]
+    inputs = random_inputs(layout, 60, seed)
+    pattern = StallPattern(seed, in_valid=rates[0], out_ready=rates[1])
+    results = Simulator(text, layout).run(inputs, pattern)
+    assert results["y"].tolist() == reference(inputs)["y"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("register", "message"),
+    [
+        ("%more", "has changed in the next cycle"),
+        ("%v0", "stands still or loses data"),
+    ],
+)
+def test_lost_data_is_found(register: str, message: str):
+    # The second stage takes new data whether or not the old has been taken.
+    broken = STALL.replace(f"{register}, %clk, %ready1", f"{register}, %clk, %true")
+    with pytest.raises(SimulationError, match=message):
+        Simulator(broken, STALL_LAYOUT).run(
+            random_inputs(STALL_LAYOUT, 40), StallPattern(0)
+        )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ("%false, %ready0", "stands still or loses data"),
+        ("%v1, %false", "comes before its sample has been taken"),
+    ],
+)
+def test_broken_handshake_is_found(outputs: str, message: str):
+    broken = STALL.replace("hw.output %v1, %ready0", f"hw.output {outputs}")
+    with pytest.raises(SimulationError, match=message):
+        Simulator(broken, STALL_LAYOUT).run(random_inputs(STALL_LAYOUT, 4))
+
+
+@pytest.mark.parametrize("latency", [2, 3])
+def test_wrong_latency_is_found(latency: int):
+    layout = dataclasses.replace(ROM_LAYOUT, latency=latency)
+    with pytest.raises(SimulationError, match="expected in cycle"):
+        Simulator(ROM, layout).run(random_inputs(layout, 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 64), st.integers(1, 64), st.booleans(), st.integers(1, 5))
+def test_all_widths(width: int, wider: int, signed: bool, elements: int):
+    """Extension to, or truncation to, another width, element by element."""
+    lines = []
+    for i in range(elements):
+        lines.append(
+            f"%e{i} = comb.extract %x from {i * width} : (i{elements * width}) -> "
+            f"i{width}"
+        )
+        if wider > width:
+            pad = wider - width
+            if signed:
+                lines += [
+                    f"%s{i} = comb.extract %e{i} from {width - 1} : (i{width}) -> i1",
+                    f"%p{i} = comb.replicate %s{i} : (i1) -> i{pad}",
+                ]
+            else:
+                lines.append(f"%p{i} = hw.constant 0 : i{pad}")
+            lines.append(f"%y{i} = comb.concat %p{i}, %e{i} : i{pad}, i{width}")
+        else:
+            lines.append(f"%y{i} = comb.extract %e{i} from 0 : (i{width}) -> i{wider}")
+    parts = ", ".join(f"%y{i}" for i in reversed(range(elements)))
+    kinds = ", ".join([f"i{wider}"] * elements)
+    body = "\n".join(lines)
+    text = f"""hw.module @top(in %x: i{elements * width}, out y: i{elements * wider}) {{
+      {body}
+      %y = comb.concat {parts} : {kinds}
+      hw.output %y : i{elements * wider}
+    }}"""
+    layout = PortLayout(
+        "top",
+        (
+            Port("x", "in", elements, width, signed),
+            Port("y", "out", elements, wider, signed),
+        ),
+    )
+    inputs = random_inputs(layout, 12, seed=width)
+    results = Simulator(text, layout).run(inputs)["y"]
+    for got, given_code in zip(results.flat, inputs["x"].flat, strict=True):
+        expected = int(given_code) % (1 << wider)
+        if signed and expected >> (wider - 1):
+            expected -= 1 << wider
+        assert int(got) == expected
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, r"has inputs \['x'\], got \[\]"),
+        ({"x": np.zeros((3, 1), np.int8)}, r"\(samples, 2\), got \(3, 1\)"),
+        ({"x": np.full((1, 2), 8)}, "do not fit 3 bits unsigned"),
+        ({"x": np.zeros((1, 2))}, "codes are integers, got float64"),
+    ],
+)
+def test_wrong_inputs_are_user_errors(inputs, message: str):
+    with pytest.raises(UserError, match=message):
+        Simulator(ROM, ROM_LAYOUT).run(inputs)
+
+
+def test_stall_needs_ready():
+    with pytest.raises(UserError, match="no ready signals"):
+        Simulator(ROM, ROM_LAYOUT).run(random_inputs(ROM_LAYOUT, 1), StallPattern(0))
+
+
+def test_ports_are_checked_against_the_layout():
+    layout = dataclasses.replace(ROM_LAYOUT, has_valid=False)
+    with pytest.raises(CirctError, match="its layout says"):
+        Simulator(ROM, layout)
+
+
+def test_diagnostics_end_in_the_exception(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(CirctError, match="expected"):
+        Simulator("hw.module @top(", ROM_LAYOUT)
+    captured = capfd.readouterr()
+    assert captured.err == captured.out == ""
