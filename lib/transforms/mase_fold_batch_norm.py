@@ -31,11 +31,9 @@ from mase_opt.dialects.mase.layers import (
 )
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.calibration import CALIBRATION
 
 Floats = NDArray[np.float64]
-
-CALIBRATION = "mase.calibration"
-"""The attribute that `mase-calibrate` leaves at an op."""
 
 
 class Affine(NamedTuple):

@@ -1,0 +1,65 @@
+"""The function that a mase module holds, and how its parts are called in messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.utils.exceptions import InterpretationError, PassFailedException
+
+from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.lib.interpreters.mase import main_function
+
+
+def model_function(module: ModuleOp) -> FuncOp:
+    """
+    The only function of `module`, which holds nothing but mase ops.
+
+    Raises `PassFailedException` naming what else there is.
+    """
+    try:
+        function = main_function(module)
+    except InterpretationError as error:
+        raise PassFailedException(f"not a model: {error}") from error
+    foreign = Counter(
+        op.name
+        for op in function.body.block.ops
+        if not isinstance(op, MaseOp | ReturnOp)
+    )
+    if foreign:
+        found = ", ".join(f"{name} ({count})" for name, count in foreign.items())
+        raise PassFailedException(
+            f"not in the mase dialect: {found}; convert the module first, torch ops "
+            "with convert-torch-to-mase"
+        )
+    return function
+
+
+def layer_of(op: Operation) -> str | None:
+    """The path of the layer in the torch model, such as `encoder.0.attention`."""
+    layer = op.properties.get("layer")
+    return layer.data if isinstance(layer, StringAttr) else None
+
+
+def describe(value: SSAValue) -> str:
+    """What makes `value`: `layer 'fc1' (mase.linear)`, `argument 'x'`."""
+    if isinstance(value, BlockArgument):
+        function = value.owner.parent_op()
+        assert isinstance(function, FuncOp)
+        return f"argument '{argument_names(function)[value.index]}'"
+    op = value.owner
+    assert isinstance(op, Operation)
+    layer = layer_of(op)
+    return op.name if layer is None else f"layer '{layer}' ({op.name})"
+
+
+def argument_names(function: FuncOp) -> list[str]:
+    """The arguments' names: `mase.name`, else `arg0`, `arg1` and so on."""
+    attributes = function.arg_attrs.data if function.arg_attrs is not None else ()
+    names = [a.data.get("mase.name") for a in attributes] or [None] * len(function.args)
+    return [
+        name.data if isinstance(name, StringAttr) else f"arg{index}"
+        for index, name in enumerate(names)
+    ]

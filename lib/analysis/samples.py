@@ -1,0 +1,163 @@
+"""Input data for a function: read from `.npz` and `.npy` files, or drawn at random."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from mase_opt.dialects.mase.base import SameElementOp, show
+from mase_opt.dialects.mase.layers import EmbeddingOp
+from mase_opt.dialects.mase.shape import GatherOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.model import argument_names
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.suggest import did_you_mean
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An argument of a function, as its data must look."""
+
+    name: str
+    shape: tuple[int, ...]
+    integer: bool
+    """Whether its elements are builtin integers (indices, masks), not numbers."""
+
+
+def inputs_of(function: FuncOp) -> list[Input]:
+    """The arguments of `function`, in order."""
+    names = argument_names(function)
+    return [
+        Input(name, shape_of(a), isinstance(element_of(a), IntegerType))
+        for name, a in zip(names, function.args, strict=True)
+    ]
+
+
+def load_samples(
+    path: str, inputs: Sequence[Input], limit: int | None = None
+) -> list[Array]:
+    """
+    Samples for each of `inputs`, shaped `[samples, *shape]`; at most `limit` of them.
+
+    The file holds one array per input under its name, samples along the first axis; a
+    leading dimension of 1 (the batch) may be missing. Further arrays (labels, say) are
+    left alone. A single array serves a single input whatever its name. Nothing is ever
+    unpickled. Raises `UserError` for everything that does not fit.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"data '{path}': no such file")
+    try:
+        # NumPy leaves a file of its own open when it cannot read it.
+        with Path(path).open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            arrays = _named(path, file, inputs)
+            samples = [
+                _checked(f"data '{path}', array '{key}'", arrays[key], input, limit)
+                for key, input in _matched(path, list(arrays), inputs)
+            ]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"data '{path}' is not a .npz or .npy file of plain numbers: {error}"
+        ) from error
+    counts = {len(array) for array in samples}
+    if len(counts) > 1:
+        found = ", ".join(
+            f"{len(a)} of '{i.name}'" for a, i in zip(samples, inputs, strict=True)
+        )
+        raise UserError(f"data '{path}' has as many samples of no two inputs: {found}")
+    return samples
+
+
+def _named(path: str, file: Any, inputs: Sequence[Input]) -> Mapping[str, Array]:
+    if not isinstance(file, np.ndarray):
+        return file
+    if len(inputs) != 1:
+        raise UserError(
+            f"data '{path}' is one array for {len(inputs)} inputs, write a .npz file "
+            f"with the arrays {', '.join(i.name for i in inputs)}"
+        )
+    return {inputs[0].name: file}
+
+
+def _matched(
+    path: str, keys: Sequence[str], inputs: Sequence[Input]
+) -> list[tuple[str, Input]]:
+    """Which array is for which input."""
+    if len(keys) == len(inputs) == 1:
+        return [(keys[0], inputs[0])]
+    for input in inputs:
+        if input.name not in keys:
+            raise UserError(
+                f"data '{path}' has no array '{input.name}'"
+                f"{did_you_mean(input.name, keys)} (it has {', '.join(keys) or 'none'})"
+            )
+    return [(input.name, input) for input in inputs]
+
+
+def _checked(where: str, array: Array, input: Input, limit: int | None) -> Array:
+    wanted = f"Nx{show(input.shape)}" if input.shape else "N"
+    if input.shape[:1] == (1,):
+        wanted += f" or Nx{show(input.shape[1:])}" if input.shape[1:] else " or N"
+    short = input.shape[1:] if input.shape[:1] == (1,) else input.shape
+    if array.ndim == 0 or array.shape[1:] not in (input.shape, short):
+        raise UserError(
+            f"{where} has shape {show(array.shape)}, expected {wanted} (N samples)"
+        )
+    if len(array) == 0:
+        raise UserError(f"{where} holds no samples")
+    if array.dtype.kind not in ("iub" if input.integer else "iubf"):
+        kind = "integers" if input.integer else "numbers"
+        raise UserError(f"{where} holds {array.dtype}, expected {kind}")
+    array = array[:limit]
+    array = array.reshape(len(array), *input.shape)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = ~np.isfinite(array).reshape(len(array), -1)
+        raise UserError(
+            f"{where} holds {bad.sum()} values that are NaN or infinite, the first in "
+            f"sample {int(bad.any(axis=1).argmax())}"
+        )
+    return array.astype(np.int64 if input.integer else np.float32, copy=False)
+
+
+def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:
+    """
+    Standard normal numbers, and for integers what the function can take.
+
+    Integers that index a table are uniform over its rows, others over {0, 1}.
+    """
+    rng = np.random.default_rng(seed)
+    result: list[Array] = []
+    for argument, input in zip(function.args, inputs_of(function), strict=True):
+        shape = (count, *input.shape)
+        if input.integer:
+            result.append(rng.integers(0, _rows(argument), shape))
+        else:
+            result.append(rng.standard_normal(shape, dtype=np.float32))
+    return result
+
+
+def _rows(indices: SSAValue) -> int:
+    """The number of values that `indices` may have."""
+    bounds: list[int] = []
+    for use in indices.uses:
+        match use.operation:
+            case EmbeddingOp():
+                bounds.append(shape_of(use.operation.weight)[0])
+            case GatherOp() as op if use.index == 1:
+                bounds.append(shape_of(op.input)[op.axis.value.data])
+            case SameElementOp() as op:
+                bounds.append(_rows(op.result))
+            case _:
+                continue
+    return min(bounds, default=2)
