@@ -18,7 +18,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
+from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
 
 
 class ElementType(ParametrizedAttribute, TypeAttribute, ABC):
@@ -69,6 +69,10 @@ class FixedPoint(ElementType, ABC):
         if not 1 <= self.width.data <= MAX_WIDTH:
             raise VerifyException(
                 f"width must be between 1 and {MAX_WIDTH}, got {self.width.data}"
+            )
+        if not -MAX_FRAC <= self.frac.data <= MAX_FRAC:
+            raise VerifyException(
+                f"frac must be between {-MAX_FRAC} and {MAX_FRAC}, got {self.frac.data}"
             )
 
 

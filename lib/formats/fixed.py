@@ -1,7 +1,8 @@
 """
 Fixed point: `value = code * 2**-frac`, two's complement or unsigned codes.
 
-`frac` may be negative or larger than the width; the width is 1 to 64 bits.
+`frac` may be negative or larger than the width (-256 to 256); the width is 1 to 64
+bits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mase_opt.lib.formats.rounding import (
     Overflow,
     RoundingMode,
     compact,
+    integers,
     round_ratio,
     round_real,
     round_shift,
@@ -24,6 +26,10 @@ from mase_opt.lib.formats.rounding import (
 )
 
 MAX_WIDTH = 64
+MAX_FRAC = 256
+"""
+Largest magnitude of `frac`: values and products of two are normal float64 numbers.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class Fixed:
         if not 1 <= self.width <= MAX_WIDTH:
             raise ValueError(
                 f"width must be between 1 and {MAX_WIDTH}, got {self.width}"
+            )
+        if not -MAX_FRAC <= self.frac <= MAX_FRAC:
+            raise ValueError(
+                f"frac must be between {-MAX_FRAC} and {MAX_FRAC}, got {self.frac}"
             )
 
     @property
@@ -59,7 +69,7 @@ class Fixed:
 
     def decode(self, codes: IntArray) -> NDArray[np.float64]:
         """The values of `codes`; correctly rounded to float64 beyond 53 bits."""
-        return np.ldexp(codes.astype(np.float64), -self.frac)
+        return np.asarray(np.ldexp(codes.astype(np.float64), -self.frac))
 
     def encode(
         self,
@@ -75,6 +85,11 @@ class Fixed:
         values = np.asarray(values, dtype=np.float64)
         if np.isnan(values).any():
             raise FormatError(f"NaN has no code in {self}")
+        if overflow is not Overflow.SATURATE and np.isinf(values).any():
+            raise FormatError(f"infinity has no code in {self}")
+        if values.ndim == 0:
+            # NumPy's arithmetic gives scalars, not arrays, for rank 0.
+            return self.encode(values[None], rounding, overflow).reshape(())
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(values, self.frac)
         # ldexp may underflow to zero or a rounded subnormal; the sign of what was
@@ -83,21 +98,29 @@ class Fixed:
         if lost.any():
             scaled = np.where(lost, np.copysign(0.25, values), scaled)
         rounded = round_real(scaled, rounding)
+        if overflow is Overflow.SATURATE:
+            # Far outside every format, and still exact in float64.
+            rounded = np.clip(rounded, -(2.0**64), 2.0**64)
+            if self.width <= 62:
+                rounded = np.clip(rounded, -(2.0**62), 2.0**62)
         infinite = np.isinf(rounded)
         if infinite.any():
-            if overflow is not Overflow.SATURATE:
-                raise FormatError(f"infinity has no code in {self}")
-            limit = np.where(rounded > 0, float(self.max_code), float(self.min_code))
-            rounded = np.where(infinite, limit, rounded)
-        if np.abs(rounded).max(initial=0.0) < 2.0**62:
+            # Finite numbers whose code is beyond float64: a multiple of 2**64.
+            if overflow is Overflow.ERROR:
+                raise FormatError(f"{values[infinite][0]} overflows {self}")
+            rounded = np.where(infinite, 0.0, rounded)
+        if np.abs(rounded).max(initial=0.0) <= 2.0**62:
             codes: IntArray = rounded.astype(np.int64)
         else:
-            codes = np.array([int(v) for v in rounded.ravel()], dtype=object)
-            codes = codes.reshape(rounded.shape)
+            codes = np.empty(rounded.shape, dtype=object)
+            codes.ravel()[:] = [int(v) for v in rounded.ravel().tolist()]
         return self.fit(codes, overflow)
 
     def fit(self, codes: IntArray, overflow: Overflow) -> IntArray:
         """Bring integers into the range of the format."""
+        codes = integers(codes)
+        if codes.ndim == 0:
+            return self.fit(codes[None], overflow).reshape(())
         match overflow:
             case Overflow.SATURATE:
                 if codes.dtype != object and self.max_code >= 2**63:
@@ -140,6 +163,7 @@ class Fixed:
         overflow: Overflow = Overflow.SATURATE,
     ) -> IntArray:
         """The codes of `numerator / denominator * 2**-frac`, rounded once."""
+        numerator, denominator = integers(numerator), integers(denominator)
         shift = self.frac - frac
         if shift >= 0:
             numerator = shift_left(numerator, shift)

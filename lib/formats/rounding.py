@@ -52,6 +52,19 @@ class FormatError(ValueError):
     """A value that its format cannot hold (NaN, or overflow under `error`)."""
 
 
+def integers(codes: NDArray[Any]) -> IntArray:
+    """
+    Codes, integers or booleans of any dtype as exact integers.
+
+    `int64` where the dtype has no larger values, else as Python integers need be.
+    """
+    if codes.dtype == object:
+        return codes
+    if codes.dtype == np.uint64 and int(codes.max(initial=0)) >= 1 << 63:
+        return codes.astype(object)
+    return codes.astype(np.int64, copy=False)
+
+
 def max_magnitude(codes: IntArray) -> int:
     """Largest absolute value in `codes` (0 for an empty array), exact."""
     if codes.size == 0:
@@ -60,21 +73,21 @@ def max_magnitude(codes: IntArray) -> int:
 
 
 def compact(codes: IntArray) -> IntArray:
-    """`codes` as `int64` where every value fits, else as Python integers."""
-    if codes.dtype != object:
-        return codes.astype(np.int64, copy=False)
-    return codes.astype(np.int64) if max_magnitude(codes) < INT64_SAFE else codes
+    """`codes` as `int64` where every value fits well, else as Python integers."""
+    if codes.dtype == object and max_magnitude(codes) >= INT64_SAFE:
+        return codes
+    return codes.astype(np.int64, copy=False)
 
 
 def shift_left(codes: IntArray, shift: int) -> IntArray:
     """`codes * 2**shift` for `shift >= 0`, widening to Python integers if needed."""
     if shift == 0:
         return codes
-    if codes.dtype != object and (
-        shift < 62 and max_magnitude(codes) < (INT64_SAFE >> shift)
-    ):
-        return codes << np.int64(shift)
-    return codes.astype(object) * (1 << shift)
+    if codes.dtype != object:
+        if shift < 62 and max_magnitude(codes) < (INT64_SAFE >> shift):
+            return np.asarray(codes << np.int64(shift))
+        codes = codes.astype(object)
+    return np.multiply(codes, 1 << shift, out=np.empty_like(codes))
 
 
 def round_shift(codes: IntArray, shift: int, mode: RoundingMode) -> IntArray:
@@ -83,64 +96,73 @@ def round_shift(codes: IntArray, shift: int, mode: RoundingMode) -> IntArray:
 
     Exact for every shift, negative ones included (those multiply).
     """
+    codes = integers(codes)
     if shift <= 0:
         return shift_left(codes, -shift)
-    if shift > 62:
+    if codes.ndim == 0:
+        # NumPy's arithmetic gives scalars, not arrays, for rank 0.
+        return round_shift(codes[None], shift, mode).reshape(())
+    if codes.dtype != object and shift > 62:
         codes = codes.astype(object)
-    one = 1 << shift
     floor = codes >> shift
     if mode is RoundingMode.FLOOR:
         return floor
     remainder = codes - (floor << shift)
-    return floor + _increment(floor, remainder * 2, one, mode).astype(floor.dtype)
+    return floor + _increment(floor, remainder * 2, 1 << shift, mode)
 
 
-def round_ratio(numerator: IntArray, denominator: IntArray, mode: RoundingMode):
+def round_ratio(
+    numerator: IntArray, denominator: IntArray, mode: RoundingMode
+) -> IntArray:
     """
     `numerator / denominator`, rounded to an integer; arrays broadcast.
 
     Raises `FormatError` where the denominator is zero.
     """
+    numerator, denominator = integers(numerator), integers(denominator)
     if np.any(denominator == 0):
         raise FormatError("division by zero")
+    if numerator.ndim == denominator.ndim == 0:
+        return round_ratio(numerator[None], denominator[None], mode).reshape(())
     if (
-        max_magnitude(numerator) >= INT64_SAFE
+        object in (numerator.dtype, denominator.dtype)
+        or max_magnitude(numerator) >= INT64_SAFE
         or max_magnitude(denominator) >= INT64_SAFE
     ):
         numerator = numerator.astype(object)
         denominator = denominator.astype(object)
     negative = denominator < 0
-    numerator = np.where(negative, -numerator, numerator)
-    denominator = np.where(negative, -denominator, denominator)
+    if np.any(negative):
+        numerator = np.where(negative, -numerator, numerator)
+        denominator = np.where(negative, -denominator, denominator)
     floor = numerator // denominator
     remainder = numerator - floor * denominator
-    return floor + _increment(floor, remainder * 2, denominator, mode).astype(
-        floor.dtype
-    )
+    return floor + _increment(floor, remainder * 2, denominator, mode)
 
 
 def _increment(
     floor: IntArray, twice_remainder: IntArray, one: Any, mode: RoundingMode
 ) -> IntArray:
-    """Where the result is `floor + 1`, given the remainder in halves of `one`."""
+    """1 where the result is `floor + 1`, given the remainder in halves of `one`."""
     match mode:
         case RoundingMode.NEAREST_EVEN:
             odd = (floor & 1) == 1
-            return (twice_remainder > one) | ((twice_remainder == one) & odd)
+            up = (twice_remainder > one) | ((twice_remainder == one) & odd)
         case RoundingMode.NEAREST_AWAY:
-            return (twice_remainder > one) | ((twice_remainder == one) & (floor >= 0))
+            up = (twice_remainder > one) | ((twice_remainder == one) & (floor >= 0))
         case RoundingMode.HALF_UP:
-            return twice_remainder >= one
+            up = twice_remainder >= one
         case RoundingMode.FLOOR:
-            return np.zeros_like(twice_remainder, dtype=bool)
+            up = np.zeros(twice_remainder.shape, dtype=np.bool_)
         case RoundingMode.CEIL:
-            return twice_remainder > 0
+            up = twice_remainder > 0
         case RoundingMode.ZERO:
-            return (twice_remainder > 0) & (floor < 0)
+            up = (twice_remainder > 0) & (floor < 0)
+    return up.astype(floor.dtype)
 
 
 def round_real(values: NDArray[np.float64], mode: RoundingMode) -> NDArray[np.float64]:
-    """`values` rounded to integers, still as float64; infinities stay."""
+    """`values` rounded to integers, still as float64; NaN and infinities stay."""
     match mode:
         case RoundingMode.NEAREST_EVEN:
             return np.rint(values)
@@ -151,14 +173,13 @@ def round_real(values: NDArray[np.float64], mode: RoundingMode) -> NDArray[np.fl
         case RoundingMode.ZERO:
             return np.trunc(values)
         case RoundingMode.NEAREST_AWAY | RoundingMode.HALF_UP:
-            floor = np.floor(values)
-            # values - floor is exact below 2**53; above, values are integers.
-            # Infinities have no fraction.
+            whole = np.trunc(values)
+            # Exact (unlike the distance to the floor: -0.49999999999999994 + 1 is
+            # 0.5 in float64). Infinities have no fraction.
             fraction = np.subtract(
-                values, floor, out=np.zeros_like(values), where=np.isfinite(values)
+                values, whole, out=np.zeros_like(values), where=np.isfinite(values)
             )
-            up = fraction > 0.5
-            tie = fraction == 0.5
-            if mode is RoundingMode.NEAREST_AWAY:
-                tie &= floor >= 0
-            return floor + (up | tie)
+            down = fraction <= -0.5
+            if mode is RoundingMode.HALF_UP:
+                down = fraction < -0.5
+            return whole + (fraction >= 0.5) - down
