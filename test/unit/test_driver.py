@@ -1,0 +1,226 @@
+"""The driver's parts that a command line does not reach easily."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from xdsl.context import Context
+from xdsl.dialects.builtin import Builtin, ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.universe import XDSL_UNIVERSE
+from xdsl.utils.arg_spec import ArgSpec
+
+from mase_opt.command_line import DriverParser
+from mase_opt.expected import expectations
+from mase_opt.inputs import read_chunks
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.atomic import atomic_directory, atomic_file
+from mase_opt.locations import LocatingParser, SourcePlace, place_of
+from mase_opt.pass_docs import describe
+from mase_opt.pass_options import build_pass, parse_flag_options
+from mase_opt.universe import UNIVERSE
+
+
+@dataclass(frozen=True)
+class OptionsPass(ModulePass):
+    """
+    Take options
+    of every type.
+
+    And do nothing.
+    """
+
+    name = "test-options"
+
+    count: int = 8
+    """How many."""
+    width: int | str = "auto"
+    scale: float | None = None
+    names: tuple[str, ...] = ()
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Nothing."""
+
+
+def options(text: str) -> OptionsPass:
+    spec = ArgSpec("test-options", parse_flag_options(text))
+    built = build_pass({"test-options": lambda: OptionsPass}, spec)
+    assert isinstance(built, OptionsPass)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", OptionsPass()),
+        ("count=3 width=4", OptionsPass(count=3, width=4)),
+        ("width=auto", OptionsPass(width="auto")),
+        ("scale=2", OptionsPass(scale=2.0)),
+        ("scale", OptionsPass(scale=None)),
+        ("names=8", OptionsPass(names=("8",))),
+        ("names=a/b.npz,'c d'", OptionsPass(names=("a/b.npz", "c d"))),
+        ("names=fixed<8,4>,mxint8", OptionsPass(names=("fixed<8,4>", "mxint8"))),
+    ],
+)
+def test_options(text: str, expected: OptionsPass) -> None:
+    built = options(text)
+    assert built == expected
+    assert isinstance(built.scale, float | None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("count=x", "option 'count' wants int, got x"),
+        ("count=1.5", "option 'count' wants int, got 1.5"),
+        ("count", "option 'count' wants int, got nothing"),
+        ("count=1,2", "option 'count' wants int, got 1,2"),
+        ("coumt=1", "no option 'coumt'; did you mean 'count'?"),
+        ("count=1 count=2", "'count' is given twice"),
+        ("names='a", "No closing quotation"),
+        ("=3", "write name=value"),
+    ],
+)
+def test_wrong_options(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        options(text)
+
+
+def test_pass_documentation() -> None:
+    doc = describe(OptionsPass)
+    assert doc.summary == "Take options of every type."
+    assert doc.description == "And do nothing."
+    assert [(o.name, o.type, o.default, o.text) for o in doc.options] == [
+        ("count", "int", "8", "How many."),
+        ("width", "int|str", "auto", ""),
+        ("scale", "float|None", "unset", ""),
+        ("names", "tuple[str, ...]", "empty", ""),
+    ]
+
+
+def test_every_pass_is_documented() -> None:
+    for name, factory in UNIVERSE.all_passes.items():
+        doc = describe(factory())
+        assert doc.name == name
+        assert doc.summary.endswith("."), name
+        for option in doc.options:
+            assert option.text, f"{name}: option {option.name} has no docstring"
+
+
+def test_short_flags_reach_our_passes() -> None:
+    passes = [*XDSL_UNIVERSE.all_passes, *UNIVERSE.all_passes]
+    parser = DriverParser()
+    parser.add_pass_flags(passes)
+    for name in UNIVERSE.all_passes:
+        for flag in (name, name.removeprefix("mase-")):
+            parsed = parser.parse([f"--{flag}"])
+            assert parsed.pass_flags == [(name, "")], flag
+
+
+def test_locations() -> None:
+    ctx = Context()
+    ctx.load_dialect(Builtin)
+    ctx.allow_unregistered = True
+    text = """"a.b"() ({
+  "c.d"() : () -> ()
+\t"e.f"() : () -> () loc("x":7:8)
+}) : () -> ()"""
+    module = LocatingParser(ctx, text, "m.mlir", line_offset=10).parse_module()
+    outer, inner, explicit = list(module.walk())[1:]
+    assert place_of(outer) == SourcePlace("m.mlir", 11, 1)
+    assert place_of(inner) == SourcePlace("m.mlir", 12, 3)
+    assert place_of(explicit) == SourcePlace("x", 7, 8)
+
+
+def test_expectations() -> None:
+    text = """// expected-error@+2 {{a}}
+op // expected-error {{b}}
+// expected-error@unknown {{c}}"""
+    assert [(e.line, e.text) for e in expectations(text, 4)] == [
+        (7, "a"),
+        (6, "b"),
+        (None, "c"),
+    ]
+    for wrong in ("// expected-error: a", "// expected-warning {{a}}"):
+        with pytest.raises(UserError, match="cannot read"):
+            expectations(wrong)
+
+
+def test_chunks_split_at_marker_lines_only(tmp_path: Path) -> None:
+    path = tmp_path / "m.mlir"
+    path.write_text('a {x = "// -----"}\n// -----\nb\n')
+    chunks = read_chunks(str(path), split=True)
+    assert [chunk.text for chunk in chunks] == ['a {x = "// -----"}\n', "\nb\n"]
+    assert [chunk.line_offset for chunk in chunks] == [0, 1]
+
+
+def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "out.sv"
+    with atomic_file(path) as stream:
+        stream.write("one")
+    with pytest.raises(ZeroDivisionError), atomic_file(path) as stream:
+        stream.write(f"two{1 // 0}")
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_link_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.sv", tmp_path / "link.sv"
+    target.write_text("old")
+    link.symlink_to(target)
+    with atomic_file(link) as stream:
+        stream.write("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    for names in (["a", "b"], ["b", "c"]):
+        with atomic_directory(path, lambda folder: True) as folder:
+            for name in names:
+                (folder / name).write_text(name)
+    with (
+        pytest.raises(ZeroDivisionError),
+        atomic_directory(path, lambda folder: True) as folder,
+    ):
+        (folder / "d").write_text(f"d{(folder / 'd').write_bytes(b'') // 0}")
+    assert sorted(p.name for p in path.iterdir()) == ["b", "c"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_foreign_folder_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with (
+        pytest.raises(UserError, match="not from an earlier run"),
+        atomic_directory(tmp_path, lambda folder: False),
+    ):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_error_about_another_file_is_not_about_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out"):
+        (tmp_path / "input").read_text()
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from mase_opt.driver import run; assert run(['-']) == 0; "
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & "
+        "{'numpy', 'torch', 'torch_mlir', 'pycde', 'circt', 'rich'}), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        input="func.func @f() {\n  func.return\n}\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr.strip() == "[]"
