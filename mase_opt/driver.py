@@ -111,6 +111,8 @@ class MaseOptMain(xDSLOptMain):
             # Standard output is for the result.
             with contextlib.redirect_stdout(sys.stderr):
                 inner(previous, module, following)
+            if following is not None and following.name == LOWER_TO_HARDWARE[-1]:
+                self.reference = module.clone()
             self.running, self.verifying = following, None
             self.finished += previous is not None
             if self.args.emit_sv and following and following.name == TO_HARDWARE:
@@ -330,6 +332,11 @@ def _write_stdout(text: str) -> None:
         raise UserError(f"cannot write to standard output: {error.strerror}") from error
 
 
+def show_warnings() -> None:
+    """Print warnings as one line each, in the form of errors."""
+    warnings.showwarning = _show_warning
+
+
 def _show_warning(
     message: Warning | str, category: type[Warning], *_: object, **__: object
 ) -> None:
@@ -338,7 +345,7 @@ def _show_warning(
 
 def run(args: Sequence[str]) -> int:
     """Run `mase-opt` with these arguments; the exit code."""
-    warnings.showwarning = _show_warning
+    show_warnings()
     debug = "--debug" in args
     try:
         return MaseOptMain(args).run()

@@ -9,7 +9,7 @@ IMPORT_PASS = "convert-torch-to-mase"
 """Brings what is still in the torch dialect to mase; `--emit-sv` runs it first."""
 
 LOWER_TO_HARDWARE = (
-    "mase-lower-nonlinear",
+    "mase-lower-to-lookup",
     "convert-mase-to-hw",
 )
 """From quantized mase IR to hw, comb and seq."""

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from mase_opt.lib.errors import UserError
 
@@ -37,7 +37,7 @@ def _is_about(error: OSError, temporary: Path) -> bool:
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Generator[IO[str]]:
+def atomic_file(path: str | Path) -> Generator[TextIO]:
     """
     A text file (UTF-8, `\\n`) that replaces `path` when the block ends well.
 

@@ -1,11 +1,16 @@
 """Hardware templates: importing this package registers all of them."""
 
-from mase_opt.lib.conversion.hw import (
-    elementwise as elementwise,
-)
-from mase_opt.lib.conversion.hw import (
-    linear as linear,
-)
-from mase_opt.lib.conversion.hw import (
-    shape as shape,
-)
+from importlib import import_module
+
+for _name in (
+    "linear",
+    "conv",
+    "elementwise",
+    "compare",
+    "cast",
+    "pool",
+    "reduce",
+    "lookup",
+    "shape",
+):
+    import_module(f"{__name__}.{_name}")

@@ -14,11 +14,15 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i1,
     i32,
+    i64,
 )
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 
 from mase_opt.dialects.circt import CompRegClockEnabledOp
 from mase_opt.lib.conversion.hw.wire import Wire, constant
+
+LATENCY = "mase.latency"
+"""Attribute of a layer's module: its register stages."""
 
 Span = tuple[int, int]
 """The smallest and the largest value of a wire."""
@@ -173,7 +177,10 @@ class Builder:
             Port(output.name, output.width, tuple((w.lo, w.hi) for w in output.wires))
             for output in outputs
         )
-        self.close([(port.name, v) for port, v in zip(results, values, strict=True)])
+        module = self.close(
+            [(port.name, v) for port, v in zip(results, values, strict=True)]
+        )
+        module.attributes[LATENCY] = IntegerAttr(stage, i64)
         return Module(self.name, tuple(self.inputs), results, stage, depth)
 
     def close(

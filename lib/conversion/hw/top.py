@@ -35,6 +35,9 @@ from mase_opt.lib.conversion.hw.rounding import HardwareError
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
 
+LAYER = "mase.layer"
+"""Attribute of a layer's module: the path of the layer in the model."""
+
 CONTROL = ("clk", "rst", "in_valid", "out_ready", "out_valid", "in_ready")
 
 NAME = "mase.name"
@@ -106,7 +109,9 @@ class TopBuilder:
         if all(w.lo == w.hi for w in result):
             return result
         output = Output("out", fixed_of(op.results[0]).width, result)
-        return self.top.instance(builder.finish([output]), name, connected)[0]
+        module = builder.finish([output])
+        self.design.modules[-1].attributes[LAYER] = StringAttr(layer_name(op) or name)
+        return self.top.instance(module, name, connected)[0]
 
     def _layer_module(self, op: Operation) -> str:
         kind = op.name.rpartition(".")[2]

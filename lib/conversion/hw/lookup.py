@@ -1,0 +1,59 @@
+"""Lookup tables: one module with the constant array, instantiated per element."""
+
+from __future__ import annotations
+
+from xdsl.dialects import hw
+
+from mase_opt.dialects.mase import layers
+from mase_opt.lib.conversion.hw.builder import Builder, Module, Output
+from mase_opt.lib.conversion.hw.registry import Wires, fixed_of, template
+from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.wire import Wire
+
+LEVELS = 1
+"""Logic levels of a table."""
+
+
+@template(layers.LookupOp)
+def lookup(op: layers.LookupOp, b: Builder, x: Wires, table: Wires) -> Wires:
+    codes = [w.constant for w in table]
+    if any(code is None for code in codes):
+        raise HardwareError("the table is not a constant")
+    (aligned, _, _) = b.align(x, LEVELS)
+    _, depth = b.latest(aligned)
+    mask = len(codes) - 1
+    module: Module | None = None
+    result: Wires = []
+    for place, wire in enumerate(aligned):
+        if wire.constant is not None:
+            result.append(table[wire.constant & mask])
+            continue
+        module = module or table_module(op, b, table, depth)
+        if not module.inputs:
+            result.append(table[0])
+            continue
+        result.append(b.instance(module, f"table_{place}", [[wire]])[0][0])
+    return result
+
+
+def table_module(op: layers.LookupOp, b: Builder, table: Wires, depth: int) -> Module:
+    """
+    The table as an array, indexed by the code read as an unsigned number.
+
+    ```mlir
+    hw.module private @act_table(in %in: i8, out out: i8)
+    ```
+    """
+    format, result = fixed_of(op.input), fixed_of(op.result)
+    inner = Builder(b.design, b.design.unique(f"{b.name}_table"), depth)
+    (index,) = inner.input("in", format.width, [(format.min_code, format.max_code)])
+    codes = [w.lo for w in table]
+    # The first operand of hw.array_create is the element of the highest index.
+    array = hw.ArrayCreateOp(
+        *(inner.literal(code, result.width) for code in reversed(codes))
+    )
+    inner.emit(array)
+    value = inner.emit(hw.ArrayGetOp(array, inner.read(index, format.width)))
+    span = (min(codes), max(codes))
+    wire = Wire(value, 0, result.width, *span, 0, depth + LEVELS)
+    return inner.finish([Output("out", result.width, [wire])])

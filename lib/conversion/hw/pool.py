@@ -1,0 +1,98 @@
+"""Pools: the maximum or the mean of every window."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase.base import ints
+from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.conversion.hw import arith
+from mase_opt.lib.conversion.hw.arith import Term
+from mase_opt.lib.conversion.hw.builder import Builder
+from mase_opt.lib.conversion.hw.reduce import tree
+from mase_opt.lib.conversion.hw.registry import (
+    Wires,
+    divide_into,
+    frac_of,
+    round_into,
+    template,
+)
+from mase_opt.lib.conversion.hw.windows import BEYOND, window_indices
+
+
+def windows(op: layers.PoolOp) -> list[list[int]]:
+    """The elements of every window, as `window_indices` numbers them."""
+    kernel = ints(op.kernel)
+    index = window_indices(
+        shape_of(op.input),
+        shape_of(op.result)[-len(kernel) :],
+        kernel,
+        strides=ints(op.strides),
+        padding=ints(op.padding),
+        dilation=ints(op.dilation),
+    )
+    return index.reshape(-1, prod(kernel)).tolist()
+
+
+def adaptive_windows(op: layers.AdaptivePoolOp) -> list[list[int]]:
+    """The elements of every window, whose sizes differ."""
+    shape, output = shape_of(op.input), ints(op.output_size)
+    lead = shape[: -len(output)]
+    index = np.arange(prod(shape)).reshape(shape)
+    result: list[list[int]] = []
+    for place in np.ndindex(*lead, *output):
+        spans = tuple(
+            slice(i * size // count, -(-(i + 1) * size // count))
+            for i, size, count in zip(
+                place[len(lead) :], shape[len(lead) :], output, strict=True
+            )
+        )
+        result.append(index[(*place[: len(lead)], *spans)].ravel().tolist())
+    return result
+
+
+@template(layers.MaxPoolOp)
+def max_pool(op: layers.MaxPoolOp, b: Builder, x: Wires) -> Wires:
+    return _maxima(op, b, x, windows(op))
+
+
+@template(layers.AdaptiveMaxPoolOp)
+def adaptive_max_pool(op: layers.AdaptiveMaxPoolOp, b: Builder, x: Wires) -> Wires:
+    return _maxima(op, b, x, adaptive_windows(op))
+
+
+@template(layers.AvgPoolOp)
+def avg_pool(op: layers.AvgPoolOp, b: Builder, x: Wires) -> Wires:
+    rows = windows(op)
+    lowest = BEYOND if op.count_include_pad else -1
+    counts = [sum(i > lowest for i in row) for row in rows]
+    return _means(op, b, x, rows, counts)
+
+
+@template(layers.AdaptiveAvgPoolOp)
+def adaptive_avg_pool(op: layers.AdaptiveAvgPoolOp, b: Builder, x: Wires) -> Wires:
+    rows = adaptive_windows(op)
+    return _means(op, b, x, rows, [len(row) for row in rows])
+
+
+def _maxima(op: layers.UnaryOp, b: Builder, x: Wires, rows: list[list[int]]) -> Wires:
+    frac = frac_of(op.input)
+    best = (tree(b, arith.maximum, [x[i] for i in row if i >= 0]) for row in rows)
+    return [round_into(b, op, [Term(w)], frac) for w in best]
+
+
+def _means(
+    op: layers.UnaryOp,
+    b: Builder,
+    x: Wires,
+    rows: list[list[int]],
+    counts: list[int],
+) -> Wires:
+    frac = frac_of(op.input)
+    return [
+        divide_into(b, op, [Term(x[i]) for i in row if i >= 0], count, frac)
+        for row, count in zip(rows, counts, strict=True)
+    ]

@@ -1,0 +1,192 @@
+"""
+The end of `mase-opt --emit-sv`: lower, verify, and write SystemVerilog and a report.
+
+A folder that it writes holds
+
+- `<top>.sv`, or one file per module;
+- `model.mlir`: the quantized model, in the mase dialect;
+- `circuit.mlir`: the circuit, in CIRCT's hw, comb and seq dialects;
+- `manifest.json`: ports, bit layout, formats, latency, versions, the command;
+- `report.json`: the table that goes to standard error, as data;
+- `tb/`: a cocotb test bench with vectors and expected outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from xdsl.context import Context
+from xdsl.dialects import hw
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.printer import Printer
+from xdsl.utils.arg_spec import ArgSpec, ParameterListType
+
+from mase_opt import __version__
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.atomic import atomic_directory, atomic_file
+from mase_opt.pass_options import build_pass, parse_flag_options
+from mase_opt.pipelines import LOWER_TO_HARDWARE
+from mase_opt.registry import load_universe
+
+PassOptions = dict[str, ParameterListType]
+
+MANIFEST = "manifest.json"
+MODEL = "model.mlir"
+CIRCUIT = "circuit.mlir"
+TEST_BENCH_SAMPLES = 32
+"""Vectors in the test bench that is written."""
+
+
+@dataclass(frozen=True)
+class EmitOptions:
+    """What `--emit-sv` was asked for."""
+
+    output: Path | None = None
+    """A `.sv` file, a folder, or None: return the text."""
+    split: bool = False
+    """One file per module (folders only)."""
+    synth: bool = False
+    """Synthesize with Yosys for the report."""
+    verify_samples: int = 0
+    """Random vectors to compare interpreter and circuit on; 0: don't."""
+    command: str = ""
+    """The command line, for the manifest."""
+
+
+def emit_sv(
+    module: ModuleOp,
+    ctx: Context,
+    options: EmitOptions,
+    reference: ModuleOp | None = None,
+) -> str:
+    """
+    Lower what is still missing and write what `options` ask for.
+
+    `reference` is the quantized model that `module` was lowered from, if that has
+    happened already. Returns the SystemVerilog if there is no output to write, else
+    the empty string. Raises `UserError` if the circuit disagrees with the model or
+    the output cannot be written.
+    """
+    from mase_opt.lib.target import circt
+    from mase_opt.lib.target.layout import port_layout
+
+    if options.split and not _is_folder(options.output):
+        raise UserError("--split writes several files: name a folder with -o")
+    if reference is None and not _is_hardware(module):
+        for name in LOWER_TO_HARDWARE[:-1]:
+            run_pass(ctx, module, name)
+        reference = module.clone()
+        run_pass(ctx, module, LOWER_TO_HARDWARE[-1])
+    layout = port_layout(module)
+    comments = {layout.top: layout.describe()}
+    if options.split:
+        files = circt.export_split_verilog(module, comments)
+    else:
+        text = circt.export_verilog(module, comments)
+        if options.output is None and not (options.verify_samples or options.synth):
+            return text
+        files = {f"{layout.top}.sv": text}
+
+    if options.verify_samples:
+        if reference is None:
+            raise UserError(
+                "--verify-rtl needs the quantized model, but the input is hardware "
+                "already: pass --verify-rtl=0"
+            )
+        from mase_opt.verify import verify_rtl
+
+        verify_rtl(reference, module, layout, options.verify_samples)
+
+    from mase_opt.report import build_report
+
+    report = build_report(module, layout, reference, synth=options.synth)
+    report.print()
+    if options.output is None:
+        return "".join(files.values())
+    if not _is_folder(options.output):
+        with atomic_file(options.output) as stream:
+            stream.write("".join(files.values()))
+        return ""
+    with atomic_directory(options.output, _is_earlier_output) as folder:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        manifest = {
+            "mase_opt": __version__,
+            "versions": _versions(),
+            "command": options.command,
+            "interface": layout.to_json(),
+            "initiation_interval": 1,
+            "sources": sorted(files),
+        }
+        _write_json(folder / MANIFEST, manifest)
+        _write_json(folder / "report.json", report.to_json())
+        (folder / CIRCUIT).write_text(circt.to_text(module), encoding="utf-8")
+        if reference is not None:
+            (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
+            _write_test_bench(folder, reference, layout, sorted(files))
+    return ""
+
+
+def _is_folder(output: Path | None) -> bool:
+    return output is not None and output.suffix not in (".sv", ".v")
+
+
+def _is_earlier_output(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def _is_hardware(module: ModuleOp) -> bool:
+    return any(isinstance(op, hw.HWModuleOp) for op in module.ops)
+
+
+def run_pass(
+    ctx: Context, module: ModuleOp, name: str, options: str | PassOptions = ""
+) -> None:
+    """
+    Run a registered pass and verify the result.
+
+    `options` are those of a pass flag (`width=6 by=type`) or already parsed ones.
+    """
+    if isinstance(options, str):
+        options = parse_flag_options(options)
+    spec = ArgSpec(name, options)
+    build_pass(load_universe().all_passes, spec).apply(ctx, module)
+    module.verify()
+
+
+def to_text(module: ModuleOp, ctx: Context) -> str:
+    """A module with its resources as text that `mase-opt` reads."""
+    stream = StringIO()
+    printer = Printer(stream=stream)
+    printer.print_op(module)
+    printer.print_metadata(ctx.loaded_dialects)
+    return stream.getvalue() + "\n"
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    from mase_opt.lib.target import circt
+
+    return {"xdsl": version("xdsl"), "circt": circt.version()}
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_test_bench(
+    folder: Path, reference: ModuleOp, layout: Any, sources: list[str]
+) -> None:
+    from mase_opt.lib.target.testbench import test_bench
+    from mase_opt.verify import reference_vectors
+
+    inputs, outputs = reference_vectors(reference, layout, TEST_BENCH_SAMPLES)
+    for name, content in test_bench(layout, sources, inputs, outputs).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
