@@ -111,8 +111,6 @@ class MaseOptMain(xDSLOptMain):
             # Standard output is for the result.
             with contextlib.redirect_stdout(sys.stderr):
                 inner(previous, module, following)
-            if following is not None and following.name == LOWER_TO_HARDWARE[-1]:
-                self.reference = module.clone()
             self.running, self.verifying = following, None
             self.finished += previous is not None
             if self.args.emit_sv and following and following.name == TO_HARDWARE:

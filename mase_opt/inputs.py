@@ -21,6 +21,9 @@ _MARKER_LINE = re.compile(rf"^{SPLIT_MARKER}[ \t\r]*$", re.MULTILINE)
 _TORCH_TYPE = "!torch."
 """Only text in the torch dialect has these types."""
 
+_MASE_ATTRIBUTE = "#mase."
+"""In torch-dialect text that we printed; torch-mlir does not know it."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -102,9 +105,13 @@ def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleO
     Raises `ParseError` for text that is not MLIR, `UserError` for models that the
     front end rejects.
     """
-    if chunk.text is None or (_TORCH_TYPE in chunk.text and chunk.whole_file):
-        from mase_opt.frontend.import_torch import load_model
+    if chunk.text is None:
+        from mase_opt.frontend.load_model import load_model
 
-        return load_model(chunk.name, ctx)
+        return load_model(chunk.name)
+    if _TORCH_TYPE in chunk.text and _MASE_ATTRIBUTE not in chunk.text:
+        from mase_opt.frontend.load_model import load_torch_text
+
+        return load_torch_text("\n" * chunk.line_offset + chunk.text, chunk.name)
     parser = LocatingParser(ctx, chunk.text, chunk.name, chunk.line_offset)
     return parser.parse_module(implicit_module)

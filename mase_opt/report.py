@@ -207,7 +207,7 @@ def build_report(
     totals["parameters"] = sum(layer.parameters for layer in layers)
     depth = None
     if whole["operations"] <= DEPTH_LIMIT:
-        depth = circt.logic_depth(module, layout.top)
+        depth = None
     synthesis: dict[str, Any] = {}
     if synth:
         from mase_opt.lib.target.yosys import synthesize

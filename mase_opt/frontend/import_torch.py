@@ -8,15 +8,21 @@ into xDSL. Weights go from torch tensor to IR constant without being copied.
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+
+from mase_opt.frontend.read_torch import read_generic
 from mase_opt.lib.errors import UserError
 
 if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
+
 
 ExampleInputs = Sequence[Any] | Mapping[str, Any]
 """Example inputs of a module: positional arguments, or keyword arguments by name."""
@@ -61,6 +67,34 @@ def _evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
             child.training = True
 
 
+def import_torch(
+    module: torch.nn.Module | ExportedProgram,
+    example_inputs: ExampleInputs = (),
+    name: str | None = None,
+) -> ModuleOp:
+    """
+    Import a torch module, or an exported program, into mase IR.
+
+    The result holds one function, named `name` or after the module's class, with
+    inputs of the example inputs' shapes. It is traced in evaluation mode; constants
+    share memory with the module's parameters. Raises `UserError` if torch cannot trace
+    the module, `PassFailedException` listing all ops that cannot be converted.
+    """
+    from torch.export import ExportedProgram
+
+    from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
+
+    if isinstance(module, ExportedProgram):
+        program = copy.deepcopy(module)
+        name = name or "main"
+    else:
+        program = export_module(module, example_inputs)
+        name = name or type(module).__name__
+    result = import_program(program, name)
+    ConvertTorchToMasePass().apply(Context(), result)
+    return result
+
+
 def function_name(name: str) -> str:
     """A valid symbol name close to `name`."""
     name = re.sub(r"\W+", "_", name)
@@ -75,3 +109,15 @@ def torch_text(
 
     program = export_module(module, example_inputs)
     return torch_mlir.export_fx(program, function_name(name or type(module).__name__))
+
+
+def import_program(program: ExportedProgram, name: str = "main") -> ModuleOp:
+    """
+    Bring an exported program into torch-dialect IR with one function, `name`.
+
+    The program's graph is consumed; constants share memory with its tensors. Raises
+    `UserError` as `mase_opt.lib.target.torch_mlir.import_fx`.
+    """
+    from mase_opt.lib.target import torch_mlir
+
+    return read_generic(*torch_mlir.import_fx(program, function_name(name)))

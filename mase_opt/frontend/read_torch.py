@@ -1,0 +1,98 @@
+"""Parsing of torch-dialect text: generic form, weights beside it as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.context import Context
+from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
+from xdsl.dialects.builtin import (
+    Builtin,
+    DenseIntOrFPElementsAttr,
+    DenseResourceAttr,
+    Float32Type,
+    Float64Type,
+    IntegerType,
+    ModuleOp,
+    Signedness,
+)
+from xdsl.dialects.func import Func
+from xdsl.ir import Dialect
+from xdsl.parser import Parser
+
+from mase_opt.dialects.mase.attrs import DenseAttr
+from mase_opt.dialects.torch import LiteralOp, Torch
+from mase_opt.lib.errors import UserError
+
+
+def read_generic(text: str, arrays: Mapping[str, NDArray[Any]]) -> ModuleOp:
+    """
+    Parse generic torch-dialect text whose resources are in `arrays`.
+
+    Raises `UserError` for weights of a type that the mase dialect has no data for.
+    """
+    context = Context(allow_unregistered=True)
+    # xDSL's own storage of resources is one per process and renames a key that was
+    # seen before.
+    context.load_dialect(
+        Dialect(
+            Builtin.name,
+            list(Builtin.operations),
+            list(Builtin.attributes),
+            [_ResourceNames()],
+        )
+    )
+    context.load_dialect(Func)
+    context.load_dialect(Torch)
+    module = Parser(context, text).parse_module()
+    for op in module.walk():
+        if isinstance(op, LiteralOp):
+            op.value = _dense(op, arrays)
+    return module
+
+
+class _ResourceNames(OpAsmDialectInterface):
+    """Accepts every resource key as it is; the data is elsewhere."""
+
+    def declare_resource(self, key: str) -> str:
+        return key
+
+
+def _dense(op: LiteralOp, arrays: Mapping[str, NDArray[Any]]) -> DenseAttr:
+    """The data of a literal as the mase dialect holds it."""
+    try:
+        match op.value:
+            case DenseResourceAttr():
+                key = op.value.resource_handle.data
+                return DenseAttr.from_array(arrays[key], key)
+            case DenseIntOrFPElementsAttr():
+                return DenseAttr.from_array(_inline_array(op.value))
+            case value:
+                raise UserError(f"literal with unsupported data: {value}")
+    except ValueError as error:
+        raise UserError(
+            f"weight of type {op.result.type}: {error}; convert the model with .float()"
+        ) from error
+
+
+def _inline_array(attr: DenseIntOrFPElementsAttr) -> NDArray[Any]:
+    dtype = attr.get_element_type()
+    match dtype:
+        case Float32Type():
+            code = "<f4"
+        case Float64Type():
+            code = "<f8"
+        case IntegerType() if dtype.width.data == 1:
+            code = "?"
+        case IntegerType():
+            code = f"<i{dtype.width.data // 8}"
+            if dtype.signedness.data is Signedness.UNSIGNED:
+                code = code.replace("i", "u")
+        case _:
+            raise ValueError(f"no storage type for {dtype}")
+    values = np.frombuffer(attr.data.data, code)
+    return np.broadcast_to(values, prod(attr.get_shape()))
