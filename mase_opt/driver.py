@@ -133,10 +133,30 @@ class MaseOptMain(xDSLOptMain):
                 )
                 for name, options in self.args.pass_flags
             ]
-        if self.args.emit_sv and all(p.name != IMPORT_PASS for p in passes):
-            importer = build_pass(self.available_passes, ArgSpec(IMPORT_PASS, {}))
-            passes.insert(0, importer)
+        if self.args.emit_sv:
+            passes = self._completed(passes)
         return tuple(passes)
+
+    def _completed(self, passes: list[ModulePass]) -> list[ModulePass]:
+        """
+        Add what `--emit-sv` needs around the user's passes.
+
+        The import comes first; if the user has chosen how to go to hardware, the
+        lowering before it is added here, else `emit_sv` does all of it.
+        """
+        names = [p.name for p in passes]
+
+        def missing(*wanted: str) -> list[ModulePass]:
+            return [
+                build_pass(self.available_passes, ArgSpec(name, {}))
+                for name in wanted
+                if name not in names
+            ]
+
+        if TO_HARDWARE in names:
+            at = names.index(TO_HARDWARE)
+            passes = passes[:at] + missing(*LOWER_TO_HARDWARE[:-1]) + passes[at:]
+        return missing(IMPORT_PASS) + passes
 
     def _start_progress(self) -> None:
         """Forget how far the previous chunk came."""
