@@ -35,8 +35,6 @@ class Chunk:
     """None: not MLIR text (`.pt2`, `.onnx`, a factory)."""
     line_offset: int = 0
     """Lines of the file before this part."""
-    whole_file: bool = False
-    """Whether `name` is a file that holds just this text."""
 
 
 def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
@@ -56,10 +54,10 @@ def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
     if not data.strip():
         raise UserError(f"{name} is empty: a module is expected")
     if _is_binary(name, data):
-        return [_unsplit(Chunk(name, None, whole_file=True), split)]
+        return [_unsplit(Chunk(name, None), split)]
     text = data.decode("utf-8")
     if not split:
-        return [Chunk(name, text, whole_file=name != "<stdin>")]
+        return [Chunk(name, text)]
     parts = _MARKER_LINE.split(text)
     offsets = accumulate([0, *(part.count("\n") for part in parts[:-1])])
     return [

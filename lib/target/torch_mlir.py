@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from mase_opt.lib.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ WHOLE_OPS = (
     "aten.native_layer_norm",
     "aten.relu6",
     "aten.rms_norm",
+    "aten.roll",
     "aten.scaled_dot_product_attention",
     "aten.selu",
     "aten.silu",
@@ -361,7 +363,7 @@ def _functional_program(program: ExportedProgram, context: Any) -> ExportedProgr
     Decomposing in torch traces the whole model again, which takes longer than all
     the rest; it is left out when every in-place op can be replaced right here.
     """
-    _drop_assertions(program)
+    _drop_no_ops(program.graph)
     if all(
         _is_known(node, context) for node in program.graph.nodes
     ) and _replace_in_place_ops(program.graph):
@@ -377,16 +379,60 @@ def _functional_program(program: ExportedProgram, context: Any) -> ExportedProgr
             f"the model writes to {', '.join(sorted(mutated))} when it runs: "
             "call model.eval() before the export, or return the state as an output"
         )
-    _drop_assertions(program)
+    _drop_no_ops(program.graph)
+    _restore_batch_norm(program.graph)
     return program
 
 
-def _drop_assertions(program: ExportedProgram) -> None:
-    """Remove checks of tensor metadata: all of it is static here."""
-    for node in list(program.graph.nodes):
+def _drop_no_ops(graph: torch.fx.Graph) -> None:
+    """Remove dropout that does nothing, and checks of what is static here."""
+    for node in list(graph.nodes):
         name = getattr(node.target, "__name__", "")
         if name.startswith("_assert_tensor_metadata") and not node.users:
-            program.graph.erase_node(node)
+            graph.erase_node(node)
+        elif name.partition(".")[0] in _DROPOUTS and node.args[2] is False:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+
+
+_DROPOUTS = frozenset(
+    {
+        "alpha_dropout",
+        "alpha_dropout_",
+        "dropout",
+        "dropout_",
+        "feature_alpha_dropout",
+        "feature_alpha_dropout_",
+        "feature_dropout",
+        "feature_dropout_",
+    }
+)
+"""Their arguments are input, probability and whether they are active."""
+
+
+def _restore_batch_norm(graph: torch.fx.Graph) -> None:
+    """Bring the form that decompositions leave back to the layer."""
+    import operator
+
+    import torch
+
+    aten = torch.ops.aten
+    for node in list(graph.nodes):
+        if node.target != aten._native_batch_norm_legit_no_training.default:
+            continue
+        if any(u.target != operator.getitem or u.args[1] != 0 for u in node.users):
+            continue
+        x, weight, bias, mean, variance, momentum, eps = node.args
+        with graph.inserting_before(node):
+            layer = graph.call_function(
+                aten.batch_norm.default,
+                (x, weight, bias, mean, variance, False, momentum, eps, False),
+            )
+        for user in list(node.users):
+            layer.meta = user.meta
+            user.replace_all_uses_with(layer)
+            graph.erase_node(user)
+        graph.erase_node(node)
 
 
 def _mlir_name(target: torch._ops.OpOverload) -> str:
@@ -406,12 +452,14 @@ def _is_known(node: torch.fx.Node, context: Any) -> bool:
 
 def _decomposition_table(context: Any) -> dict[Any, Any]:
     """torch-mlir's decompositions, except of ops that need none."""
+    import torch
     from torch_mlir.extras.fx_decomp_util import get_decomposition_table
 
     return {
         op: rule
         for op, rule in get_decomposition_table().items()
-        if not context.is_registered_operation(_mlir_name(op))
+        if op != torch.ops.aten._native_batch_norm_legit_no_training.default
+        and not context.is_registered_operation(_mlir_name(op))
     }
 
 

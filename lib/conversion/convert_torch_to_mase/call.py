@@ -1,0 +1,232 @@
+"""One torch op while it is being converted: its arguments, and where results go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.builder import Builder
+from xdsl.dialects.builtin import (
+    BFloat16Type,
+    Float16Type,
+    IntegerType,
+    Signedness,
+    StringAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from mase_opt.dialects.mase.attrs import DTYPES, storage_of
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
+from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.shape import BroadcastOp, ConstantOp, ReshapeOp, TransposeOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.torch import DYNAMIC, VTensorType
+from mase_opt.lib.interpreters.mase import evaluate_op
+
+Argument: TypeAlias = "SSAValue | bool | int | float | str | list[Argument] | None"
+"""What an operand of a torch op stands for: a tensor, or a value known by now."""
+
+Scalar = bool | int | float
+
+T = TypeVar("T")
+
+
+class Unsupported(Exception):
+    """The conversion cannot express this op; the message says why."""
+
+
+def element_type(dtype: Attribute) -> Attribute:
+    """
+    The element type of the mase dialect for torch's `dtype`.
+
+    Signed integers lose their sign in MLIR's sense. Raises `Unsupported`.
+    """
+    match dtype:
+        case Float16Type() | BFloat16Type():
+            raise Unsupported(f"element type {dtype}: convert the model with .float()")
+        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
+            return IntegerType(dtype.width.data)
+        case _:
+            return dtype
+
+
+def tensor_type(type: Attribute) -> TensorType[Attribute]:
+    """The type in the mase dialect of a torch tensor type. Raises `Unsupported`."""
+    if not isinstance(type, VTensorType):
+        raise Unsupported(
+            f"a value of type {type} is not a tensor with value semantics"
+        )
+    sizes = type.sizes
+    if sizes is None:
+        raise Unsupported(f"the shape of {type} is unknown")
+    if DYNAMIC in sizes:
+        raise Unsupported(
+            f"dimension {sizes.index(DYNAMIC)} of {type} is dynamic: "
+            "export the model with fixed sizes"
+        )
+    return TensorType(element_type(type.dtype), sizes)
+
+
+def fits(type: Attribute, torch_type: Attribute) -> bool:
+    """Whether a result has the type that torch-mlir states, as far as it does."""
+    if not isinstance(type, TensorType) or not isinstance(torch_type, VTensorType):
+        return False
+    shape, sizes = type.get_shape(), torch_type.sizes
+    if sizes is not None and len(sizes) != len(shape):
+        return False
+    return element_type(torch_type.dtype) == type.element_type and all(
+        stated in (DYNAMIC, size)
+        for stated, size in zip(sizes or shape, shape, strict=True)
+    )
+
+
+class Call:
+    """
+    A torch op with its arguments resolved.
+
+    `emit` and its shorthands add mase ops; what depends on constants only is computed
+    at once.
+    """
+
+    def __init__(
+        self,
+        op: Operation,
+        arguments: Sequence[Argument],
+        layer: str | None,
+        builder: Builder,
+    ):
+        self.op = op
+        self.arguments = arguments
+        self.layer = layer
+        self.builder = builder
+
+    # Arguments. Each method raises `Unsupported` if the argument is something else.
+
+    def _get(self, index: int, kinds: type[T] | tuple[type[T], ...], what: str) -> T:
+        argument = self.arguments[index]
+        if not isinstance(argument, kinds):
+            raise Unsupported(f"argument {index} is not {what} that is known here")
+        return argument
+
+    def is_none(self, index: int) -> bool:
+        return self.arguments[index] is None
+
+    def tensor(self, index: int) -> SSAValue:
+        return self._get(index, SSAValue, "a tensor")
+
+    def optional_tensor(self, index: int) -> SSAValue | None:
+        return None if self.is_none(index) else self.tensor(index)
+
+    def tensors(self, index: int) -> list[SSAValue]:
+        values = self._get(index, list, "a list")
+        if not all(isinstance(value, SSAValue) for value in values):
+            raise Unsupported(f"argument {index} is not a list of tensors")
+        return values
+
+    def int(self, index: int) -> int:
+        value = self._get(index, int, "an integer")
+        return value
+
+    def number(self, index: int) -> Scalar:
+        return self._get(index, (bool, int, float), "a number")
+
+    def bool(self, index: int) -> bool:
+        return self._get(index, bool, "a bool")
+
+    def str(self, index: int) -> str:
+        return self._get(index, str, "a string")
+
+    def ints(self, index: int, length: int | None = None) -> list[int]:
+        """A list of integers; one of length 1 stands for `length` equal ones."""
+        values = self._get(index, list, "a list")
+        if not all(isinstance(value, int) for value in values):
+            raise Unsupported(f"argument {index} is not a list of known integers")
+        if length is not None and len(values) == 1:
+            values = values * length
+        if length is not None and len(values) not in (0, length):
+            raise Unsupported(f"argument {index} has {len(values)} values")
+        return values
+
+    def axis(self, index: int, rank: int) -> int:
+        """A dimension, negative ones counted from the end of `rank`."""
+        return self.int(index) % max(rank, 1)
+
+    def axes(self, index: int, rank: int) -> list[int]:
+        """Dimensions; None or an empty list means all of them."""
+        if self.is_none(index) or not self.ints(index):
+            return list(range(rank))
+        return [axis % max(rank, 1) for axis in self.ints(index)]
+
+    def expect(self, index: int, *values: Argument) -> None:
+        """Raises `Unsupported` unless the argument is one of `values`."""
+        argument = self.arguments[index]
+        if not any(
+            argument == value and isinstance(argument, type(value)) for value in values
+        ):
+            raise Unsupported(
+                f"argument {index} is {argument}, supported: "
+                f"{', '.join(map(repr, values))}"
+            )
+
+    # Results.
+
+    def result_type(self, index: int = 0) -> TensorType[Attribute]:
+        return tensor_type(self.op.results[index].type)
+
+    @property
+    def element(self) -> Attribute:
+        """The element type of the first result."""
+        return self.result_type().element_type
+
+    def emit(self, op: MaseOp) -> SSAValue:
+        """Add an op, or the constant it comes to."""
+        if isinstance(op, ArithmeticOp) and self.layer is not None:
+            op.layer = StringAttr(self.layer)
+        constants = [constant_array(operand) for operand in op.operands]
+        values = [array for array in constants if array is not None]
+        if not values or len(values) < len(constants):
+            self.builder.insert(op)
+            return op.result
+        result = evaluate_op(op, [array[None] for array in values])[0]
+        return self.constant(result, element_of(op.result))
+
+    def constant(
+        self, values: NDArray[np.generic] | Scalar, element: Attribute
+    ) -> SSAValue:
+        array = np.asarray(values).astype(DTYPES[storage_of(element)])
+        return self.builder.insert(ConstantOp.of(array, element)).result
+
+    # Shorthands.
+
+    def cast(self, value: SSAValue, element: Attribute) -> SSAValue:
+        if element_of(value) == element:
+            return value
+        return self.emit(CastOp(value, element=element))
+
+    def reshape(self, value: SSAValue, shape: Sequence[int]) -> SSAValue:
+        if shape_of(value) == tuple(shape):
+            return value
+        return self.emit(ReshapeOp(value, shape))
+
+    def transpose(self, value: SSAValue, permutation: Sequence[int]) -> SSAValue:
+        if list(permutation) == list(range(len(permutation))):
+            return value
+        return self.emit(TransposeOp(value, permutation))
+
+    def broadcast(self, value: SSAValue, shape: Sequence[int]) -> SSAValue:
+        if shape_of(value) == tuple(shape):
+            return value
+        return self.emit(BroadcastOp(value, shape))
+
+
+def constant_array(value: SSAValue) -> NDArray[np.generic] | None:
+    """The content of a value that is a constant."""
+    owner = value.owner
+    return owner.array() if isinstance(owner, ConstantOp) else None
+
+
+Rule = Callable[[Call], "SSAValue | Sequence[SSAValue | None]"]
+"""Converts one op: its results, None for those that nothing may use."""

@@ -1,0 +1,376 @@
+"""Conversion of elementwise ops: activations, arithmetic, comparison, logic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from xdsl.dialects.builtin import AnyFloat, IntegerType, f64, i1
+from xdsl.ir import Attribute, SSAValue
+
+from mase_opt.dialects.mase import elementwise as mase
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.convert_torch_to_mase.call import Call, Rule, Unsupported
+
+
+def _unary(cls: type[mase.UnaryOp]) -> Rule:
+    """torch.aten.f(x) -> mase.f(x)"""
+    return lambda call: call.emit(cls(_operand(call, 0), element=call.element))
+
+
+def _operand(call: Call, index: int, element: Attribute | None = None) -> SSAValue:
+    """A tensor or number as a tensor of `element` (default: that of the result)."""
+    element = element or call.element
+    if isinstance(call.arguments[index], SSAValue):
+        return call.cast(call.tensor(index), element)
+    return call.constant(call.number(index), element)
+
+
+def _binary(cls: type[mase.BinaryOp]) -> Rule:
+    """torch.aten.f(x, y) -> mase.f(x, y)"""
+    return lambda call: call.emit(cls(_operand(call, 0), _operand(call, 1)))
+
+
+def _scaled(cls: type[mase.BinaryOp], *, reverse: bool = False) -> Rule:
+    """
+    torch.aten.add(x, y, alpha) -> mase.add(x, mase.mul(y, alpha))
+
+    Reversed: torch.aten.rsub(x, y, alpha) -> mase.sub(y, mase.mul(x, alpha))
+    """
+
+    def rule(call: Call) -> SSAValue:
+        lhs, rhs = _operand(call, 0), _operand(call, 1)
+        if reverse:
+            lhs, rhs = rhs, lhs
+        if (alpha := call.number(2)) != 1:
+            scale = call.constant(alpha, call.element)
+            rhs = call.emit(mase.MulOp(rhs, scale))
+        return call.emit(cls(lhs, rhs))
+
+    return rule
+
+
+def _div(call: Call) -> SSAValue:
+    """torch.aten.div(x, y) -> mase.div(x, y)"""
+    return call.emit(mase.DivOp(_operand(call, 0), _operand(call, 1)))
+
+
+def _div_mode(call: Call) -> SSAValue:
+    """torch.aten.div(x, y, "floor") -> mase.floor(mase.div(x, y))"""
+    if call.is_none(2):
+        return _div(call)
+    call.expect(2, "floor", "trunc")
+    quotient = _quotient(call)
+    if call.str(2) == "floor":
+        return call.cast(call.emit(mase.FloorOp(quotient)), call.element)
+    # trunc(q) = sign(q) floor(|q|), as select(q < 0, -floor(-q), floor(q))
+    zero = call.constant(0, element_of(quotient))
+    negative = call.emit(mase.CompareOp(quotient, zero, "lt"))
+    size = call.emit(mase.FloorOp(call.emit(mase.AbsOp(quotient))))
+    minus = call.emit(mase.NegOp(size))
+    result = call.emit(mase.SelectOp(negative, minus, size))
+    return call.cast(result, call.element)
+
+
+def _quotient(call: Call) -> SSAValue:
+    """x / y before it is rounded to an integer; integers need 53 bits."""
+    element = call.element if isinstance(call.element, AnyFloat) else f64
+    return call.emit(mase.DivOp(_operand(call, 0, element), _operand(call, 1, element)))
+
+
+def _floor_divide(call: Call) -> SSAValue:
+    """torch.aten.floor_divide(x, y) -> mase.floor(mase.div(x, y))"""
+    return call.cast(call.emit(mase.FloorOp(_quotient(call))), call.element)
+
+
+def _remainder(call: Call) -> SSAValue:
+    """torch.aten.remainder(x, y) -> x - y floor(x / y)"""
+    whole = call.cast(call.emit(mase.FloorOp(_quotient(call))), call.element)
+    product = call.emit(mase.MulOp(whole, _operand(call, 1)))
+    return call.emit(mase.SubOp(_operand(call, 0), product))
+
+
+def _compare(predicate: str) -> Rule:
+    """torch.aten.lt(x, y) -> mase.compare(x, y) {predicate = "lt"}"""
+
+    def rule(call: Call) -> SSAValue:
+        lhs = call.tensor(0)
+        if isinstance(call.arguments[1], SSAValue):
+            rhs = call.tensor(1)
+        else:
+            number, element = call.number(1), element_of(lhs)
+            if isinstance(number, float) and not isinstance(element, AnyFloat):
+                element = f64
+            rhs = call.constant(number, element)
+        return call.emit(mase.CompareOp(lhs, rhs, predicate))
+
+    return rule
+
+
+def truth(call: Call, value: SSAValue) -> SSAValue:
+    """`value` as i1: true where it is not 0."""
+    if element_of(value) == i1:
+        return value
+    zero = call.constant(0, element_of(value))
+    return call.emit(mase.CompareOp(value, zero, "ne"))
+
+
+def _logical(cls: type[mase.BitwiseOp]) -> Rule:
+    """torch.aten.logical_and(x, y) -> mase.and(x != 0, y != 0)"""
+    return lambda call: call.emit(
+        cls(truth(call, call.tensor(0)), truth(call, call.tensor(1)))
+    )
+
+
+def _bitwise(cls: type[mase.BitwiseOp]) -> Rule:
+    """torch.aten.bitwise_and(x, y) -> mase.and(x, y)"""
+    return lambda call: call.emit(cls(_operand(call, 0), _operand(call, 1)))
+
+
+def _logical_not(call: Call) -> SSAValue:
+    """torch.aten.logical_not(x) -> mase.compare(x, 0) {predicate = "eq"}"""
+    value = call.tensor(0)
+    if element_of(value) == i1:
+        return call.emit(mase.XorOp(value, call.constant(True, i1)))
+    zero = call.constant(0, element_of(value))
+    return call.emit(mase.CompareOp(value, zero, "eq"))
+
+
+def _bitwise_not(call: Call) -> SSAValue:
+    """torch.aten.bitwise_not(x) -> mase.xor(x, -1)"""
+    value = call.tensor(0)
+    element = element_of(value)
+    ones = call.constant(True if element == i1 else -1, element)
+    return call.emit(mase.XorOp(value, ones))
+
+
+def _where(call: Call) -> SSAValue:
+    """torch.aten.where(c, x, y) -> mase.select(c, x, y)"""
+    condition = truth(call, call.tensor(0))
+    return call.emit(mase.SelectOp(condition, _operand(call, 1), _operand(call, 2)))
+
+
+def _masked_fill(call: Call) -> SSAValue:
+    """torch.aten.masked_fill(x, mask, value) -> mase.select(mask, value, x)"""
+    mask = truth(call, call.tensor(1))
+    return call.emit(mase.SelectOp(mask, _operand(call, 2), _operand(call, 0)))
+
+
+def _to_dtype(call: Call) -> SSAValue:
+    """torch.aten.to.dtype(x) -> mase.cast(x); to bool: x != 0"""
+    value = call.tensor(0)
+    if call.element == i1:
+        return truth(call, value)
+    source = element_of(value)
+    if isinstance(source, AnyFloat) and isinstance(call.element, IntegerType):
+        return call.cast(_truncated(call, value), call.element)
+    return call.cast(value, call.element)
+
+
+def _truncated(call: Call, value: SSAValue) -> SSAValue:
+    """`value` rounded towards zero, as torch converts floats to integers."""
+    zero = call.constant(0.0, element_of(value))
+    negative = call.emit(mase.CompareOp(value, zero, "lt"))
+    size = call.emit(mase.FloorOp(call.emit(mase.AbsOp(value))))
+    return call.emit(mase.SelectOp(negative, call.emit(mase.NegOp(size)), size))
+
+
+def _gelu(call: Call) -> SSAValue:
+    """torch.aten.gelu(x, approximate) -> mase.gelu(x) {approximate}"""
+    call.expect(1, "none", "tanh")
+    return call.emit(mase.GeluOp(call.tensor(0), call.str(1)))
+
+
+def _leaky_relu(call: Call) -> SSAValue:
+    """torch.aten.leaky_relu(x, slope) -> mase.leaky_relu(x) {negative_slope}"""
+    return call.emit(mase.LeakyReluOp(call.tensor(0), float(call.number(1))))
+
+
+def _elu(call: Call) -> SSAValue:
+    """torch.aten.elu(x, alpha, scale, 1) -> scale mase.elu(x) {alpha}"""
+    call.expect(3, 1, 1.0)
+    alpha, scale = float(call.number(1)), call.number(2)
+    result = call.emit(mase.EluOp(call.tensor(0), alpha))
+    if scale == 1:
+        return result
+    return call.emit(mase.MulOp(result, call.constant(scale, call.element)))
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""Klambauer et al., arXiv:1706.02515, equation 14."""
+
+
+def _selu(call: Call) -> SSAValue:
+    """torch.aten.selu(x) -> scale mase.elu(x) {alpha}"""
+    result = call.emit(mase.EluOp(call.tensor(0), SELU_ALPHA))
+    return call.emit(mase.MulOp(result, call.constant(SELU_SCALE, call.element)))
+
+
+def _softplus(call: Call) -> SSAValue:
+    """
+    torch.aten.softplus(x, 1, threshold) -> mase.softplus(x)
+
+    Above the threshold torch returns x, which differs by less than exp(-threshold).
+    """
+    call.expect(1, 1, 1.0)
+    if call.number(2) < 20:
+        raise Unsupported(f"threshold is {call.number(2)}, supported: 20 and more")
+    return call.emit(mase.SoftplusOp(call.tensor(0)))
+
+
+def _mish(call: Call) -> SSAValue:
+    """torch.aten.mish(x) -> x tanh(softplus(x))"""
+    value = call.tensor(0)
+    gate = call.emit(mase.TanhOp(call.emit(mase.SoftplusOp(value))))
+    return call.emit(mase.MulOp(value, gate))
+
+
+def _clamp(call: Call) -> SSAValue:
+    """torch.aten.clamp(x, low, high) -> mase.minimum(mase.maximum(x, low), high)"""
+    low = -inf if call.is_none(1) else call.arguments[1]
+    high = inf if call.is_none(2) else call.arguments[2]
+    result = call.cast(call.tensor(0), call.element)
+    if low == 0 and high == 6:
+        return call.emit(mase.Relu6Op(result))
+    if low == 0 and high == inf:
+        return call.emit(mase.ReluOp(result))
+    if low != -inf:
+        result = call.emit(mase.MaximumOp(result, _operand(call, 1)))
+    if high != inf:
+        result = call.emit(mase.MinimumOp(result, _operand(call, 2)))
+    return result
+
+
+def _prelu(call: Call) -> SSAValue:
+    """torch.aten.prelu(x, w) -> mase.select(x < 0, x w, x), w per channel"""
+    value, weight = call.tensor(0), call.tensor(1)
+    rank = len(shape_of(value))
+    if rank > 1:
+        weight = call.reshape(weight, [*shape_of(weight), *[1] * (rank - 2)])
+    zero = call.constant(0.0, call.element)
+    negative = call.emit(mase.CompareOp(value, zero, "lt"))
+    scaled = call.emit(mase.MulOp(value, weight))
+    return call.emit(mase.SelectOp(negative, scaled, value))
+
+
+def _square(call: Call) -> SSAValue:
+    """torch.aten.square(x) -> mase.mul(x, x)"""
+    return call.emit(mase.MulOp(call.tensor(0), call.tensor(0)))
+
+
+_POWERS: dict[float, Callable[[SSAValue], mase.UnaryOp]] = {
+    0.5: mase.SqrtOp,
+    -0.5: mase.RsqrtOp,
+    -1: mase.ReciprocalOp,
+}
+
+
+def _pow_scalar(call: Call) -> SSAValue:
+    """torch.aten.pow(x, 2) -> mase.mul(x, x); other exponents: mase.pow(x, n)"""
+    value, exponent = call.cast(call.tensor(0), call.element), call.number(1)
+    if exponent in (2, 3):
+        square = call.emit(mase.MulOp(value, value))
+        return square if exponent == 2 else call.emit(mase.MulOp(square, value))
+    if exponent in _POWERS:
+        return call.emit(_POWERS[exponent](value))
+    return call.emit(mase.PowOp(value, call.constant(exponent, call.element)))
+
+
+def _same(call: Call) -> SSAValue:
+    """torch.aten.clone(x) -> x"""
+    return call.tensor(0)
+
+
+def _dropout(call: Call) -> SSAValue:
+    """torch.aten.dropout(x, p, false) -> x"""
+    if call.bool(2):
+        raise Unsupported("dropout is active: call model.eval() before the export")
+    return call.tensor(0)
+
+
+RULES: dict[str, Rule] = {
+    # activations
+    "aten.relu": _unary(mase.ReluOp),
+    "aten.relu6": _unary(mase.Relu6Op),
+    "aten.sigmoid": _unary(mase.SigmoidOp),
+    "aten.hardsigmoid": _unary(mase.HardsigmoidOp),
+    "aten.tanh": _unary(mase.TanhOp),
+    "aten.silu": _unary(mase.SiluOp),
+    "aten.hardswish": _unary(mase.HardswishOp),
+    "aten.gelu": _gelu,
+    "aten.leaky_relu": _leaky_relu,
+    "aten.elu": _elu,
+    "aten.selu": _selu,
+    "aten.softplus": _softplus,
+    "aten.mish": _mish,
+    "aten.hardtanh": _clamp,
+    "aten.clamp": _clamp,
+    "aten.clamp.Tensor": _clamp,
+    "aten.prelu": _prelu,
+    # functions
+    "aten.neg": _unary(mase.NegOp),
+    "aten.abs": _unary(mase.AbsOp),
+    "aten.exp": _unary(mase.ExpOp),
+    "aten.log": _unary(mase.LogOp),
+    "aten.sqrt": _unary(mase.SqrtOp),
+    "aten.rsqrt": _unary(mase.RsqrtOp),
+    "aten.reciprocal": _unary(mase.ReciprocalOp),
+    "aten.erf": _unary(mase.ErfOp),
+    "aten.sin": _unary(mase.SinOp),
+    "aten.cos": _unary(mase.CosOp),
+    "aten.floor": _unary(mase.FloorOp),
+    "aten.square": _square,
+    # arithmetic
+    "aten.add.Tensor": _scaled(mase.AddOp),
+    "aten.add.Scalar": _scaled(mase.AddOp),
+    "aten.sub.Tensor": _scaled(mase.SubOp),
+    "aten.sub.Scalar": _scaled(mase.SubOp),
+    "aten.rsub.Scalar": _scaled(mase.SubOp, reverse=True),
+    "aten.mul.Tensor": _binary(mase.MulOp),
+    "aten.mul.Scalar": _binary(mase.MulOp),
+    "aten.div.Tensor": _div,
+    "aten.div.Scalar": _div,
+    "aten.div.Tensor_mode": _div_mode,
+    "aten.div.Scalar_mode": _div_mode,
+    "aten.floor_divide": _floor_divide,
+    "aten.floor_divide.Scalar": _floor_divide,
+    "aten.remainder.Scalar": _remainder,
+    "aten.remainder.Tensor": _remainder,
+    "aten.maximum": _binary(mase.MaximumOp),
+    "aten.minimum": _binary(mase.MinimumOp),
+    "aten.pow.Tensor_Scalar": _pow_scalar,
+    "aten.pow.Tensor_Tensor": _binary(mase.PowOp),
+    "aten.pow.Scalar": _binary(mase.PowOp),
+    # comparison and logic
+    **{
+        f"aten.{predicate}.{kind}": _compare(predicate)
+        for predicate in mase.PREDICATES
+        for kind in ("Scalar", "Tensor")
+    },
+    "aten.logical_and": _logical(mase.AndOp),
+    "aten.logical_or": _logical(mase.OrOp),
+    "aten.logical_xor": _logical(mase.XorOp),
+    "aten.logical_not": _logical_not,
+    "aten.__and__.Tensor": _bitwise(mase.AndOp),
+    "aten.bitwise_and.Tensor": _bitwise(mase.AndOp),
+    "aten.__or__.Tensor": _bitwise(mase.OrOp),
+    "aten.bitwise_or.Tensor": _bitwise(mase.OrOp),
+    "aten.bitwise_xor.Tensor": _bitwise(mase.XorOp),
+    "aten.bitwise_not": _bitwise_not,
+    "aten.where.self": _where,
+    "aten.where.ScalarSelf": _where,
+    "aten.where.ScalarOther": _where,
+    "aten.where.Scalar": _where,
+    "aten.masked_fill.Scalar": _masked_fill,
+    "aten.masked_fill.Tensor": _masked_fill,
+    # conversions, and what means nothing for inference
+    "aten.to.dtype": _to_dtype,
+    "aten.to.dtype_layout": _to_dtype,
+    "aten._to_copy": _to_dtype,
+    "aten.contiguous": _same,
+    "aten.clone": _same,
+    "aten.detach": _same,
+    "aten.alias": _same,
+    "aten.lift_fresh_copy": _same,
+    "aten.dropout": _dropout,
+}
