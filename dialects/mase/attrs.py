@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,18 +76,23 @@ class DenseAttr(Data[DenseData]):
         """
         Wrap `values` (any shape); no copy if contiguous and little-endian.
 
-        Raises `ValueError` for a dtype without a storage type.
+        The array must not change afterwards. Raises `ValueError` for a dtype without
+        a storage type, and for Python integers that no storage type holds.
         """
         if values.dtype == object:
-            lowest = int(values.min(initial=0))
-            values = values.astype(np.int64 if lowest < 0 else np.uint64)
+            dtype = np.int64 if values.min(initial=0) < 0 else np.uint64
+            try:
+                values = values.astype(dtype)
+            except OverflowError as error:
+                raise ValueError(f"no storage type for a value: {error}") from error
         storage = _NAMES.get(values.dtype.newbyteorder("<"))
         if storage is None:
             raise ValueError(
                 f"no storage type for {values.dtype}, expected one of "
                 f"{', '.join(DTYPES)}"
             )
-        flat = np.ascontiguousarray(values, dtype=DTYPES[storage]).reshape(-1)
+        flat = np.ascontiguousarray(values, dtype=DTYPES[storage]).reshape(-1).view()
+        flat.flags.writeable = False
         return DenseAttr(DenseData(storage, Blob(name, flat)))
 
     def array(self) -> NDArray[np.generic]:
@@ -120,11 +126,12 @@ class DenseAttr(Data[DenseData]):
                 key = parser._parse_dialect_resource_handle(  # pyright: ignore[reportPrivateUsage]
                     "mase", RESOURCES
                 )
-                return DenseData(storage, RESOURCES.blobs[key])
-            try:
-                array = np.array(values, dtype=DTYPES[storage])
-            except OverflowError:
-                parser.raise_error(f"a value is out of range for {storage}")
+                try:
+                    return DenseData(storage, RESOURCES.awaited(key))
+                except ValueError as error:
+                    parser.raise_error(str(error))
+            array = np.array(values, dtype=DTYPES[storage])
+            array.flags.writeable = False
             return DenseData(storage, Blob("data", array))
 
     def print_parameter(self, printer: Printer) -> None:
@@ -139,8 +146,7 @@ class DenseAttr(Data[DenseData]):
                         ", ".join(_format_number(v) for v in values.tolist())
                     )
             else:
-                RESOURCES.blobs[blob.key] = blob
-                printer.print_resource_handle("mase", blob.key)
+                printer.print_resource_handle("mase", RESOURCES.printed(blob))
 
     def verify(self) -> None:
         if self.data.storage not in DTYPES:
@@ -154,8 +160,19 @@ def _parse_number(parser: AttrParser, storage: str) -> int | float:
             if parser.parse_optional_keyword(word) is not None:
                 return -value if negative else value
         value = float(parser.parse_number(allow_boolean=False))
+        if storage == "f32" and abs(value) > np.finfo(np.float32).max:
+            parser.raise_error(f"{value} is out of range for f32")
         return -value if negative else value
-    return parser.parse_integer(allow_boolean=storage == "i1")
+    value = parser.parse_integer(allow_boolean=storage == "i1")
+    lowest, highest = 0, 1
+    if storage != "i1":
+        limits = np.iinfo(DTYPES[storage])
+        lowest, highest = int(limits.min), int(limits.max)
+    if not lowest <= value <= highest:
+        parser.raise_error(
+            f"{value} is out of range for {storage}, expected {lowest} to {highest}"
+        )
+    return value
 
 
 def _format_number(value: bool | float) -> str:
@@ -183,7 +200,9 @@ def storage_of(element: Attribute) -> str:
             return "f64"
         case IntegerType() if str(element) in DTYPES:
             return str(element)
-        case IntegerType() if element.signedness.data is Signedness.SIGNLESS:
+        case IntegerType() if (
+            element.signedness.data is Signedness.SIGNLESS and element.width.data <= 64
+        ):
             return "i64"
         case _:
             raise ValueError(f"no constants of element type {element}")
@@ -219,13 +238,24 @@ class RoundingAttr(Data[tuple[RoundingMode, Overflow]]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> tuple[RoundingMode, Overflow]:
         with parser.in_angle_brackets():
-            mode = parser.parse_str_enum(RoundingMode)
+            mode = _parse_member(parser, RoundingMode)
             parser.parse_punctuation(",")
-            return mode, parser.parse_str_enum(Overflow)
+            return mode, _parse_member(parser, Overflow)
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string(f"{self.mode.value}, {self.overflow.value}")
+
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+def _parse_member(parser: AttrParser, members: type[_Member]) -> _Member:
+    # xDSL's parse_str_enum knows only its own StrEnum class.
+    name = parser.parse_identifier()
+    if name not in list(members):
+        parser.raise_error(f"got '{name}', expected one of {', '.join(members)}")
+    return members(name)
 
 
 RoundingAttr.DEFAULT = RoundingAttr((RoundingMode.NEAREST_EVEN, Overflow.SATURATE))
@@ -249,7 +279,11 @@ class CalibrationAttr(ParametrizedAttribute):
     quantiles: DenseAttr
 
     def array(self) -> NDArray[np.float64]:
-        """The quantiles, ascending, as float64."""
+        """
+        The quantiles, ascending, as float64.
+
+        Raises `ValueError` if a parsed text held no or malformed data for it.
+        """
         return self.quantiles.array().astype(np.float64)
 
     def verify(self) -> None:
@@ -257,3 +291,10 @@ class CalibrationAttr(ParametrizedAttribute):
             raise VerifyException(
                 f"quantiles are {self.quantiles.data.storage}, expected f32"
             )
+        if not self.quantiles.data.blob.loaded:
+            return  # the data comes at the end of the text that is being parsed
+        values = self.array()
+        if values.size % 2 == 0:
+            raise VerifyException(f"{values.size} quantiles, expected an odd number")
+        if not np.all(values[:-1] <= values[1:]):
+            raise VerifyException("quantiles are not ascending")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
     DenseArrayBase,
+    IntegerType,
     StringAttr,
     TensorType,
     i64,
@@ -26,17 +27,27 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import (
+    check_type,
+    element_of,
+    exact_format,
+    shape_of,
+    tensor_of,
+)
 
 Shape = tuple[int, ...]
 
 
-def int_array(values: Sequence[int]) -> DenseArrayBase:
+I64ArrayConstr = DenseArrayBase.constr(i64)
+"""Lists of integers among the properties."""
+
+
+def int_array(values: Sequence[int]) -> DenseArrayBase[IntegerType]:
     """`array<i64: …>`"""
     return DenseArrayBase.from_list(i64, values)
 
 
-def ints(attr: DenseArrayBase) -> tuple[int, ...]:
+def ints(attr: DenseArrayBase[IntegerType]) -> tuple[int, ...]:
     """The values of an `array<i64: …>`."""
     return tuple(int(v) for v in attr.get_values())
 
@@ -58,6 +69,8 @@ class MaseOp(IRDLOperation, ABC):
         """
 
     def verify_(self) -> None:
+        for value in (*self.operands, self.result):
+            check_type(tensor_of(value))
         shape, expected = shape_of(self.result), self.infer_shape()
         if shape != expected:
             raise VerifyException(
@@ -151,6 +164,8 @@ def broadcast(lhs: Shape, rhs: Shape) -> Shape:
 
 def check_axis(axis: int, rank: int, name: str = "axis") -> None:
     """Raises `VerifyException` unless `0 <= axis < rank`."""
+    if rank == 0:
+        raise VerifyException(f"{name} is {axis}, but a scalar has no dimensions")
     if not 0 <= axis < rank:
         raise VerifyException(f"{name} is {axis}, expected 0 to {rank - 1}")
 
@@ -171,9 +186,21 @@ def check_shape(value: SSAValue | None, expected: Shape, name: str) -> None:
         )
 
 
-def check_length(attr: DenseArrayBase, length: int, name: str) -> tuple[int, ...]:
+def check_length(
+    attr: DenseArrayBase[IntegerType], length: int, name: str
+) -> tuple[int, ...]:
     """The values of `attr`; raises `VerifyException` unless there are `length`."""
     values = ints(attr)
     if len(values) != length:
         raise VerifyException(f"{name} has {len(values)} values, expected {length}")
     return values
+
+
+def check_indices(value: SSAValue) -> None:
+    """Raises `VerifyException` unless the elements of `value` are integers."""
+    format = exact_format(element_of(value))
+    if format is None or format.frac != 0:
+        raise VerifyException(
+            f"indices have element type {element_of(value)}, expected an integer or "
+            "fixed point without fraction bits"
+        )

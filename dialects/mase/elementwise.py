@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from math import isfinite
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -117,6 +118,11 @@ class LeakyReluOp(UnaryOp):
     name = "mase.leaky_relu"
 
     negative_slope = prop_def(FloatAttr[Float64Type])
+
+    def verify_(self) -> None:
+        super().verify_()
+        if not isfinite(slope := self.negative_slope.value.data):
+            raise VerifyException(f"negative_slope is {slope}, expected a finite one")
 
     def __init__(
         self,

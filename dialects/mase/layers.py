@@ -9,7 +9,6 @@ from typing import ClassVar
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
     BoolAttr,
-    DenseArrayBase,
     Float64Type,
     FloatAttr,
     IntegerAttr,
@@ -35,11 +34,13 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import (
     PENDING,
     ArithmeticOp,
+    I64ArrayConstr,
     MaseOp,
     Shape,
     UnaryOp,
     broadcast,
     check_axis,
+    check_indices,
     check_length,
     check_rank,
     check_shape,
@@ -52,6 +53,7 @@ from mase_opt.dialects.mase.types import (
     FixedPoint,
     UFixedType,
     element_of,
+    exact_format,
     shape_of,
 )
 
@@ -170,10 +172,10 @@ class ConvOp(ArithmeticOp, ABC):
     input = operand_def(AnyTensorTypeConstr)
     weight = operand_def(AnyTensorTypeConstr)
     bias = opt_operand_def(AnyTensorTypeConstr)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
+    strides = prop_def(I64ArrayConstr)
+    padding = prop_def(I64ArrayConstr)
     """Zeros added on both sides of each spatial dimension."""
-    dilation = prop_def(DenseArrayBase)
+    dilation = prop_def(I64ArrayConstr)
     groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
 
     assembly_format = (
@@ -321,10 +323,10 @@ class ConvTranspose2dOp(ArithmeticOp):
     input = operand_def(AnyTensorTypeConstr)
     weight = operand_def(AnyTensorTypeConstr)
     bias = opt_operand_def(AnyTensorTypeConstr)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
-    output_padding = prop_def(DenseArrayBase)
-    dilation = prop_def(DenseArrayBase)
+    strides = prop_def(I64ArrayConstr)
+    padding = prop_def(I64ArrayConstr)
+    output_padding = prop_def(I64ArrayConstr)
+    dilation = prop_def(I64ArrayConstr)
     groups = prop_def(IntegerAttr, default_value=IntegerAttr(1, i64))
 
     assembly_format = (
@@ -432,6 +434,7 @@ class EmbeddingOp(ArithmeticOp):
 
     def infer_shape(self) -> Shape:
         _, features = check_rank(self.weight, 2, "weight")
+        check_indices(self.indices)
         return (*shape_of(self.indices), features)
 
 
@@ -729,10 +732,10 @@ class AttentionOp(ArithmeticOp):
 class PoolOp(UnaryOp, ABC):
     """Windows over the last dimensions, as many as the kernel has."""
 
-    kernel = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase)
-    padding = prop_def(DenseArrayBase)
-    dilation = prop_def(DenseArrayBase)
+    kernel = prop_def(I64ArrayConstr)
+    strides = prop_def(I64ArrayConstr)
+    padding = prop_def(I64ArrayConstr)
+    dilation = prop_def(I64ArrayConstr)
     ceil_mode = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
 
     def __init__(
@@ -820,7 +823,7 @@ class AdaptivePoolOp(UnaryOp, ABC):
     Window i of n covers ⌊i·size/n⌋ up to ⌈(i+1)·size/n⌉, as in torch.
     """
 
-    output_size = prop_def(DenseArrayBase)
+    output_size = prop_def(I64ArrayConstr)
 
     def __init__(
         self,
@@ -892,7 +895,7 @@ class ReduceOp(UnaryOp):
     name = "mase.reduce"
 
     kind = prop_def(StringAttr)
-    axes = prop_def(DenseArrayBase)
+    axes = prop_def(I64ArrayConstr)
     keepdims = prop_def(BoolAttr, default_value=BoolAttr.from_bool(False))
 
     def __init__(
@@ -917,7 +920,13 @@ class ReduceOp(UnaryOp):
             raise VerifyException(
                 f"kind is '{self.kind.data}', expected one of {', '.join(KINDS)}"
             )
-        return reduced_shape(shape_of(self.input), ints(self.axes), bool(self.keepdims))
+        shape, axes = shape_of(self.input), ints(self.axes)
+        result = reduced_shape(shape, axes, bool(self.keepdims))
+        if self.kind.data != "sum" and any(shape[a] == 0 for a in axes):
+            raise VerifyException(
+                f"the {self.kind.data} of no elements, expected no dimension of size 0"
+            )
+        return result
 
 
 def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
@@ -980,12 +989,12 @@ class ArgmaxOp(MaseOp):
         last = shape_of(self.input)[self.axis.value.data] - 1
         match element := element_of(self.result):
             case IntegerType():
-                fits = last.bit_length() < element.width.data
-            case UFixedType():
-                fits = element.frac.data == 0 and last <= element.format.max_code
+                format = exact_format(element)
+            case UFixedType() if element.frac.data == 0:
+                format = element.format
             case _:
-                fits = False
-        if not fits:
+                format = None
+        if format is None or last > format.max_code:
             raise VerifyException(
                 f"result element type is {element}, expected an integer or "
                 f"!mase.ufixed<W, 0> that holds {last}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 
 _DIGEST = re.compile(r"_[0-9a-f]{12}$")
 _NOT_IDENTIFIER = re.compile(r"[^A-Za-z0-9_.$]")
-_HEADER = "0x08000000"
+_HEADER = "08000000"
 """MLIR's blob header: the alignment, 8 bytes, as a little-endian 32-bit number."""
 
 
@@ -33,40 +34,63 @@ class Blob:
         self._digest: str | None = None
 
     def array(self, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-        """The content as a flat, read-only array of `dtype`."""
-        if self._data is None:
-            if self._raw is None:
-                raise ValueError(f"resource '{self.name}' has no data in this file")
-            if len(self._raw) % dtype.itemsize:
-                raise ValueError(
-                    f"resource '{self.name}' has {len(self._raw)} bytes, expected a "
-                    f"multiple of {dtype.itemsize}"
-                )
-            self._data = np.frombuffer(self._raw, dtype)
-            self._raw = None
+        """
+        The content as a flat, read-only array of `dtype`.
+
+        Raises `ValueError` if the text that was parsed has no fitting data for it.
+        """
+        if self._data is not None and self._data.dtype == dtype:
+            return self._data
+        raw = self._content()
+        if len(raw) % dtype.itemsize:
+            raise ValueError(
+                f"resource '{self.name}' has {len(raw)} bytes, expected a multiple of "
+                f"{dtype.itemsize}"
+            )
+        # One entry of a text may stand for constants of several storage types.
+        self._data = np.frombuffer(raw, dtype)
+        self._raw = None
         return self._data
+
+    def _content(self) -> bytes | memoryview:
+        if self._data is not None:
+            # A view as bytes: not every dtype of NumPy has a buffer format.
+            return self._data.view(np.uint8).data
+        if self._raw is None:
+            raise ValueError(f"resource '{self.name}' has no data in this file")
+        return self._raw
 
     @property
     def key(self) -> str:
+        """What text refers to it by. Raises `ValueError` without content."""
         return f"{self.name}_{self.digest}"
 
     @property
     def digest(self) -> str:
         if self._digest is None:
-            content = self._raw if self._data is None else self._data
-            assert content is not None, "digest of a resource that has no data"
-            self._digest = blake2b(content, digest_size=6).hexdigest()
+            self._digest = blake2b(self._content(), digest_size=6).hexdigest()
         return self._digest
 
     def to_text(self) -> str:
-        content = self._raw if self._data is None else self._data.tobytes()
-        assert content is not None
-        return _HEADER + content.hex()
+        """The content as the hexadecimal string of `dialect_resources`."""
+        return f"0x{_HEADER}{self._content().hex()}"
 
     def from_text(self, text: str) -> None:
-        if not text.startswith("0x"):
-            raise ValueError(f"expected a hexadecimal string for '{self.name}'")
-        self._raw = bytes.fromhex(text[len(_HEADER) :])
+        """
+        Take the content from the string of `dialect_resources`.
+
+        Raises `ValueError` if it is malformed.
+        """
+        try:
+            header, content = text[:10], text[10:]
+            if not text.startswith("0x") or len(bytes.fromhex(header[2:])) != 4:
+                raise ValueError("no header")
+            self._raw = bytes.fromhex(content)
+        except ValueError:
+            raise ValueError(
+                f"resource '{self.name}': expected 0x, an alignment of 8 hexadecimal "
+                "digits and two digits for each byte"
+            ) from None
 
     @property
     def loaded(self) -> bool:
@@ -78,6 +102,7 @@ class Blob:
             and self.loaded
             and other.loaded
             and self.digest == other.digest
+            and self._content() == other._content()
         )
 
     def __hash__(self) -> int:
@@ -91,19 +116,41 @@ class MaseResources(OpAsmDialectInterface):
 
     def __init__(self):
         super().__init__()
-        self.blobs: dict[str, Blob] = {}
+        self._awaited: dict[str, Blob] = {}
+        """Mentioned in a text, still without content."""
+        self._printed: WeakValueDictionary[str, Blob] = WeakValueDictionary()
+        """Printed handles. Many a printer never comes to its `build_resources`."""
 
     def declare_resource(self, key: str) -> str:
         """Called at the first mention of `key` in a text."""
-        self.blobs[key] = Blob(_DIGEST.sub("", key), None)
+        self._awaited[key] = Blob(_DIGEST.sub("", key), None)
         return key
 
+    def awaited(self, key: str) -> Blob:
+        """
+        The blob that `key` stands for in the text being parsed.
+
+        Its content comes with `parse_resource`. Raises `ValueError` if it has come.
+        """
+        if key not in self._awaited:
+            raise ValueError(f"the data of '{key}' must come behind its uses")
+        return self._awaited[key]
+
     def parse_resource(self, key: str, val: str) -> None:
-        self.blobs.pop(key).from_text(val)
+        """Raises `ValueError` for malformed data and for a key's second entry."""
+        blob = self._awaited.pop(key, None)
+        if blob is None:
+            raise ValueError(f"'{key}' has more than one entry")
+        blob.from_text(val)
+
+    def printed(self, blob: Blob) -> str:
+        """The key for `blob`; its content will follow behind the IR."""
+        self._printed[blob.key] = blob
+        return blob.key
 
     def build_resources(self, keys: Iterable[str]) -> dict[str, str]:
         """Called once at the end of printing."""
-        return {key: self.blobs.pop(key).to_text() for key in keys}
+        return {key: self._printed[key].to_text() for key in keys}
 
 
 RESOURCES = MaseResources()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
-    DenseArrayBase,
     Float64Type,
     FloatAttr,
     IntegerAttr,
@@ -33,17 +32,26 @@ from xdsl.utils.exceptions import VerifyException
 from mase_opt.dialects.mase.attrs import DTYPES, DenseAttr, storage_of
 from mase_opt.dialects.mase.base import (
     PENDING,
+    I64ArrayConstr,
     MaseOp,
     SameElementOp,
     Shape,
     broadcast,
     check_axis,
+    check_indices,
     check_length,
     int_array,
     ints,
     show,
 )
-from mase_opt.dialects.mase.types import ElementType, element_of, shape_of, tensor_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+    tensor_of,
+)
+from mase_opt.lib.formats import Fixed, FormatError, Overflow, RoundingMode
 
 Value = SSAValue | Operation
 
@@ -75,7 +83,17 @@ class ConstantOp(MaseOp):
         element: Attribute,
         name: str = "data",
     ) -> ConstantOp:
-        """A constant of `values` (codes for a number format), shaped like them."""
+        """
+        A constant of `values` (codes for a number format), shaped like them.
+
+        Raises `ValueError` where `element` cannot hold them.
+        """
+        format = exact_format(element)
+        if format is not None:
+            if values.dtype.kind not in "biuO":
+                raise ValueError(f"codes of {element} are {values.dtype}")
+            if problem := _out_of_range(values, format):
+                raise ValueError(f"{problem} of {element}")
         storage = DenseAttr.from_array(
             values.astype(_numpy_dtype(_storage(element)), copy=False), name
         )
@@ -107,6 +125,30 @@ class ConstantOp(MaseOp):
             raise VerifyException(str(error)) from error
         if count != wanted:
             raise VerifyException(f"data has {count} elements, expected {wanted}")
+        format = exact_format(type.element_type)
+        if format is not None and (
+            problem := _out_of_range(self.value.array(), format)
+        ):
+            raise VerifyException(f"{problem} of {type.element_type}")
+
+
+def _out_of_range(codes: NDArray[np.generic], format: Fixed) -> str | None:
+    """What is wrong with `codes` if not all of them are in the format."""
+    if codes.dtype.kind == "b":
+        # A byte of a Boolean array from a text may be anything.
+        codes = codes.view(np.uint8)
+    elif codes.dtype.itemsize * 8 == format.width and codes.dtype.kind in "iu":
+        if format.signed == (codes.dtype.kind == "i"):
+            return None
+    if codes.size == 0:
+        return None
+    for code in (int(codes.min()), int(codes.max())):
+        if not format.min_code <= code <= format.max_code:
+            return (
+                f"data has the code {code}, expected {format.min_code} to "
+                f"{format.max_code}, the range"
+            )
+    return None
 
 
 def _storage(element: Attribute) -> str:
@@ -167,7 +209,7 @@ class TransposeOp(SameElementOp):
     name = "mase.transpose"
 
     input = operand_def(AnyTensorTypeConstr)
-    permutation = prop_def(DenseArrayBase)
+    permutation = prop_def(I64ArrayConstr)
 
     assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
 
@@ -277,9 +319,9 @@ class SliceOp(SameElementOp):
     name = "mase.slice"
 
     input = operand_def(AnyTensorTypeConstr)
-    starts = prop_def(DenseArrayBase)
-    stops = prop_def(DenseArrayBase)
-    strides = prop_def(DenseArrayBase)
+    starts = prop_def(I64ArrayConstr)
+    stops = prop_def(I64ArrayConstr)
+    strides = prop_def(I64ArrayConstr)
 
     assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
 
@@ -326,7 +368,8 @@ class PadOp(SameElementOp):
     """
     Add `low` elements before and `high` behind each dimension, all equal to `value`.
 
-    `value` is a real number that the element type must represent exactly.
+    `value` is a real number. Number formats and integers must represent it exactly,
+    floats round it to nearest.
 
     ```mlir
     %1 = mase.pad %0 {low = array<i64: 0, 1>, high = array<i64: 0, 1>,
@@ -337,8 +380,8 @@ class PadOp(SameElementOp):
     name = "mase.pad"
 
     input = operand_def(AnyTensorTypeConstr)
-    low = prop_def(DenseArrayBase)
-    high = prop_def(DenseArrayBase)
+    low = prop_def(I64ArrayConstr)
+    high = prop_def(I64ArrayConstr)
     value = prop_def(FloatAttr[Float64Type])
 
     assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
@@ -370,6 +413,24 @@ class PadOp(SameElementOp):
         if min((*low, *high), default=0) < 0:
             raise VerifyException("padding is negative, use mase.slice")
         return tuple(n + a + b for n, a, b in zip(shape, low, high, strict=True))
+
+    def verify_(self) -> None:
+        super().verify_()
+        element, value = element_of(self.result), self.value.value.data
+        format = exact_format(element)
+        if format is not None and not _represents(format, value):
+            raise VerifyException(f"value is {value}, which {element} has no code for")
+
+
+def _represents(format: Fixed, value: float) -> bool:
+    try:
+        below, above = (
+            format.encode(np.array(value), mode, Overflow.ERROR).item()
+            for mode in (RoundingMode.FLOOR, RoundingMode.CEIL)
+        )
+    except FormatError:
+        return False
+    return below == above
 
 
 @irdl_op_definition
@@ -409,6 +470,7 @@ class GatherOp(SameElementOp):
     def infer_shape(self) -> Shape:
         shape, axis = shape_of(self.input), self.axis.value.data
         check_axis(axis, len(shape))
+        check_indices(self.indices)
         return (*shape[:axis], *shape_of(self.indices), *shape[axis + 1 :])
 
     def moves(self, operand: SSAValue) -> bool:

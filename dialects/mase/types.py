@@ -11,12 +11,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from xdsl.dialects.builtin import IntAttr, TensorType
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    BFloat16Type,
+    Float16Type,
+    Float32Type,
+    Float64Type,
+    IntAttr,
+    IntegerType,
+    Signedness,
+    TensorType,
+)
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
 
@@ -91,6 +102,10 @@ class FixedType(FixedPoint):
     name = "mase.fixed"
     SIGNED: ClassVar[bool] = True
 
+    # Type checkers take the decorator for one that makes an empty constructor.
+    def __init__(self, width: int | IntAttr, frac: int | IntAttr):
+        super().__init__(width, frac)
+
 
 @irdl_attr_definition
 class UFixedType(FixedPoint):
@@ -105,6 +120,10 @@ class UFixedType(FixedPoint):
     name = "mase.ufixed"
     SIGNED: ClassVar[bool] = False
 
+    # Type checkers take the decorator for one that makes an empty constructor.
+    def __init__(self, width: int | IntAttr, frac: int | IntAttr):
+        super().__init__(width, frac)
+
 
 def fixed_type(format: Fixed) -> FixedPoint:
     """The element type of a fixed-point format."""
@@ -112,10 +131,53 @@ def fixed_type(format: Fixed) -> FixedPoint:
     return cls(format.width, format.frac)
 
 
+def exact_format(element: Attribute) -> Fixed | None:
+    """
+    The format of an element type whose values are integers times a power of two.
+
+    A builtin integer is fixed point without fraction bits: unsigned if it says so or
+    has one bit, else two's complement. None for floats and other formats.
+    """
+    match element:
+        case FixedPoint():
+            return element.format
+        case IntegerType():
+            width = element.width.data
+            unsigned = element.signedness.data is Signedness.UNSIGNED
+            return Fixed(width, 0, signed=width > 1 and not unsigned)
+        case _:
+            return None
+
+
+def check_type(type: TensorType[Attribute]) -> None:
+    """
+    Raises `VerifyException` unless shape and element type are ones mase can compute.
+
+    Shapes are static; elements are number formats, integers of up to 64 bits and
+    floats of 16, 32 or 64 bits.
+    """
+    for index, size in enumerate(type.get_shape()):
+        if size == DYNAMIC_INDEX:
+            raise VerifyException(f"dimension {index} of {type} is dynamic")
+    match element := type.element_type:
+        case ElementType() | Float16Type() | BFloat16Type():
+            pass
+        case Float32Type() | Float64Type():
+            pass
+        case IntegerType() if 1 <= element.width.data <= MAX_WIDTH:
+            pass
+        case _:
+            raise VerifyException(
+                f"element type is {element}, expected a number format, i1 to i64, "
+                "f16, bf16, f32 or f64"
+            )
+
+
 def tensor_of(value: SSAValue) -> TensorType[Attribute]:
     """The tensor type of a value; every mase value has one."""
-    assert isinstance(value.type, TensorType), f"not a tensor: {value.type}"
-    return value.type
+    type = value.type
+    assert isa(type, TensorType[Attribute]), f"not a tensor: {type}"
+    return type
 
 
 def shape_of(value: SSAValue) -> tuple[int, ...]:
