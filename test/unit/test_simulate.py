@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.circt import CirctError
 from mase_opt.lib.target.interface import Port, PortLayout
-from mase_opt.lib.target.simulate import SimulationError, Simulator, StallPattern
+from mase_opt.lib.target.simulate import Simulator
+from mase_opt.lib.target.streams import SimulationError, StallPattern
 
 
 @pytest.mark.parametrize("name", CASES)
