@@ -60,6 +60,11 @@ class ConvertMaseToHwPass(ModulePass):
             raise PassFailedException(
                 f"max-logic-depth is {self.max_logic_depth}, expected at least 0"
             )
+        if self.stall and not self.max_logic_depth:
+            raise PassFailedException(
+                "stall needs registers that hold a result: set max-logic-depth to 1 or "
+                "more"
+            )
         function = only_function(op)
         check_function(function)
         convert(op, function, self.max_logic_depth, self.stall)

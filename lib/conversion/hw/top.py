@@ -149,6 +149,9 @@ class TopBuilder:
         top = self.top
         results = [self.values[v] for v in op.operands]
         latency, _ = top.latest([w for wires in results for w in wires])
+        if self.design.stall:
+            # A result that waits must not depend on inputs that may change.
+            latency = max(latency, 1)
         outputs: list[tuple[str, SSAValue]] = []
         interface = [
             port_attr(port.name, "in", argument)
@@ -161,8 +164,8 @@ class TopBuilder:
             late = [top.delay_base(w, latency) for w in wires]
             outputs.append((name, top.pack(late, fixed_of(value).width)))
             interface.append(port_attr(name, "out", value))
-        clocked = latency > 0 or self.design.stall
-        control = self._control(latency, clocked)
+        clocked = latency > 0
+        control = self._control(latency)
         module = top.close([*control, *outputs], "public")
         module.attributes[INTERFACE] = DictionaryAttr(
             {
@@ -173,7 +176,7 @@ class TopBuilder:
             }
         )
 
-    def _control(self, latency: int, clocked: bool) -> list[tuple[str, SSAValue]]:
+    def _control(self, latency: int) -> list[tuple[str, SSAValue]]:
         """
         The handshake: valid bits travel beside the data, `out_ready` holds both.
 
@@ -181,13 +184,13 @@ class TopBuilder:
         """
         top, block = self.top, self.top.block
         names = ["in_valid"]
-        if clocked:
+        if latency:
             top.clock()
             names.insert(0, "rst")
         if self.design.stall:
             names.append("out_ready")
         arguments: dict[str, BlockArgument] = {}
-        for index, name in enumerate(names, start=int(clocked)):
+        for index, name in enumerate(names, start=int(latency > 0)):
             arguments[name] = argument = block.insert_arg(i1, index)
             argument.name_hint = name
         valid: SSAValue = arguments["in_valid"]

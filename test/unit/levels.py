@@ -1,0 +1,112 @@
+"""Compares the levels: interpreter, simulated circuit, Verilator on the SystemVerilog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.builder import ImplicitBuilder
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from mase_opt.lib.analysis.vectors import input_vectors
+from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.target.interface import PortLayout
+from mase_opt.lib.target.layout import port_layout
+from mase_opt.lib.target.simulate import Simulator, StallPattern
+
+Array = NDArray[Any]
+
+
+class Model:
+    """A function under construction; ops made in `with model:` go into it."""
+
+    def __init__(self, *inputs: tuple[Attribute, Sequence[int]], name: str = "top"):
+        types = [TensorType(element, shape) for element, shape in inputs]
+        self.function = func.FuncOp(name, (types, ()))
+        self.inputs: Sequence[SSAValue] = self.function.body.block.args
+        self._builder = ImplicitBuilder(self.function.body.block)
+
+    def __enter__(self) -> Sequence[SSAValue]:
+        self._builder.__enter__()
+        return self.inputs
+
+    def __exit__(self, *error: Any) -> None:
+        self._builder.__exit__(*error)
+
+    def returns(self, *values: Operation | SSAValue) -> ModuleOp:
+        """End the function and wrap it; verified."""
+        self.function.body.block.add_op(func.ReturnOp(*values))
+        self.function.update_function_type()
+        module = ModuleOp([self.function])
+        module.verify()
+        return module
+
+
+def lower(
+    module: ModuleOp, max_logic_depth: int, stall: bool = False
+) -> tuple[ModuleOp, PortLayout]:
+    """The circuit of a copy of `module`, verified, and its ports."""
+    circuit = module.clone()
+    ConvertMaseToHwPass(max_logic_depth, stall).apply(Context(), circuit)
+    circuit.verify()
+    return circuit, port_layout(circuit)
+
+
+def to_ports(arrays: Sequence[Array], layout: PortLayout) -> dict[str, Array]:
+    """Interpreter inputs as the simulators take them."""
+    return {
+        port.name: array.reshape(len(array), -1).astype(
+            np.int64 if port.signed else np.uint64
+        )
+        for port, array in zip(layout.inputs, arrays, strict=True)
+    }
+
+
+def compare(
+    expected: Sequence[Array], actual: dict[str, Array], layout: PortLayout
+) -> None:
+    """Fail on the first output that differs anywhere."""
+    for port, want in zip(layout.outputs, expected, strict=True):
+        codes = want.reshape(len(want), -1).astype(object)
+        if want.dtype == np.bool_:
+            codes = codes.astype(int)
+        got = actual[port.name].astype(object)
+        assert got.shape == codes.shape, port.name
+        wrong = np.argwhere(got != codes)
+        if len(wrong):
+            sample, element = wrong[0]
+            raise AssertionError(
+                f"{port.name}: {len(wrong)} of {codes.size} codes differ, first in "
+                f"sample {sample}, element {element}: expected "
+                f"{codes[sample, element]}, got {got[sample, element]}"
+            )
+
+
+def assert_levels_agree(
+    module: ModuleOp,
+    *,
+    max_logic_depth: int = 0,
+    stall: bool = False,
+    samples: int = 32,
+    seed: int = 0,
+    verilator: bool = False,
+) -> PortLayout:
+    """Interpreter == simulated circuit (== Verilator), on corners and random inputs."""
+    inputs = input_vectors(main_function(module).body.block.args, samples, seed)
+    expected = evaluate(module, inputs)
+    circuit, layout = lower(module, max_logic_depth, stall)
+    ports = to_ports(inputs, layout)
+    pattern = StallPattern(seed) if stall else None
+    compare(expected, Simulator(circuit, layout).run(ports, pattern), layout)
+    if verilator:
+        from mase_opt.lib.target.verilator import Verilator
+
+        with Verilator(circuit, layout) as model:
+            compare(expected, model.run(ports, pattern), layout)
+    return layout
