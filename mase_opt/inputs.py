@@ -106,10 +106,18 @@ def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleO
     if chunk.text is None:
         from mase_opt.frontend.load_model import load_model
 
+        _load_front_end_dialects(ctx)
         return load_model(chunk.name)
     if _TORCH_TYPE in chunk.text and _MASE_ATTRIBUTE not in chunk.text:
         from mase_opt.frontend.load_model import load_torch_text
 
+        _load_front_end_dialects(ctx)
         return load_torch_text("\n" * chunk.line_offset + chunk.text, chunk.name)
     parser = LocatingParser(ctx, chunk.text, chunk.name, chunk.line_offset)
     return parser.parse_module(implicit_module)
+
+
+def _load_front_end_dialects(ctx: Context) -> None:
+    """The front end parses in a context of its own; printing needs these loaded."""
+    for name in ("func", "torch", "mase"):
+        ctx.get_dialect(name)

@@ -125,19 +125,18 @@ class _Conversion:
             except Unsupported as error:
                 raise PassFailedException(
                     f"function @{self.function.sym_name.data}, "
-                    f"input {self.input_name(index)}: {error}"
+                    f"input '{self.input_name(index) or index}': {error}"
                 ) from error
             value = self.block.insert_arg(type, index)
-            value.name_hint = argument.name_hint or self.input_name(index, None)
+            value.name_hint = self.input_name(index) or argument.name_hint
             self.values[argument] = value
 
-    def input_name(self, index: int, default: str | None = "") -> str | None:
-        attributes = self.function.arg_attrs
-        if attributes is not None:
-            name = attributes.data[index].data.get("mase.name")
-            if isinstance(name, StringAttr):
-                return name.data
-        return str(index) if default is not None else None
+    def input_name(self, index: int) -> str | None:
+        """What the model calls an input."""
+        if (attributes := self.function.arg_attrs) is None:
+            return None
+        name = attributes.data[index].data.get("mase.name")
+        return name.data if isinstance(name, StringAttr) else None
 
     def convert(self, op: Operation) -> None:
         """Convert `op`, or note why that is impossible."""
