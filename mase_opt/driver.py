@@ -290,7 +290,7 @@ class MaseOptMain(xDSLOptMain):
 
     def _tell_of_bug(self, error: Exception, chunk: Chunk) -> None:
         culprit = self.verifying or self.running
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
         if self.verifying is not None:
             message = f"pass '{self.verifying.name}' left invalid IR behind: {error}"
         elif self.running is not None:

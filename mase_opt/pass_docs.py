@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import get_type_hints
+from typing import cast, get_type_hints
 
 from xdsl.passes import ModulePass
 from xdsl.utils.hints import type_repr
@@ -77,7 +77,7 @@ def _default(field: "dataclasses.Field[object]") -> str | None:
         case None:
             return "unset"
         case tuple():
-            return ",".join(map(str, value)) or "empty"
+            return ",".join(map(str, cast("tuple[object, ...]", value))) or "empty"
         case _:
             return str(value) or '""'
 
