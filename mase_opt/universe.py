@@ -41,5 +41,6 @@ UNIVERSE = Universe(
         "mase-fold-batch-norm": _pass(
             "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
         ),
+        "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
     },
 )

@@ -17,7 +17,7 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.mase.base import SameElementOp, show
 from mase_opt.dialects.mase.layers import EmbeddingOp
 from mase_opt.dialects.mase.shape import GatherOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.model import argument_names
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
@@ -145,6 +145,16 @@ def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:
         else:
             result.append(rng.standard_normal(shape, dtype=np.float32))
     return result
+
+
+def encode_inputs(function: FuncOp, samples: Sequence[Array]) -> list[Array]:
+    """Numbers as the codes of the arguments' formats; other arguments stay."""
+    return [
+        element.format.encode(array)
+        if isinstance(element := element_of(argument), FixedPoint)
+        else array
+        for argument, array in zip(function.args, samples, strict=True)
+    ]
 
 
 def _rows(indices: SSAValue) -> int:

@@ -23,7 +23,12 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.calibration import record
 from mase_opt.lib.analysis.model import describe, model_function
-from mase_opt.lib.analysis.samples import inputs_of, load_samples, random_samples
+from mase_opt.lib.analysis.samples import (
+    encode_inputs,
+    inputs_of,
+    load_samples,
+    random_samples,
+)
 from mase_opt.lib.analysis.sketch import Sketch
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate
@@ -94,13 +99,14 @@ def calibrate(
             stacklevel=2,
         )
         inputs = random_samples(function, count, seed)
+    sketches = observe_all(function, encode_inputs(function, inputs), seed)
     record(
         function,
         {
             value: CalibrationAttr(
                 DenseAttr.from_array(sketch.quantiles(), "calibration")
             )
-            for value, sketch in observe_all(function, inputs, seed).items()
+            for value, sketch in sketches.items()
         },
     )
 
