@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -36,6 +37,9 @@ from mase_opt.lib.target.atomic import atomic_file
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
+
+if TYPE_CHECKING:
+    from mase_opt.emit import EmitOptions
 
 TO_HARDWARE = LOWER_TO_HARDWARE[-1]
 
@@ -260,25 +264,32 @@ class MaseOptMain(xDSLOptMain):
         module = load_module(
             chunk, self.ctx, implicit_module=not self.args.no_implicit_module
         )
-        self.pipeline.apply(self.ctx, module)
         if not self.args.emit_sv:
+            self.pipeline.apply(self.ctx, module)
             return self.output_resulting_program(module)
 
-        from mase_opt.emit import EmitOptions, emit_sv
+        from mase_opt.emit import check_output, emit_sv
+
+        options = self._emit_options()
+        check_output(options)
+        self.pipeline.apply(self.ctx, module)
+        return emit_sv(module, self.ctx, options, self.reference)
+
+    def _emit_options(self) -> "EmitOptions":
+        from mase_opt.emit import EmitOptions
 
         name: str | None = self.args.output_file
         output = None if name in (None, "-") else Path(name)
         samples: int | None = self.args.verify_rtl
         if samples is None:
             samples = DEFAULT_SAMPLES if output is not None else 0
-        options = EmitOptions(
+        return EmitOptions(
             output=output,
             split=self.args.split,
             synth=self.args.synth,
             verify_samples=samples,
             command=shlex.join(self.command),
         )
-        return emit_sv(module, self.ctx, options, self.reference)
 
     # Failing.
 

@@ -27,7 +27,7 @@ from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt import __version__
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.atomic import atomic_directory, atomic_file
+from mase_opt.lib.target.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.pipelines import LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
@@ -74,8 +74,6 @@ def emit_sv(
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
 
-    if options.split and not _is_folder(options.output):
-        raise UserError("--split writes several files: name a folder with -o")
     if reference is None and not _is_hardware(module):
         for name in LOWER_TO_HARDWARE[:-1]:
             run_pass(ctx, module, name)
@@ -131,12 +129,23 @@ def emit_sv(
     return ""
 
 
+def check_output(options: EmitOptions) -> None:
+    """Raise the `UserError` that writing would end in, as far as that is known now."""
+    if options.output is not None and _is_folder(options.output):
+        check_directory(options.output, _is_earlier_output)
+    elif options.split:
+        raise UserError("--split writes several files: name a folder with -o")
+
+
 def _is_folder(output: Path | None) -> bool:
     return output is not None and output.suffix not in (".sv", ".v")
 
 
 def _is_earlier_output(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file()
+    try:
+        return "mase_opt" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_hardware(module: ModuleOp) -> bool:

@@ -77,6 +77,35 @@ def atomic_file(path: str | Path) -> Generator[TextIO]:
         temporary.unlink(missing_ok=True)
 
 
+def check_directory(path: str | Path, replaceable: Callable[[Path], bool]) -> None:
+    """
+    Raise the `UserError` that `atomic_directory` would begin with, if any.
+
+    For use before long work whose result goes there.
+    """
+    target = Path(path).resolve()
+    if not target.exists():
+        _check_parent(path, target.parent)
+        return
+    if not target.is_dir():
+        raise UserError(f"cannot write '{path}': it is a file; name a folder")
+    if any(target.iterdir()) and not replaceable(target):
+        raise UserError(
+            f"cannot write '{path}': the folder holds files that are not from an "
+            "earlier run; name another folder, or empty it"
+        )
+    _check_parent(path, target.parent)
+
+
+def _check_parent(path: str | Path, parent: Path) -> None:
+    """Whether the nearest folder that exists can take a new entry."""
+    existing = next(p for p in (parent, *parent.parents) if p.exists())
+    if not existing.is_dir():
+        raise _cannot_write(path, NotADirectoryError())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write '{path}': no permission to write in {existing}")
+
+
 @contextmanager
 def atomic_directory(
     path: str | Path, replaceable: Callable[[Path], bool]
@@ -88,15 +117,8 @@ def atomic_directory(
     that it is an earlier output; anything else might be the user's work. Raises
     `UserError` if it is not, or if the folder cannot be written.
     """
+    check_directory(path, replaceable)
     target = Path(path).resolve()
-    if target.exists():
-        if not target.is_dir():
-            raise UserError(f"cannot write '{path}': it is a file; name a folder")
-        if any(target.iterdir()) and not replaceable(target):
-            raise UserError(
-                f"cannot write '{path}': the folder holds files that are not from an "
-                "earlier run; name another folder, or empty it"
-            )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(
