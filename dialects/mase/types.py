@@ -100,6 +100,9 @@ class FixedType(FixedPoint):
     """
 
     name = "mase.fixed"
+    # Again, because xDSL compares the fields of the class itself only.
+    width: IntAttr
+    frac: IntAttr
     SIGNED: ClassVar[bool] = True
 
     # Type checkers take the decorator for one that makes an empty constructor.
@@ -118,6 +121,9 @@ class UFixedType(FixedPoint):
     """
 
     name = "mase.ufixed"
+    # Again, because xDSL compares the fields of the class itself only.
+    width: IntAttr
+    frac: IntAttr
     SIGNED: ClassVar[bool] = False
 
     # Type checkers take the decorator for one that makes an empty constructor.
