@@ -189,10 +189,10 @@ class Plan:
         if is_float(element_of(op.result)) and not self._follows(op, config):
             self.results[op] = self._value(op.result, config)
         for index, value in float_operands(op):
-            if isinstance(value.owner, ConstantOp):
-                continue
             if isinstance(op, ConcatOp):
                 self.operands[op, index] = self.results[op]
+            elif isinstance(value.owner, ConstantOp):
+                continue
             elif spec := self._wanted(op, index):
                 self.operands[op, index] = self._resolve(value, spec, config)
             elif not self._changes(value):
