@@ -17,7 +17,7 @@ import json
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects import hw
@@ -31,6 +31,9 @@ from mase_opt.lib.target.atomic import atomic_directory, atomic_file, check_dire
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.pipelines import LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
+
+if TYPE_CHECKING:
+    from mase_opt.lib.target.interface import PortLayout
 
 PassOptions = dict[str, ParameterListType]
 
@@ -125,7 +128,7 @@ def emit_sv(
         (folder / CIRCUIT).write_text(circt.to_text(module), encoding="utf-8")
         if reference is not None:
             (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
-            _write_test_bench(folder, reference, layout, sorted(files))
+            _write_test_bench(folder, reference, layout)
     return ""
 
 
@@ -188,14 +191,12 @@ def _write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_test_bench(
-    folder: Path, reference: ModuleOp, layout: Any, sources: list[str]
-) -> None:
-    from mase_opt.lib.target.testbench import test_bench
+def _write_test_bench(folder: Path, reference: ModuleOp, layout: PortLayout) -> None:
+    from mase_opt.lib.target.testbench import emit_testbench
     from mase_opt.verify import reference_vectors
 
     inputs, outputs = reference_vectors(reference, layout, TEST_BENCH_SAMPLES)
-    for name, content in test_bench(layout, sources, inputs, outputs).items():
+    for name, content in emit_testbench(layout, inputs, outputs).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

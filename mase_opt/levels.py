@@ -178,9 +178,9 @@ class Model:
                 simulator = Simulator(self.circuit, self.layout)
                 return self._on_ports(simulator.run, samples)
             case Level.VERILOG:
-                from mase_opt.lib.target.verilator import Verilated
+                from mase_opt.lib.target.verilator import VerilatorSimulator
 
-                with Verilated(self.verilog, self.layout) as verilated:
+                with VerilatorSimulator(self.verilog, self.layout) as verilated:
                     return self._on_ports(verilated.run, samples)
 
     def _encode(self, samples: Sequence[Array]) -> list[Array]:

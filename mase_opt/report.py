@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -20,6 +20,7 @@ from mase_opt.lib.conversion.hw.builder import LATENCY
 from mase_opt.lib.conversion.hw.top import LAYER
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.target.interface import PortLayout
+from mase_opt.lib.target.yosys import Resources, synthesize
 
 DEPTH_LIMIT = 200_000
 """Operations up to which the logic depth is computed; it takes time."""
@@ -57,7 +58,8 @@ class Report:
     totals: dict[str, int]
     logic_depth: int | None
     """Gates on the longest path between registers; None for very large circuits."""
-    synthesis: dict[str, Any] = field(default_factory=dict[str, Any])
+    synthesis: Resources | None
+    """What Yosys makes of it."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -110,13 +112,13 @@ class Report:
         console.print(table)
         if self.logic_depth is not None:
             console.print(f"logic depth: {self.logic_depth} gates")
-        if self.synthesis:
-            counts = ", ".join(
-                f"{key.upper()} {value}"
-                for key, value in self.synthesis.items()
-                if isinstance(value, int)
+        if self.synthesis is not None:
+            found = self.synthesis
+            console.print(
+                f"{found.version}, {found.family}: {found.lut} LUT, {found.ff} FF, "
+                f"{found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
+                f"{found.lutram} LUTRAM"
             )
-            console.print(f"{self.synthesis['version']}: {counts}")
 
 
 class _Hardware:
@@ -208,10 +210,8 @@ def build_report(
     depth = None
     if whole["operations"] <= DEPTH_LIMIT:
         depth = None
-    synthesis: dict[str, Any] = {}
+    synthesis = None
     if synth:
-        from mase_opt.lib.target.yosys import synthesize
-
         synthesis = synthesize(circt.export_verilog(module), layout.top)
     return Report(layout.top, layout.latency, tuple(layers), totals, depth, synthesis)
 
