@@ -73,6 +73,8 @@ class Module:
     outputs: tuple[Port, ...]
     latency: int
     """Register stages from inputs to outputs."""
+    control: tuple[str, ...]
+    """The ports beside the data: `clk` and `ce` as needed."""
     depth: int
     """Logic levels between the last registers and the outputs."""
 
@@ -158,6 +160,7 @@ class Builder:
         if self._enable is not None:
             self._enable.replace_all_uses_with(value)
             self.block.erase_arg(self._enable)
+            self._enable = None
 
     def finish(self, outputs: Sequence[Output]) -> Module:
         """
@@ -181,13 +184,15 @@ class Builder:
             [(port.name, v) for port, v in zip(results, values, strict=True)]
         )
         module.attributes[LATENCY] = IntegerAttr(stage, i64)
-        return Module(self.name, tuple(self.inputs), results, stage, depth)
+        control = tuple(arg.name_hint or "" for arg in self._control())
+        return Module(self.name, tuple(self.inputs), results, stage, control, depth)
 
     def close(
         self, outputs: Sequence[tuple[str, SSAValue]], visibility: str = "private"
     ) -> hw.HWModuleOp:
         """Add the module with these output ports to the design."""
         self.block.add_op(hw.OutputOp([value for _, value in outputs]))
+        self._sweep()
         ports = [
             *(_port(arg.name_hint or "", arg.type, True) for arg in self.block.args),
             *(_port(name, value.type, False) for name, value in outputs),
@@ -201,6 +206,22 @@ class Builder:
         self.design.modules.append(module)
         return module
 
+    def _control(self) -> list[BlockArgument]:
+        return [arg for arg in (self._clock, self._enable) if arg is not None]
+
+    def _sweep(self) -> None:
+        """Drop what nothing uses: ops, then clock and enable."""
+        for op in reversed(list(self.block.ops)):
+            if op.results and all(r.first_use is None for r in op.results):
+                op.detach()
+                op.erase()
+        if self._enable is not None and self._enable.first_use is None:
+            self.block.erase_arg(self._enable)
+            self._enable = None
+        if self._clock is not None and self._clock.first_use is None:
+            self.block.erase_arg(self._clock)
+            self._clock = None
+
     def instance(
         self, module: Module, name: str, operands: Sequence[Sequence[Wire]]
     ) -> list[list[Wire]]:
@@ -212,10 +233,9 @@ class Builder:
         """
         stage, _ = self.latest([w for operand in operands for w in operand])
         inputs: list[tuple[str, SSAValue]] = []
-        if module.latency:
-            inputs.append(("clk", self.clock()))
-            if self.design.stall:
-                inputs.append(("ce", self.enable()))
+        for control in module.control:
+            value = self.clock() if control == "clk" else self.enable()
+            inputs.append((control, value))
         for port, operand in zip(module.inputs, operands, strict=True):
             late = [self.delay_base(w, stage) for w in operand]
             inputs.append((port.name, self.pack(late, port.width)))

@@ -164,7 +164,8 @@ def _clear_odd_tie(b: Builder, x: Wire, quotient: Wire, divisor: int) -> Wire:
         return arith.mux(b, remains, quotient, constant(quotient.lo - 1))
     remains = _remains(b, x, quotient, divisor)
     (quotient, remains), stage, depth = b.align((quotient, remains), 0)
-    width = quotient.width
+    # -1 may become -2, which takes a bit more.
+    width = max(quotient.width, bits_for(lo, hi))
     bits = b.read(quotient, width)
     last = arith.bitwise(b, comb.AndOp, b.slice(bits, 0, 1), b.read(remains, 1))
     value = last if width == 1 else b.concat(b.slice(bits, 1, width - 1), last)
@@ -214,6 +215,8 @@ def fit(b: Builder, x: Wire, target: Target) -> Wire:
             return _saturate(b, x, format)
         case Overflow.WRAP:
             return _wrap(b, x, format)
+        case Overflow.INFINITY:
+            raise HardwareError(f"{format} has no infinity: use overflow saturate")
         case Overflow.ERROR:
             raise HardwareError(
                 f"values between {x.lo} and {x.hi} steps may overflow {format}, and "

@@ -74,7 +74,7 @@ class TopBuilder:
             span = (format.min_code, format.max_code)
             spans = [span] * len_of(argument)
             self.values[argument] = self.top.input(name, format.width, spans)
-        for op in self.function.body.block.ops:
+        for op in live_ops(self.function):
             if isinstance(op, func.ReturnOp):
                 self._finish(op)
             else:
@@ -204,6 +204,17 @@ class TopBuilder:
         go.name_hint = "ce"
         top.drive_enable(go)
         return [("out_valid", valid), ("in_ready", go)]
+
+
+def live_ops(function: func.FuncOp) -> list[Operation]:
+    """The ops that the results depend on, in order; all ops are pure."""
+    needed: set[SSAValue] = set()
+    result: list[Operation] = []
+    for op in reversed(list(function.body.block.ops)):
+        if isinstance(op, func.ReturnOp) or not needed.isdisjoint(op.results):
+            needed.update(op.operands)
+            result.append(op)
+    return result[::-1]
 
 
 def operand_names(op: Operation) -> list[str]:
