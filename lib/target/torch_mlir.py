@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,18 @@ _SOURCE_TAG = "mase.source:"
 
 @contextlib.contextmanager
 def quiet_torch() -> Iterator[None]:
-    """Silence the deprecation notices that torch's own export code sets off."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, message=".*LeafSpec")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        yield
+    """Silence the notices that torch's own export code sets off."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", category=FutureWarning, message=".*LeafSpec"
+            )
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def import_fx(
@@ -174,7 +182,7 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         raise UserError(f"{path}: torch-mlir cannot import it: {error}") from error
     _run_backend_pipeline(module, "torch-onnx-to-torch-backend-pipeline")
     with context:
-        _locations_to_attributes(module)
+        _locations_to_attributes(module, _onnx_layer)
         _name_inputs(module, list(info.main_graph.input_map))
     return _generic_text(module), _resources(module)
 
@@ -609,10 +617,9 @@ def _run_backend_pipeline(
     from torch_mlir import ir
     from torch_mlir.passmanager import PassManager
 
-    legal = [*WHOLE_OPS, *_foreign_ops(module)]
     pipeline = (
         "builtin.module(func.func(torch-match-quantized-custom-ops),"
-        f"{pipeline}{{backend-legal-ops={','.join(legal)}}})"
+        f"{pipeline}{{backend-legal-ops={','.join(WHOLE_OPS)}}})"
     )
     with module.context as context:
         diagnostics: list[str] = []
@@ -626,28 +633,15 @@ def _run_backend_pipeline(
             PassManager.parse(pipeline).run(module.operation)
         except ir.MLIRError as error:
             details = "\n".join(diagnostics) or str(error)
+            if "explicitly marked illegal" in f"{details}{error}":
+                # All is done but for an op that torch-mlir has no backend form of,
+                # such as a custom one; the conversion knows them better.
+                return
             raise UserError(
                 f"torch-mlir cannot bring this model into its backend form:\n{details}"
             ) from error
         finally:
             handler.detach()
-
-
-def _foreign_ops(module: Any) -> list[str]:
-    """Ops that torch-mlir does not know; the conversion reports them, all at once."""
-    from torch_mlir import ir
-
-    names: set[str] = set()
-
-    def visit(op: Any) -> Any:
-        if op.name == "torch.operator":
-            name = ir.StringAttr(op.attributes["name"]).value
-            if not name.startswith("onnx."):
-                names.add(name.removeprefix("torch."))
-        return ir.WalkResult.ADVANCE
-
-    module.operation.walk(visit)
-    return sorted(names)
 
 
 def _attributes_to_locations(module: Any) -> None:
@@ -669,23 +663,44 @@ def _attributes_to_locations(module: Any) -> None:
     module.operation.walk(visit)
 
 
-def _locations_to_attributes(module: Any) -> None:
-    """Keep layer and source of each op as attributes, the text form drops locations."""
+def _locations_to_attributes(
+    module: Any, names: Callable[[str], dict[str, str]] | None = None
+) -> None:
+    """
+    Keep layer and source of each op as attributes, since text has no locations.
+
+    `names` finds them in the text of a location.
+    """
     from torch_mlir import ir
+
+    names = names or _tagged_names
 
     def visit(op: Any) -> Any:
         if op.name.startswith("torch.aten.") or op.name == "torch.operator":
-            location = str(op.location)
-            for tag, attribute in (
-                (_LAYER_TAG, LAYER_ATTR),
-                (_SOURCE_TAG, SOURCE_ATTR),
-            ):
-                found = re.search(rf'"{re.escape(tag)}([^"]+)"', location)
-                if found:
-                    op.attributes[attribute] = ir.StringAttr.get(found.group(1))
+            for attribute, value in names(str(op.location)).items():
+                op.attributes[attribute] = ir.StringAttr.get(value)
         return ir.WalkResult.ADVANCE
 
     module.operation.walk(visit)
+
+
+def _tagged_names(location: str) -> dict[str, str]:
+    """What `LayerLocations` has put into a location."""
+    result: dict[str, str] = {}
+    for tag, attribute in ((_LAYER_TAG, LAYER_ATTR), (_SOURCE_TAG, SOURCE_ATTR)):
+        if found := re.search(rf'"{re.escape(tag)}([^"]+)"', location):
+            result[attribute] = found.group(1)
+    return result
+
+
+def _onnx_layer(location: str) -> dict[str, str]:
+    """The layer of an ONNX node: `/fc1/Gemm` is in fc1; other names stand as is."""
+    found = re.search(r'"([^"]+)"', location)
+    if found is None:
+        return {}
+    path = found.group(1).strip("/").split("/")
+    layer = ".".join(path[:-1] if found.group(1).startswith("/") else path)
+    return {LAYER_ATTR: layer} if layer else {}
 
 
 def _name_inputs(module: Any, names: list[str]) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +48,21 @@ def export_module(
         args, kwargs = (), dict(example_inputs)
     else:
         args, kwargs = tuple(example_inputs), {}
+    said = io.StringIO()
     with _evaluation_mode(module), torch.no_grad(), quiet_torch():
         try:
-            return torch.export.export(module, args, kwargs)
+            # On failure torch prints its half-made graph.
+            with contextlib.redirect_stderr(said):
+                program = torch.export.export(module, args, kwargs)
         except Exception as error:  # torch.export raises many unrelated classes
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise UserError(
-                f"torch.export cannot trace {type(module).__name__}: {reason}"
+                f"torch.export cannot trace {type(module).__name__}: {reason}; "
+                "the example inputs must fit, and Python control flow must not depend "
+                "on tensor values"
             ) from error
+    sys.stderr.write(said.getvalue())
+    return program
 
 
 @contextlib.contextmanager

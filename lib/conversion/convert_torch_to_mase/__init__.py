@@ -273,6 +273,9 @@ class _Conversion:
             list(self.block.arg_types), list(terminator.operand_types)
         )
         region_dce(self.function.body)
+        # What the ONNX importer notes about the file.
+        for name in [n for n in self.function.attributes if n.startswith("torch.")]:
+            del self.function.attributes[name]
 
 
 _STRUCTURAL = {

@@ -191,13 +191,19 @@ class Call:
             self.builder.insert(op)
             return op.result
         result = evaluate_op(op, [array[None] for array in values])[0]
-        return self.constant(result, element_of(op.result))
+        owners = [operand.owner for operand in op.operands]
+        labels = [o.value.label for o in owners if isinstance(o, ConstantOp)]
+        name = next((label for label in labels if label != "data"), "data")
+        return self.constant(result, element_of(op.result), name)
 
     def constant(
-        self, values: NDArray[np.generic] | Scalar, element: Attribute
+        self,
+        values: NDArray[np.generic] | Scalar,
+        element: Attribute,
+        name: str = "data",
     ) -> SSAValue:
         array = np.asarray(values).astype(DTYPES[storage_of(element)])
-        return self.builder.insert(ConstantOp.of(array, element)).result
+        return self.builder.insert(ConstantOp.of(array, element, name)).result
 
     # Shorthands.
 

@@ -9,8 +9,14 @@ from xdsl.dialects.builtin import AnyFloat, IntegerType, f64, i1
 from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise as mase
+from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.conversion.convert_torch_to_mase.call import Call, Rule, Unsupported
+from mase_opt.lib.conversion.convert_torch_to_mase.call import (
+    Call,
+    Rule,
+    Unsupported,
+    constant_array,
+)
 
 
 def _unary(cls: type[mase.UnaryOp]) -> Rule:
@@ -48,6 +54,35 @@ def _scaled(cls: type[mase.BinaryOp], *, reverse: bool = False) -> Rule:
         return call.emit(cls(lhs, rhs))
 
     return rule
+
+
+def _add(call: Call) -> SSAValue:
+    """
+    torch.aten.add(x, y) -> mase.add(x, y)
+
+    mase.add(mase.linear(x, w), b) -> mase.linear(x, w, b), b a constant vector
+    """
+    return _with_bias(call) or _scaled(mase.AddOp)(call)
+
+
+def _with_bias(call: Call) -> SSAValue | None:
+    """The layer that absorbs this addition, if it is its bias."""
+    for x, y in ((0, 1), (1, 0)):
+        linear, bias = call.arguments[x], call.arguments[y]
+        if not isinstance(linear, SSAValue) or not isinstance(bias, SSAValue):
+            return None
+        layer = linear.owner
+        if (
+            isinstance(layer, LinearOp)
+            and layer.bias is None
+            and len(list(call.op.operands[x].uses)) == 1
+            and not any(linear.uses)
+            and constant_array(bias) is not None
+            and shape_of(bias) == shape_of(layer.weight)[:1]
+            and call.number(2) == 1
+        ):
+            return call.emit(LinearOp(layer.input, layer.weight, bias))
+    return None
 
 
 def _div(call: Call) -> SSAValue:
@@ -321,7 +356,7 @@ RULES: dict[str, Rule] = {
     "aten.floor": _unary(mase.FloorOp),
     "aten.square": _square,
     # arithmetic
-    "aten.add.Tensor": _scaled(mase.AddOp),
+    "aten.add.Tensor": _add,
     "aten.add.Scalar": _scaled(mase.AddOp),
     "aten.sub.Tensor": _scaled(mase.SubOp),
     "aten.sub.Scalar": _scaled(mase.SubOp),

@@ -19,7 +19,12 @@ from mase_opt.dialects.mase.elementwise import (
     SubOp,
 )
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.conversion.convert_torch_to_mase.call import Call, Rule, Unsupported
+from mase_opt.lib.conversion.convert_torch_to_mase.call import (
+    Call,
+    Rule,
+    Unsupported,
+    constant_array,
+)
 
 
 def _linear(call: Call) -> SSAValue:
@@ -41,12 +46,19 @@ def _addmm(call: Call) -> SSAValue:
 
 
 def _matmul(call: Call) -> SSAValue:
-    """torch.aten.matmul(x, y) -> mase.matmul(x, y); vectors become matrices"""
+    """
+    torch.aten.matmul(x, y) -> mase.matmul(x, y); vectors become matrices
+
+    If y is a constant matrix: mase.linear(x, yᵀ)
+    """
     lhs, rhs = call.tensor(0), call.tensor(1)
     if len(shape_of(lhs)) == 1:
         lhs = call.reshape(lhs, [1, *shape_of(lhs)])
     if len(shape_of(rhs)) == 1:
         rhs = call.reshape(rhs, [*shape_of(rhs), 1])
+    if len(shape_of(rhs)) == 2 and constant_array(rhs) is not None:
+        result = call.emit(mase.LinearOp(lhs, call.transpose(rhs, [1, 0])))
+        return call.reshape(result, call.result_type().get_shape())
     result = call.emit(mase.MatmulOp(lhs, rhs))
     return call.reshape(result, call.result_type().get_shape())
 
