@@ -166,6 +166,9 @@ class VerilatorSimulator:
             *("--top-module", self.layout.top, "--prefix", "Vdut", "-o", "dut"),
             *("-Wno-fatal", "-CFLAGS", f"-O{optimize} -std=c++17"),
             *("-MAKEFLAGS", f"OPT_FAST=-O{optimize} OPT_SLOW=-O0"),
+            # The wheel was configured for a compiler that finds precompiled headers
+            # without being told.
+            *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG="),
             *("-j", str(os.cpu_count() or 1), "design.sv", "main.cpp"),
         ]
         try:
