@@ -41,6 +41,9 @@ UNIVERSE = Universe(
         "mase-fold-batch-norm": _pass(
             "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
         ),
+        "mase-lower-to-lookup": _pass(
+            "transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
+        ),
         "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
     },
 )

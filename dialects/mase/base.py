@@ -23,7 +23,8 @@ from xdsl.irdl import (
     result_def,
     traits_def,
 )
-from xdsl.traits import Pure
+from xdsl.pattern_rewriter import RewritePattern
+from xdsl.traits import HasCanonicalizationPatternsTrait, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
@@ -52,12 +53,25 @@ def ints(attr: DenseArrayBase[IntegerType]) -> tuple[int, ...]:
     return tuple(int(v) for v in attr.get_values())
 
 
+class CanonicalizationPatterns(HasCanonicalizationPatternsTrait):
+    """The op's patterns; a late import, since they import this dialect."""
+
+    def get_patterns(self, op: type[Operation]) -> tuple[RewritePattern, ...]:
+        from mase_opt.lib.transforms.canonicalization.mase import PATTERNS
+
+        return PATTERNS.get(op, ())
+
+    @classmethod
+    def get_canonicalization_patterns(cls) -> tuple[RewritePattern, ...]:
+        raise NotImplementedError("the patterns depend on the op, see get_patterns")
+
+
 class MaseOp(IRDLOperation, ABC):
     """One tensor result whose shape follows from operands and properties."""
 
     result = result_def(AnyTensorTypeConstr)
 
-    traits = traits_def(Pure())
+    traits = traits_def(Pure(), CanonicalizationPatterns())
     irdl_options = (ParsePropInAttrDict(),)
 
     @abstractmethod

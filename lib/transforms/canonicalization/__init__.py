@@ -1,0 +1,1 @@
+"""Canonicalization patterns, one file per dialect."""
