@@ -113,11 +113,6 @@ def _quotient(call: Call) -> SSAValue:
     return call.emit(mase.DivOp(_operand(call, 0, element), _operand(call, 1, element)))
 
 
-def _floor_divide(call: Call) -> SSAValue:
-    """torch.aten.floor_divide(x, y) -> mase.floor(mase.div(x, y))"""
-    return call.cast(call.emit(mase.FloorOp(_quotient(call))), call.element)
-
-
 def _remainder(call: Call) -> SSAValue:
     """torch.aten.remainder(x, y) -> x - y floor(x / y)"""
     whole = call.cast(call.emit(mase.FloorOp(_quotient(call))), call.element)
@@ -183,12 +178,6 @@ def _where(call: Call) -> SSAValue:
     """torch.aten.where(c, x, y) -> mase.select(c, x, y)"""
     condition = truth(call, call.tensor(0))
     return call.emit(mase.SelectOp(condition, _operand(call, 1), _operand(call, 2)))
-
-
-def _masked_fill(call: Call) -> SSAValue:
-    """torch.aten.masked_fill(x, mask, value) -> mase.select(mask, value, x)"""
-    mask = truth(call, call.tensor(1))
-    return call.emit(mase.SelectOp(mask, _operand(call, 2), _operand(call, 0)))
 
 
 def _to_dtype(call: Call) -> SSAValue:
@@ -288,11 +277,6 @@ def _prelu(call: Call) -> SSAValue:
     return call.emit(mase.SelectOp(negative, scaled, value))
 
 
-def _square(call: Call) -> SSAValue:
-    """torch.aten.square(x) -> mase.mul(x, x)"""
-    return call.emit(mase.MulOp(call.tensor(0), call.tensor(0)))
-
-
 _POWERS: dict[float, Callable[[SSAValue], mase.UnaryOp]] = {
     0.5: mase.SqrtOp,
     -0.5: mase.RsqrtOp,
@@ -313,13 +297,6 @@ def _pow_scalar(call: Call) -> SSAValue:
 
 def _same(call: Call) -> SSAValue:
     """torch.aten.clone(x) -> x"""
-    return call.tensor(0)
-
-
-def _dropout(call: Call) -> SSAValue:
-    """torch.aten.dropout(x, p, false) -> x"""
-    if call.bool(2):
-        raise Unsupported("dropout is active: call model.eval() before the export")
     return call.tensor(0)
 
 
@@ -354,7 +331,6 @@ RULES: dict[str, Rule] = {
     "aten.sin": _unary(mase.SinOp),
     "aten.cos": _unary(mase.CosOp),
     "aten.floor": _unary(mase.FloorOp),
-    "aten.square": _square,
     # arithmetic
     "aten.add.Tensor": _add,
     "aten.add.Scalar": _scaled(mase.AddOp),
@@ -367,8 +343,6 @@ RULES: dict[str, Rule] = {
     "aten.div.Scalar": _div,
     "aten.div.Tensor_mode": _div_mode,
     "aten.div.Scalar_mode": _div_mode,
-    "aten.floor_divide": _floor_divide,
-    "aten.floor_divide.Scalar": _floor_divide,
     "aten.remainder.Scalar": _remainder,
     "aten.remainder.Tensor": _remainder,
     "aten.maximum": _binary(mase.MaximumOp),
@@ -388,24 +362,11 @@ RULES: dict[str, Rule] = {
     "aten.logical_not": _logical_not,
     "aten.__and__.Tensor": _bitwise(mase.AndOp),
     "aten.bitwise_and.Tensor": _bitwise(mase.AndOp),
-    "aten.__or__.Tensor": _bitwise(mase.OrOp),
     "aten.bitwise_or.Tensor": _bitwise(mase.OrOp),
     "aten.bitwise_xor.Tensor": _bitwise(mase.XorOp),
     "aten.bitwise_not": _bitwise_not,
     "aten.where.self": _where,
-    "aten.where.ScalarSelf": _where,
-    "aten.where.ScalarOther": _where,
-    "aten.where.Scalar": _where,
-    "aten.masked_fill.Scalar": _masked_fill,
-    "aten.masked_fill.Tensor": _masked_fill,
     # conversions, and what means nothing for inference
     "aten.to.dtype": _to_dtype,
-    "aten.to.dtype_layout": _to_dtype,
-    "aten._to_copy": _to_dtype,
     "aten.contiguous": _same,
-    "aten.clone": _same,
-    "aten.detach": _same,
-    "aten.alias": _same,
-    "aten.lift_fresh_copy": _same,
-    "aten.dropout": _dropout,
 }

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod, sqrt
 
 import numpy as np
-from xdsl.dialects.builtin import AnyFloat, BoolAttr
+from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import layers as mase
 from mase_opt.dialects.mase.elementwise import (
+    AbsOp,
     AddOp,
     ExpOp,
     LogOp,
     MulOp,
+    NegOp,
     RsqrtOp,
+    SqrtOp,
     SubOp,
 )
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.shape import PadOp
+from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.convert_torch_to_mase.call import (
     Call,
     Rule,
     Unsupported,
     constant_array,
 )
+from mase_opt.lib.conversion.convert_torch_to_mase.shapes import nearest
 
 
 def _linear(call: Call) -> SSAValue:
@@ -63,37 +68,68 @@ def _matmul(call: Call) -> SSAValue:
     return call.reshape(result, call.result_type().get_shape())
 
 
-def _baddbmm(call: Call) -> SSAValue:
-    """torch.aten.baddbmm(b, x, y) -> mase.add(mase.matmul(x, y), b)"""
-    call.expect(3, 1, 1.0)
-    call.expect(4, 1, 1.0)
-    product = call.emit(mase.MatmulOp(call.tensor(1), call.tensor(2)))
-    return call.emit(AddOp(product, call.tensor(0)))
-
-
 def _convolution(call: Call) -> SSAValue:
     """torch.aten.convolution -> mase.conv1d, mase.conv2d, mase.conv_transpose2d"""
-    x, weight, bias = call.tensor(0), call.tensor(1), call.optional_tensor(2)
-    rank = len(shape_of(x)) - 2
-    transposed, groups = call.bool(6), call.int(8)
-    window = {
-        "strides": call.ints(3, rank),
-        "padding": call.ints(4, rank),
-        "dilation": call.ints(5, rank),
-        "groups": groups,
-    }
-    if transposed:
-        if rank != 2:
-            raise Unsupported(f"transposed convolution of rank {rank}, supported: 2")
-        return call.emit(
-            mase.ConvTranspose2dOp(
-                x, weight, bias, output_padding=call.ints(7, rank) or (0, 0), **window
-            )
+    rank = len(shape_of(call.tensor(1))) - 2
+    padding = call.ints(4, rank)
+    if not call.bool(6):
+        return _conv(call, call.tensor(0), padding, call.int(8))
+    if rank != 2:
+        raise Unsupported(f"transposed convolution of rank {rank}, supported: 2")
+    x = call.tensor(0)
+    *batch, channels, height, width = shape_of(x)
+    result = call.emit(
+        mase.ConvTranspose2dOp(
+            call.reshape(x, [*(batch or [1]), channels, height, width]),
+            call.tensor(1),
+            call.optional_tensor(2),
+            strides=call.ints(3, rank),
+            padding=padding,
+            dilation=call.ints(5, rank),
+            output_padding=call.ints(7, rank) or (0, 0),
+            groups=call.int(8),
         )
+    )
+    return result if batch else call.reshape(result, shape_of(result)[1:])
+
+
+def _conv(call: Call, x: SSAValue, padding: Sequence[int], groups: int) -> SSAValue:
+    """A convolution of `x`, with the weight, bias, strides and dilation of `call`."""
+    weight, bias = call.tensor(1), call.optional_tensor(2)
+    rank = len(shape_of(weight)) - 2
     if rank not in (1, 2):
         raise Unsupported(f"convolution of rank {rank}, supported: 1 and 2")
-    cls = mase.Conv1dOp if rank == 1 else mase.Conv2dOp
-    return call.emit(cls(x, weight, bias, **window))
+    batched = len(shape_of(x)) == rank + 2
+    op = (mase.Conv1dOp if rank == 1 else mase.Conv2dOp)(
+        x if batched else call.reshape(x, [1, *shape_of(x)]),
+        weight,
+        bias,
+        strides=call.ints(3, rank),
+        padding=padding,
+        dilation=call.ints(5, rank),
+        groups=groups,
+    )
+    result = call.emit(op)
+    return result if batched else call.reshape(result, shape_of(result)[1:])
+
+
+def _conv_padding(call: Call) -> SSAValue:
+    """
+    torch.aten.conv2d(x, w, b, …, "same") -> mase.conv2d(x, w, b), padding computed
+
+    Where the padding is odd the high side gets one more, by mase.pad.
+    """
+    x, kernel = call.tensor(0), shape_of(call.tensor(1))[2:]
+    rank = len(kernel)
+    call.expect(4, "same", "valid")
+    if call.str(4) == "valid":
+        return _conv(call, x, [0] * rank, call.int(6))
+    totals = [d * (k - 1) for d, k in zip(call.ints(5, rank), kernel, strict=True)]
+    extra = [total % 2 for total in totals]
+    if any(extra):
+        lead = [0] * (len(shape_of(x)) - rank)
+        x = call.emit(PadOp(x, low=[0] * len(shape_of(x)), high=[*lead, *extra]))
+    return _conv(call, x, [total // 2 for total in totals], call.int(6))
 
 
 def _embedding(call: Call) -> SSAValue:
@@ -321,25 +357,32 @@ def _reduced(
     return call.emit(mase.ReduceOp(x, kind, axes, keepdims=keepdims))
 
 
-def _max_dim(call: Call) -> Sequence[SSAValue | None]:
+def _extreme_dim(kind: str) -> Rule:
     """torch.aten.max.dim(x, dim, keepdim) -> mase.reduce(x) and mase.argmax(x)"""
-    x, keepdims = call.tensor(0), call.bool(2)
-    axis = call.axis(1, len(shape_of(x)))
-    values = call.emit(mase.ReduceOp(x, "max", [axis], keepdims=keepdims))
-    if not any(call.op.results[1].uses):
-        return [values, None]
-    return [values, call.emit(mase.ArgmaxOp(x, axis, keepdims=keepdims))]
 
-
-def _argmax(call: Call) -> SSAValue:
-    """torch.aten.argmax(x, dim, keepdim) -> mase.argmax(x) {axis}"""
-    x = call.tensor(0)
-    if not call.is_none(1):
+    def rule(call: Call) -> Sequence[SSAValue | None]:
+        x, keepdims = call.tensor(0), call.bool(2)
         axis = call.axis(1, len(shape_of(x)))
-        return call.emit(mase.ArgmaxOp(x, axis, keepdims=call.bool(2)))
-    flat = call.reshape(x, [prod(shape_of(x))])
-    result = call.emit(mase.ArgmaxOp(flat, 0))
-    return call.reshape(result, call.result_type().get_shape())
+        values = indices = None
+        if any(call.op.results[0].uses):
+            values = call.emit(mase.ReduceOp(x, kind, [axis], keepdims=keepdims))
+        if any(call.op.results[1].uses):
+            source = x if kind == "max" else call.emit(NegOp(x))
+            indices = call.emit(mase.ArgmaxOp(source, axis, keepdims=keepdims))
+        return [values, indices]
+
+    return rule
+
+
+def _vector_norm(call: Call) -> SSAValue:
+    """torch.aten.linalg_vector_norm(x, 2, dims) -> sqrt(sum(x x))"""
+    call.expect(1, 1, 1.0, 2, 2.0)
+    x = call.cast(call.tensor(0), call.element)
+    axes = call.axes(2, len(shape_of(x)))
+    if call.number(1) == 1:
+        return _reduced(call, call.emit(AbsOp(x)), "sum", axes, call.bool(3))
+    total = _reduced(call, call.emit(MulOp(x, x)), "sum", axes, call.bool(3))
+    return call.emit(SqrtOp(total))
 
 
 def _cumsum(call: Call) -> SSAValue:
@@ -359,32 +402,40 @@ def _cumsum(call: Call) -> SSAValue:
     return call.transpose(call.reshape(sums, shape_of(x)), back)
 
 
-def _upsample(weights: Callable[[int, int, bool], np.ndarray]) -> Rule:
+def _upsample_bilinear(call: Call) -> SSAValue:
     """
     torch.aten.upsample_bilinear2d(x, size) -> mase.matmul(rows, x), and by columns
 
     Interpolation is linear and separable: one constant matrix per dimension.
     """
+    return _bilinear(call, corners=call.bool(2), scaled=not call.is_none(3))
 
-    def rule(call: Call) -> SSAValue:
-        x = call.tensor(0)
-        *_, height, width = shape_of(x)
-        *_, rows, columns = call.result_type().get_shape()
-        if not call.is_none(3) and rows % height + columns % width:
-            raise Unsupported("scale factors that are not whole numbers")
-        if not isinstance(element_of(x), AnyFloat):
-            raise Unsupported(f"element type {element_of(x)}")
-        corners = call.bool(2)
-        if columns != width:
-            matrix = call.constant(weights(width, columns, corners).T, call.element)
-            x = call.emit(mase.MatmulOp(x, matrix))
-        if rows != height:
-            matrix = call.constant(weights(height, rows, corners), call.element)
-            matrix = call.broadcast(matrix, [1, *shape_of(matrix)])
-            x = call.emit(mase.MatmulOp(matrix, x))
-        return x
 
-    return rule
+def _bilinear(call: Call, *, corners: bool, scaled: bool) -> SSAValue:
+    x = call.tensor(0)
+    *_, height, width = shape_of(x)
+    *_, rows, columns = call.result_type().get_shape()
+    if scaled and rows % height + columns % width:
+        raise Unsupported("scale factors that are not whole numbers")
+    if columns != width:
+        matrix = call.constant(
+            bilinear_weights(width, columns, corners).T, call.element
+        )
+        x = call.emit(mase.MatmulOp(x, matrix))
+    if rows != height:
+        matrix = call.constant(bilinear_weights(height, rows, corners), call.element)
+        x = call.emit(mase.MatmulOp(matrix, x))
+    return x
+
+
+def _interpolate(call: Call) -> SSAValue:
+    """torch.aten.__interpolate(x, size, scales, mode) -> as the mode says"""
+    call.expect(3, "nearest", "bilinear")
+    scaled = not call.is_none(2)
+    if call.str(3) == "nearest":
+        return nearest(call, scaled=scaled)
+    corners = not call.is_none(4) and call.bool(4)
+    return _bilinear(call, corners=corners, scaled=scaled)
 
 
 def bilinear_weights(size: int, result: int, corners: bool) -> np.ndarray:
@@ -413,10 +464,10 @@ RULES: dict[str, Rule] = {
     "aten.addmm": _addmm,
     "aten.mm": _matmul,
     "aten.bmm": _matmul,
-    "aten.mv": _matmul,
     "aten.matmul": _matmul,
-    "aten.baddbmm": _baddbmm,
     "aten.convolution": _convolution,
+    "aten.conv1d.padding": _conv_padding,
+    "aten.conv2d.padding": _conv_padding,
     "aten.embedding": _embedding,
     # norms
     "aten.batch_norm": _batch_norm,
@@ -430,18 +481,17 @@ RULES: dict[str, Rule] = {
     "aten.softmax.int": _softmax,
     "aten._softmax": _softmax,
     "aten.log_softmax.int": _log_softmax,
-    "aten._log_softmax": _log_softmax,
     "aten.scaled_dot_product_attention": _attention,
     # pools
     "aten.max_pool1d": _max_pool(1),
     "aten.max_pool2d": _max_pool(2),
-    "aten.max_pool2d_with_indices": _max_pool(2),
     "aten.avg_pool1d": _avg_pool(1),
     "aten.avg_pool2d": _avg_pool(2),
     "aten.adaptive_avg_pool1d": _adaptive_pool(mase.AdaptiveAvgPoolOp, 1),
     "aten.adaptive_avg_pool2d": _adaptive_pool(mase.AdaptiveAvgPoolOp, 2),
     "aten.adaptive_max_pool2d": _adaptive_pool(mase.AdaptiveMaxPoolOp, 2),
-    "aten.upsample_bilinear2d.vec": _upsample(bilinear_weights),
+    "aten.upsample_bilinear2d.vec": _upsample_bilinear,
+    "aten.__interpolate.size_list_scale_list": _interpolate,
     # reductions
     "aten.mean": _reduce_all("mean"),
     "aten.mean.dim": _reduce("mean"),
@@ -451,7 +501,8 @@ RULES: dict[str, Rule] = {
     "aten.amin": _reduce("min"),
     "aten.max": _reduce_all("max"),
     "aten.min": _reduce_all("min"),
-    "aten.max.dim": _max_dim,
-    "aten.argmax": _argmax,
+    "aten.max.dim": _extreme_dim("max"),
+    "aten.min.dim": _extreme_dim("min"),
+    "aten.linalg_vector_norm": _vector_norm,
     "aten.cumsum": _cumsum,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -48,22 +47,6 @@ def _transpose(call: Call) -> SSAValue:
     return call.transpose(x, permutation)
 
 
-def _t(call: Call) -> SSAValue:
-    """torch.aten.t(x) -> mase.transpose(x) {permutation = [1, 0]}"""
-    x = call.tensor(0)
-    return call.transpose(x, list(range(len(shape_of(x))))[::-1])
-
-
-def _repeat(call: Call) -> SSAValue:
-    """torch.aten.repeat(x, counts) -> mase.reshape(mase.broadcast(mase.reshape(x)))"""
-    x, counts = call.tensor(0), call.ints(1)
-    shape = [1] * (len(counts) - len(shape_of(x))) + list(shape_of(x))
-    interleaved = [n for size in shape for n in (1, size)]
-    target = [n for pair in zip(counts, shape, strict=True) for n in pair]
-    x = call.broadcast(call.reshape(x, interleaved), target)
-    return call.reshape(x, call.result_type().get_shape())
-
-
 def _concat(call: Call) -> SSAValue:
     """torch.aten.cat(xs, dim) -> mase.concat(xs) {axis}"""
     shape = call.result_type().get_shape()
@@ -73,17 +56,6 @@ def _concat(call: Call) -> SSAValue:
     if len(values) == 1:
         return values[0]
     return call.emit(ConcatOp(values, call.axis(1, len(shape))))
-
-
-def _stack(call: Call) -> SSAValue:
-    """torch.aten.stack(xs, dim) -> mase.concat(mase.reshape(xs)) {axis}"""
-    shape = list(call.result_type().get_shape())
-    axis = call.axis(1, len(shape))
-    part = [*shape[:axis], 1, *shape[axis + 1 :]]
-    values = [
-        call.reshape(call.cast(value, call.element), part) for value in call.tensors(0)
-    ]
-    return values[0] if len(values) == 1 else call.emit(ConcatOp(values, axis))
 
 
 def _sliced(
@@ -252,24 +224,13 @@ def _arange(call: Call) -> SSAValue:
     return call.constant(start + step * np.arange(count), call.element)
 
 
-def _full(argument: int | None = None, value: float = 0) -> Rule:
-    """torch.aten.full(size, value) -> mase.constant"""
-
-    def rule(call: Call) -> SSAValue:
-        shape = call.result_type().get_shape()
-        fill = value if argument is None else call.number(argument)
-        return call.constant(np.full(shape, fill), call.element)
-
-    return rule
-
-
-def _upsample_nearest(call: Call) -> SSAValue:
-    """torch.aten.upsample_nearest2d(x, size) -> mase.gather(x, rows and columns)"""
+def nearest(call: Call, *, scaled: bool) -> SSAValue:
+    """torch.aten.__interpolate(x, size, "nearest") -> mase.gather(x, positions)"""
     x = call.tensor(0)
     result = call.result_type().get_shape()
     for axis in (-2, -1):
         size, wanted = shape_of(x)[axis], result[axis]
-        if not call.is_none(2) and wanted % size:
+        if scaled and wanted % size:
             raise Unsupported("scale factors that are not whole numbers")
         if size != wanted:
             indices = np.arange(wanted) * size // wanted
@@ -278,28 +239,17 @@ def _upsample_nearest(call: Call) -> SSAValue:
     return x
 
 
-def _unpack(call: Call) -> Sequence[SSAValue]:
-    """torch.prim.ListUnpack(xs) -> the values of xs"""
-    return call.tensors(0)
-
-
 RULES: dict[str, Rule] = {
     "aten.view": _reshape,
-    "aten.reshape": _reshape,
-    "aten._unsafe_view": _reshape,
-    "aten.flatten.using_ints": _reshape,
-    "aten.unflatten.int": _reshape,
     "aten.squeeze": _reshape,
     "aten.squeeze.dim": _reshape,
     "aten.unsqueeze": _reshape,
-    "aten.expand": _broadcast,
     "aten.broadcast_to": _broadcast,
+    "prims.collapse": _reshape,
+    "prims.split_dim": _reshape,
     "aten.permute": _permute,
     "aten.transpose.int": _transpose,
-    "aten.t": _t,
-    "aten.repeat": _repeat,
     "aten.cat": _concat,
-    "aten.stack": _stack,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
     "aten.constant_pad_nd": _pad,
@@ -310,14 +260,5 @@ RULES: dict[str, Rule] = {
     "aten.roll": _roll,
     "aten.tril": _triangle(upper=False),
     "aten.triu": _triangle(upper=True),
-    "aten.upsample_nearest2d.vec": _upsample_nearest,
-    "prim.ListUnpack": _unpack,
-    # constants
     "aten.arange.start_step": _arange,
-    "aten.zeros": _full(),
-    "aten.ones": _full(value=1),
-    "aten.full": _full(1),
-    "aten.zeros_like": _full(),
-    "aten.ones_like": _full(value=1),
-    "aten.full_like": _full(1),
 }
