@@ -2,45 +2,58 @@
 Exact contractions of integer arrays, as fast as a proven bound allows.
 
 Sums of products are computed in float32 or float64 BLAS where every partial sum is
-an integer below 2^24 or 2^53, in `int64` below 2^62, and in Python integers above.
+an integer of up to 2^24 or 2^53, in `int64` below 2^62, and in Python integers above.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mase_opt.lib.formats.rounding import INT64_SAFE, IntArray, max_magnitude
+from mase_opt.lib.formats.rounding import INT64_SAFE, max_magnitude
 
 Array = NDArray[Any]
 
 
 def matmul(lhs: Array, rhs: Array) -> Array:
-    """`lhs @ rhs` for `[…, M, K]` and `[…, K, N]`; exact when both are integers."""
+    """
+    `lhs @ rhs` for `[…, M, K]` and `[…, K, N]`, both float or both integer.
+
+    Integers of any dtype give exact `int64` or Python integers.
+    """
     if lhs.dtype.kind == "f":
         return lhs @ rhs
-    bound = _bound(lhs, rhs)
-    if bound < 1 << 24:
-        return (lhs.astype(np.float32) @ rhs.astype(np.float32)).astype(np.int64)
-    if bound < 1 << 53:
-        return (lhs.astype(np.float64) @ rhs.astype(np.float64)).astype(np.int64)
-    if bound < INT64_SAFE:
-        return lhs @ rhs
-    return np.matmul(lhs.astype(object), rhs.astype(object))
+    dtype = product_dtype(lhs, rhs, axis=-2)
+    return _to_integers(np.matmul(lhs.astype(dtype), rhs.astype(dtype)))
 
 
-def _bound(lhs: IntArray, rhs: IntArray) -> int:
-    """A bound on the magnitude of every partial sum of `lhs @ rhs`."""
-    depth = lhs.shape[-1]
-    loose = max_magnitude(lhs) * max_magnitude(rhs) * depth
-    if loose < 1 << 53 or lhs.dtype == object or rhs.dtype == object:
-        return loose
-    # Columns of weights rarely have all their entries at the maximum.
-    columns = np.abs(rhs.astype(np.float64)).sum(axis=-2).max(initial=0.0)
-    return min(loose, int(max_magnitude(lhs) * columns * (1 + 1e-9)) + 1)
+def product_dtype(data: Array, weight: Array, axis: int) -> np.dtype[Any]:
+    """
+    The fastest dtype in which sums of products of `data` and `weight` are exact.
+
+    `axis` of `weight` is the one summed over. Bounds every partial sum, in whatever
+    order, by the largest magnitude in `data` times the largest sum of magnitudes.
+    """
+    largest = max_magnitude(data)
+    bound = largest * max_magnitude(weight) * weight.shape[axis]
+    if bound >= 1 << 24 and object not in (data.dtype, weight.dtype):
+        # Weights rarely have all their entries at the maximum.
+        magnitudes = np.abs(weight, dtype=np.float64)
+        total = magnitudes.sum(axis=axis).max(initial=0.0)
+        bound = min(bound, int(largest * total * (1 + 1e-9)) + 1)
+    if bound <= 1 << 24:
+        return np.dtype(np.float32)
+    if bound <= 1 << 53:
+        return np.dtype(np.float64)
+    return np.dtype(np.int64 if bound < INT64_SAFE else object)
+
+
+def _to_integers(array: Array) -> Array:
+    return array.astype(np.int64) if array.dtype.kind == "f" else array
 
 
 def windows(
@@ -78,6 +91,10 @@ def pad_spatial(
     return np.pad(image, [*lead, *spatial], constant_values=value)
 
 
+CHUNK_BYTES = 1 << 26
+"""How much memory the unfolded windows of a convolution may take at a time."""
+
+
 def conv(
     image: Array,
     weight: Array,
@@ -90,25 +107,37 @@ def conv(
     """
     Cross-correlation `[N, C, *spatial]` with `[O, C / groups, *kernel]`.
 
-    Exact when both are integers. Lowered to one matrix product per group.
+    Both float or both integer; integers of any dtype give exact `int64` or Python
+    integers. Lowered to matrix products, some samples at a time.
     """
     rank = len(strides)
     kernel = weight.shape[2:]
-    image = pad_spatial(image, padding, (0,) * rank, 0)
+    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
+    is_float = image.dtype.kind == "f"
+    dtype = image.dtype if is_float else product_dtype(image, rows, axis=-1)
+    rows = rows.astype(dtype, copy=False)
     positions = tuple(
-        (n - d * (k - 1) - 1) // s + 1
-        for n, k, s, d in zip(image.shape[2:], kernel, strides, dilation, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, k, s, d in zip(
+            image.shape[2:], padding, kernel, strides, dilation, strict=True
+        )
     )
-    view = windows(image, kernel, strides, dilation, positions)
-    # [N, C, *positions, *kernel] -> [N, *positions, C, *kernel]
-    view = np.moveaxis(view, 1, 1 + rank)
-    batch, channels, out = image.shape[0], image.shape[1], weight.shape[0]
-    size, count = int(np.prod(kernel)), int(np.prod(positions))
-    view = view.reshape(batch, count, groups, channels // groups * size)
-    columns = weight.reshape(groups, out // groups, -1)
-    parts = [matmul(view[:, :, g], columns[g].T) for g in range(groups)]
-    result = np.concatenate(parts, axis=-1)
-    return np.moveaxis(result, -1, 1).reshape(batch, out, *positions)
+    count = prod(positions)
+    # [N, C, *positions, *kernel] -> [N, C, *kernel, *positions]
+    order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
+    samples, out = image.shape[0], weight.shape[0]
+    is_fast = not is_float and dtype.kind == "f"
+    result = np.empty((samples, out, *positions), np.int64 if is_fast else dtype)
+    size = groups * rows.shape[2] * count * dtype.itemsize
+    step = max(CHUNK_BYTES // max(size, 1), 1)
+    for start in range(0, samples, step):
+        part = image[start : start + step].astype(dtype, copy=False)
+        part = pad_spatial(part, padding, (0,) * rank, 0)
+        view = windows(part, kernel, strides, dilation, positions).transpose(order)
+        columns = view.reshape(len(part), groups, rows.shape[2], count)
+        product = np.matmul(rows, columns)
+        result[start : start + step] = product.reshape(len(part), out, *positions)
+    return result
 
 
 def conv_transpose(

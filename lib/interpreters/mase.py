@@ -9,17 +9,20 @@ use; constants are shared by all samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import ModuleOp, TensorType, i1
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.base import show
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.formats import FormatError
+from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters.exact import Array
+from mase_opt.lib.interpreters.floats import to_float
 from mase_opt.lib.interpreters.kernels import KERNELS
 
 Observer = Callable[[SSAValue, Array], None]
@@ -53,11 +56,12 @@ def evaluate(
     Run the function of `module`.
 
     `inputs` and the results have shape `[samples, *shape]`: numbers for builtin
-    element types, codes for number formats. `observe` is called with every argument
-    and every op result.
+    element types, codes for number formats (`int64`, or Python integers where they do
+    not fit). An input with one sample stands for all. `observe` is called with every
+    argument and every op result; without samples, nothing is run.
 
-    Raises `InterpretationError` for a wrong number or shape of inputs, an op without
-    a meaning, or a value that a format cannot hold.
+    Raises `InterpretationError` for a wrong number, shape or content of inputs, an op
+    without a meaning, or a value that a format cannot hold.
     """
     function = main_function(module) if isinstance(module, ModuleOp) else module
     block = function.body.block
@@ -66,46 +70,120 @@ def evaluate(
             f"function {function.sym_name.data} takes {len(block.args)} inputs, "
             f"got {len(inputs)}"
         )
-    values: dict[SSAValue, Array] = {}
-    for index, (argument, array) in enumerate(zip(block.args, inputs, strict=True)):
-        array = np.asarray(array)
-        if array.shape[1:] != shape_of(argument) or array.ndim == 0:
-            raise InterpretationError(
-                f"input {index} has shape {show(array.shape)}, expected samples of "
-                f"{show(shape_of(argument))}"
-            )
-        values[argument] = array
-        if observe is not None:
+    values: dict[SSAValue, Array] = {
+        argument: _admit(argument, np.asarray(array), index)
+        for index, (argument, array) in enumerate(zip(block.args, inputs, strict=True))
+    }
+    samples = _samples([len(array) for array in values.values()])
+    last = block.last_op
+    if not isinstance(last, func.ReturnOp):
+        raise InterpretationError(
+            f"function {function.sym_name.data} does not end in func.return"
+        )
+    if samples == 0:
+        return [_no_samples(v) for v in last.operands]
+    if observe is not None:
+        for argument, array in values.items():
             observe(argument, array)
     last_use = {operand: op for op in block.ops for operand in op.operands}
     for op in block.ops:
-        if isinstance(op, func.ReturnOp):
-            samples = max((a.shape[0] for a in inputs), default=1)
-            return [
-                np.broadcast_to(a, (samples, *a.shape[1:]))
-                for a in (values[v] for v in op.operands)
-            ]
+        if op is last:
+            break
         result = evaluate_op(op, [values[v] for v in op.operands])
-        values[op.results[0]] = result
         if observe is not None:
-            observe(op.results[0], result)
+            observe(op.results[0], _canonical(result))
+        if op.results[0] in last_use:
+            values[op.results[0]] = result
         for operand in set(op.operands):
             if last_use[operand] is op:
                 del values[operand]
-    raise InterpretationError(f"function {function.sym_name.data} does not return")
+    results = [_canonical(values[v]) for v in last.operands]
+    return [np.broadcast_to(a, (samples, *a.shape[1:])) for a in results]
+
+
+def _admit(argument: SSAValue, array: Array, index: int) -> Array:
+    """An input as kernels expect it. Raises `InterpretationError`."""
+    if not isinstance(argument.type, TensorType):
+        raise InterpretationError(
+            f"input {index} has type {argument.type}, expected a tensor"
+        )
+    element = element_of(argument)
+    if array.ndim == 0 or array.shape[1:] != shape_of(argument):
+        raise InterpretationError(
+            f"input {index} has shape {show(array.shape)}, expected samples of "
+            f"{show(shape_of(argument))}"
+        )
+    try:
+        format = exact_format(element)
+        if format is None:
+            return to_float(_number(array, "fiub"), element)
+        if _is_bool(element):
+            codes = integers(_number(array, "b" if array.dtype.kind == "b" else "iu"))
+            return _fitting(codes, 0, 1).astype(np.bool_)
+        codes = integers(_number(array, "biuO"))
+        return _fitting(codes, format.min_code, format.max_code)
+    except FormatError as error:
+        raise InterpretationError(
+            f"input {index} has {error} for elements of type {element}"
+        ) from error
+
+
+def _number(array: Array, kinds: str) -> Array:
+    if array.dtype.kind not in kinds:
+        wanted = "numbers" if "f" in kinds else "integer codes"
+        raise FormatError(f"dtype {array.dtype}, expected {wanted}")
+    return array
+
+
+def _fitting(codes: Array, lowest: int, highest: int) -> Array:
+    for code in (codes.min(initial=0), codes.max(initial=0)):
+        if not lowest <= int(code) <= highest:
+            raise FormatError(f"the code {code}, expected {lowest} to {highest}")
+    return codes
+
+
+def _is_bool(element: Attribute) -> bool:
+    return element == i1
+
+
+def _samples(counts: list[int]) -> int:
+    """The number of samples. Raises `InterpretationError` if inputs differ in it."""
+    samples = next((n for n in counts if n != 1), 1)
+    for index, count in enumerate(counts):
+        if count not in (1, samples):
+            raise InterpretationError(
+                f"input {index} has {count} samples, expected {samples} as others have"
+            )
+    return samples
+
+
+def _no_samples(value: SSAValue) -> Array:
+    element = element_of(value)
+    dtype: Any = np.bool_ if _is_bool(element) else np.int64
+    if exact_format(element) is None:
+        dtype = to_float(np.empty(0), element).dtype
+    return np.empty((0, *shape_of(value)), dtype=dtype)
+
+
+def _canonical(array: Array) -> Array:
+    """Integers as `int64` or Python integers: kernels also pass narrow dtypes on."""
+    return integers(array) if array.dtype.kind in "iu" else array
 
 
 def evaluate_op(op: Operation, operands: Sequence[Array]) -> Array:
     """
     The result of one op, operands and result with a leading sample axis.
 
-    Raises `InterpretationError` as `evaluate` does.
+    Integers may have any integer dtype. Raises `InterpretationError` as `evaluate`
+    does.
     """
     kernel = KERNELS.get(type(op))
     if kernel is None:
         raise InterpretationError(f"{op.name} has no meaning in the interpreter")
     try:
-        return kernel(op, *operands)
+        # Infinities and NaN are values like others here.
+        with np.errstate(all="ignore"):
+            return kernel(op, *operands)
     except FormatError as error:
         layer = op.properties.get("layer")
         where = f"{op.name} {layer}" if layer is not None else op.name

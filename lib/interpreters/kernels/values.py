@@ -1,0 +1,210 @@
+"""What kernels share: operands to exact integers or floats, and results back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import AnyFloat, Float64Type, i1
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import ArithmeticOp
+from mase_opt.dialects.mase.types import FixedPoint, element_of, exact_format
+from mase_opt.lib.formats.rounding import (
+    INT64_SAFE,
+    FormatError,
+    IntArray,
+    integers,
+    max_magnitude,
+    shift_left,
+)
+from mase_opt.lib.interpreters.exact import Array
+from mase_opt.lib.interpreters.floats import codes_to_float, ratio_to_float, to_float
+
+# ---- elements ---------------------------------------------------------------------
+
+
+def is_exact(element: Attribute) -> bool:
+    """Whether values of `element` are integers times a power of two."""
+    return exact_format(element) is not None
+
+
+def all_exact(*values: SSAValue | None) -> bool:
+    """Whether the elements of all values that are present are exact."""
+    return all(v is None or is_exact(element_of(v)) for v in values)
+
+
+def frac_of(element: Attribute) -> int:
+    """The fraction bits of an exact element type."""
+    return element.frac.data if isinstance(element, FixedPoint) else 0
+
+
+def decode(array: Array, element: Attribute) -> Array:
+    """Codes or numbers as floating-point numbers."""
+    if isinstance(element, FixedPoint):
+        return element.format.decode(array)
+    return array if isinstance(element, AnyFloat) else array.astype(np.float64)
+
+
+def numpy_float(element: Attribute) -> type[np.floating[Any]]:
+    """The NumPy type for a builtin float; 16-bit ones are held in float32."""
+    return np.float64 if isinstance(element, Float64Type) else np.float32
+
+
+def floats(
+    arrays: tuple[Array, ...], values: tuple[SSAValue, ...]
+) -> tuple[Array, ...]:
+    """`decode` for several values."""
+    return tuple(decode(a, element_of(v)) for a, v in zip(arrays, values, strict=True))
+
+
+# ---- results ----------------------------------------------------------------------
+
+
+def _rounding(op: Operation) -> RoundingAttr:
+    return op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+
+
+def _is_bool(element: Attribute) -> bool:
+    return element == i1
+
+
+def from_exact(op: Operation, codes: IntArray, frac: int) -> Array:
+    """
+    Round the exact numbers `codes * 2**-frac` into the result type of `op`.
+
+    An `i1` says whether the number is not zero. Raises `FormatError` for overflow
+    where the op asks for that.
+    """
+    element = element_of(op.results[0])
+    if _is_bool(element):
+        return np.asarray(codes != 0, dtype=np.bool_)
+    format = exact_format(element)
+    if format is None:
+        return codes_to_float(codes, frac, element)
+    rounding = _rounding(op)
+    return format.cast_codes(codes, frac, rounding.mode, rounding.overflow)
+
+
+def from_ratio(
+    op: Operation, numerator: IntArray, denominator: IntArray, frac: int
+) -> Array:
+    """
+    Round `numerator / denominator * 2**-frac` into the result type of `op`.
+
+    Raises `FormatError` for a zero denominator, and as `from_exact` does.
+    """
+    element = element_of(op.results[0])
+    if np.any(denominator == 0):
+        raise FormatError("division by zero")
+    if _is_bool(element):
+        numerator, _ = np.broadcast_arrays(numerator, denominator)
+        return np.asarray(numerator != 0, dtype=np.bool_)
+    format = exact_format(element)
+    if format is None:
+        return ratio_to_float(numerator, denominator, frac, element)
+    rounding = _rounding(op)
+    return format.cast_ratio(
+        numerator, denominator, frac, rounding.mode, rounding.overflow
+    )
+
+
+def from_float(op: Operation, values: Array) -> Array:
+    """
+    Round floating-point numbers into the result type of `op`.
+
+    Raises `FormatError` for NaN in a type without it, and as `from_exact` does.
+    """
+    element = element_of(op.results[0])
+    if _is_bool(element):
+        return np.asarray(values != 0, dtype=np.bool_)
+    format = exact_format(element)
+    if format is None:
+        return to_float(values, element)
+    rounding = _rounding(op)
+    return format.encode(values, rounding.mode, rounding.overflow)
+
+
+# ---- exact arithmetic -------------------------------------------------------------
+
+
+def align(
+    arrays: tuple[Array, ...], values: tuple[SSAValue, ...]
+) -> tuple[tuple[IntArray, ...], int]:
+    """Bring codes of several values to one fraction; gives the codes and it."""
+    fracs = [frac_of(element_of(v)) for v in values]
+    common = max(fracs)
+    shifted = tuple(
+        shift_left(integers(a), common - f) for a, f in zip(arrays, fracs, strict=True)
+    )
+    if any(a.dtype == object for a in shifted):
+        shifted = tuple(a.astype(object) for a in shifted)
+    return shifted, common
+
+
+def exact_add(lhs: IntArray, rhs: IntArray) -> IntArray:
+    """`lhs + rhs`, widening to Python integers where the sum might not fit."""
+    if object in (lhs.dtype, rhs.dtype) or (
+        max_magnitude(lhs) + max_magnitude(rhs) >= INT64_SAFE
+    ):
+        return lhs.astype(object) + rhs.astype(object)
+    return lhs + rhs
+
+
+def exact_neg(codes: IntArray) -> IntArray:
+    """`-codes`; the most negative `int64` has no negative there."""
+    if codes.dtype != object and max_magnitude(codes) >= 1 << 63:
+        codes = codes.astype(object)
+    return -codes
+
+
+def exact_mul(lhs: IntArray, rhs: IntArray) -> IntArray:
+    """`lhs * rhs`, widening to Python integers where the product might not fit."""
+    if object in (lhs.dtype, rhs.dtype) or (
+        max_magnitude(lhs) * max_magnitude(rhs) >= INT64_SAFE
+    ):
+        return lhs.astype(object) * rhs.astype(object)
+    return lhs * rhs
+
+
+def exact_sum(array: Array, axes: tuple[int, ...]) -> Array:
+    """Sum over `axes`; exact for integers."""
+    if array.dtype.kind == "f":
+        return array.sum(axis=axes)
+    count = math.prod(array.shape[a] for a in axes)
+    if max_magnitude(array) * count >= INT64_SAFE:
+        array = array.astype(object)
+    return np.asarray(array.sum(axis=axes), dtype=array.dtype)
+
+
+# ---- shapes -----------------------------------------------------------------------
+
+
+def same_rank(arrays: tuple[Array, ...], rank: int) -> tuple[Array, ...]:
+    """Insert dimensions behind the sample axis so that NumPy broadcasting aligns."""
+    return tuple(
+        a.reshape(a.shape[0], *(1,) * (rank + 1 - a.ndim), *a.shape[1:]) for a in arrays
+    )
+
+
+def take(array: Array, indices: IntArray, axis: int) -> Array:
+    """`np.take` per sample; one side may be shared by all samples."""
+    indices = indices.astype(np.int64)
+    if indices.shape[0] == 1:
+        return np.take(array, indices[0], axis=axis + 1)
+    if array.shape[0] == 1:
+        result = np.take(array[0], indices, axis=axis)
+        return np.moveaxis(result, axis, 0)
+    pairs = zip(array, indices, strict=True)
+    return np.stack([np.take(a, i, axis=axis) for a, i in pairs])
+
+
+def check_range(indices: IntArray, lowest: int, size: int) -> None:
+    """Raises `FormatError` unless all `indices` are in `[lowest, size)`."""
+    if indices.size == 0:
+        return
+    for index in (int(indices.min()), int(indices.max())):
+        if not lowest <= index < size:
+            raise FormatError(f"index {index}, expected {lowest} to {size - 1}")
