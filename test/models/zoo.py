@@ -9,7 +9,9 @@ there: the extra `models` installs them.
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -22,18 +24,18 @@ MODELS: dict[str, Callable[[], Model]] = {}
 
 
 @functools.cache
-def declare_torchvision_ops() -> torch.library.Library:
+def declare_torchvision_ops() -> torch.library.Library | None:
     """
     Let torchvision load beside a torch without CUDA.
 
-    Its wheel fails to register compiled ops there, and then misses two schemas.
+    The wheel on PyPI is built for CUDA; without it, its compiled ops do not register,
+    and importing it fails for want of two schemas.
     """
+    if torch.version.cuda is not None or "+cpu" in metadata.version("torchvision"):
+        return None
     library = torch.library.Library("torchvision", "DEF")
-    if not hasattr(torch.ops.torchvision, "nms"):
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define(
-            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return library
 
 
@@ -42,7 +44,8 @@ def _model(function: Callable[[], Model]) -> Callable[[], Model]:
 
     @functools.wraps(function)
     def build() -> Model:
-        declare_torchvision_ops()
+        if importlib.util.find_spec("torchvision") is not None:
+            declare_torchvision_ops()
         with torch.random.fork_rng():
             torch.manual_seed(0)
             module, inputs = function()
@@ -187,7 +190,7 @@ def gan_discriminator() -> Model:
 
 @_model
 def cswin() -> Model:
-    from models.cswin import CSWin
+    from cswin import CSWin
 
     return CSWin(), _image(64)
 
