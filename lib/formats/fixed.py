@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mase_opt.lib.formats.arrays import Array, namespace
+from mase_opt.lib.formats.format import Element, real_values, times_power
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
@@ -33,7 +35,7 @@ Largest magnitude of `frac`: values and products of two are normal float64 numbe
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Element):
     """A fixed-point format of `width` bits, `frac` of them behind the point."""
 
     width: int
@@ -64,8 +66,16 @@ class Fixed:
         return float(np.ldexp(1.0, -self.frac))
 
     @property
-    def bits_per_element(self) -> float:
-        return float(self.width)
+    def bits(self) -> int:
+        return self.width
+
+    @property
+    def min_value(self) -> float:
+        return float(np.ldexp(float(self.min_code), -self.frac))
+
+    @property
+    def max_value(self) -> float:
+        return float(np.ldexp(float(self.max_code), -self.frac))
 
     def decode(self, codes: IntArray) -> NDArray[np.float64]:
         """The values of `codes`; correctly rounded to float64 beyond 53 bits."""
@@ -76,13 +86,15 @@ class Fixed:
         values: NDArray[np.floating],
         rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
+        *,
+        nan_to_zero: bool = False,
     ) -> IntArray:
         """
         The codes nearest to `values`.
 
         Raises `FormatError` for NaN, and for infinities unless they saturate.
         """
-        values = np.asarray(values, dtype=np.float64)
+        values = real_values(values, nan_to_zero=nan_to_zero)
         if np.isnan(values).any():
             raise FormatError(f"NaN has no code in {self}")
         if overflow is not Overflow.SATURATE and np.isinf(values).any():
@@ -142,7 +154,47 @@ class Fixed:
                         f"a value between {codes.min()} and {codes.max()} steps "
                         f"overflows {self}"
                     )
+            case Overflow.INFINITY:
+                raise FormatError(f"{self} has no infinity, use overflow saturate")
         return compact(codes)
+
+    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+        steps = round_real(times_power(values, self.frac, rounding), rounding)
+        # No codes for negative zero.
+        return steps * 2.0**-self.frac + 0.0
+
+    def brought_in(self, values: Array, overflow: Overflow) -> Array:
+        if overflow is not Overflow.WRAP:
+            return super().brought_in(values, overflow)
+        if self.width > 53:
+            raise FormatError(f"no wrapping of floats to {self}: at most 53 bits")
+        values = namespace(values).remainder(values, self._span)
+        if not self.signed:
+            return values
+        return values - self._span * (values > self.max_value)
+
+    def quantize(
+        self,
+        values: Array,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> Array:
+        if overflow is Overflow.WRAP:
+            # Large values would overflow when scaled. The sign stays, and so does
+            # the parity of the code, so that rounding is the same.
+            values = namespace(values).fmod(values, self._span)
+        return super().quantize(values, rounding, overflow)
+
+    @property
+    def _span(self) -> float:
+        return self.step * 2.0**self.width
+
+    def codes_of(self, values: NDArray[np.float64]) -> IntArray:
+        return self.encode(values)
+
+    @property
+    def exact_in_float32(self) -> bool:
+        return self.width <= 24 and abs(self.frac) <= 100
 
     def cast_codes(
         self,

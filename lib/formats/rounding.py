@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mase_opt.lib.formats.arrays import Array, namespace
+
 IntArray = NDArray[Any]
 """An integer array: dtype `int64`, or `object` holding Python integers."""
 
@@ -46,10 +48,12 @@ class Overflow(StrEnum):
     """The low bits (fixed point only)."""
     ERROR = "error"
     """An error at run time; not available in hardware."""
+    INFINITY = "infinity"
+    """Infinity, else NaN (only formats that have one: ieee and fn minifloats)."""
 
 
 class FormatError(ValueError):
-    """A value that its format cannot hold (NaN, or overflow under `error`)."""
+    """An impossible format, or a value that its format cannot hold."""
 
 
 def integers(codes: NDArray[Any]) -> IntArray:
@@ -161,25 +165,30 @@ def _increment(
     return up.astype(floor.dtype)
 
 
-def round_real(values: NDArray[np.float64], mode: RoundingMode) -> NDArray[np.float64]:
-    """`values` rounded to integers, still as float64; NaN and infinities stay."""
+def round_real(values: Array, mode: RoundingMode) -> Array:
+    """
+    `values` rounded to integers, still as floats; NaN and infinities stay.
+
+    For arrays of NumPy and tensors of torch alike.
+    """
+    xp = namespace(values)
     match mode:
         case RoundingMode.NEAREST_EVEN:
-            return np.rint(values)
+            return xp.round(values)
         case RoundingMode.FLOOR:
-            return np.floor(values)
+            return xp.floor(values)
         case RoundingMode.CEIL:
-            return np.ceil(values)
+            return xp.ceil(values)
         case RoundingMode.ZERO:
-            return np.trunc(values)
+            return xp.trunc(values)
         case RoundingMode.NEAREST_AWAY | RoundingMode.HALF_UP:
-            whole = np.trunc(values)
+            whole = xp.trunc(values)
             # Exact (unlike the distance to the floor: -0.49999999999999994 + 1 is
             # 0.5 in float64). Infinities have no fraction.
-            fraction = np.subtract(
-                values, whole, out=np.zeros_like(values), where=np.isfinite(values)
-            )
+            finite = xp.where(xp.isinf(values), 0.0, values)
+            fraction = finite - xp.trunc(finite)
             down = fraction <= -0.5
             if mode is RoundingMode.HALF_UP:
                 down = fraction < -0.5
-            return whole + (fraction >= 0.5) - down
+            whole = xp.where(down, whole - 1, whole)
+            return xp.where(fraction >= 0.5, whole + 1, whole)

@@ -1,0 +1,213 @@
+"""
+What every number format has: `encode`, `decode`, `cast`, a range and a size.
+
+A format is defined once, by `rounded` and `brought_in`, which take arrays of NumPy
+and tensors of torch alike; codes exist in NumPy only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mase_opt.lib.formats.arrays import Array, namespace
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    IntArray,
+    Overflow,
+    RoundingMode,
+)
+
+Values = NDArray[np.float64]
+Encoding = TypeVar("Encoding")
+"""What `encode` gives: codes, or codes with what they share."""
+
+DIRECTED = (RoundingMode.FLOOR, RoundingMode.CEIL)
+
+
+class Format(ABC, Generic[Encoding]):
+    """
+    A number format; `str` is the spelling of its type without `!mase.`.
+
+    Subclasses are frozen dataclasses. Constructing an impossible one raises
+    `ValueError`.
+    """
+
+    @property
+    @abstractmethod
+    def bits_per_element(self) -> float:
+        """Storage of one element; what elements share is spread over them."""
+
+    @property
+    @abstractmethod
+    def min_value(self) -> float:
+        """The lowest finite value."""
+
+    @property
+    @abstractmethod
+    def max_value(self) -> float:
+        """The highest finite value."""
+
+    @property
+    @abstractmethod
+    def step(self) -> float:
+        """The smallest distance between neighbouring values."""
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether NaN has a code."""
+        return False
+
+    @property
+    def exact_in_float32(self) -> bool:
+        """Whether `quantize` is exact in float32 where values saturate, to nearest."""
+        return False
+
+    @abstractmethod
+    def quantize(
+        self,
+        values: Array,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> Array:
+        """
+        What `cast` does, on arrays of NumPy or torch, in the dtype of `values`.
+
+        NaN stays NaN. Raises `FormatError` under overflow `error`, and for an
+        overflow mode that the format does not have.
+        """
+
+    @abstractmethod
+    def encode(
+        self,
+        values: NDArray[np.floating[Any]],
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+        *,
+        nan_to_zero: bool = False,
+    ) -> Encoding:
+        """
+        The codes of `values`: rounded, then brought into range.
+
+        Raises `FormatError` for NaN without a code and for overflow under `error`.
+        """
+
+    @abstractmethod
+    def decode(self, codes: Encoding) -> Values:
+        """The values of `codes`."""
+
+    def cast(
+        self,
+        values: NDArray[np.floating[Any]],
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+        *,
+        nan_to_zero: bool = False,
+    ) -> Values:
+        """`values` as the format holds them; raises `FormatError` as `encode` does."""
+        return self.decode(
+            self.encode(values, rounding, overflow, nan_to_zero=nan_to_zero)
+        )
+
+
+class Element(Format[IntArray]):
+    """A format whose elements have a code each and share nothing."""
+
+    @property
+    @abstractmethod
+    def bits(self) -> int:
+        """The width of a code."""
+
+    @property
+    def bits_per_element(self) -> float:
+        return float(self.bits)
+
+    @property
+    @abstractmethod
+    def min_code(self) -> int:
+        """The lowest code: negative if codes are two's complement."""
+
+    @property
+    @abstractmethod
+    def max_code(self) -> int:
+        """The highest code."""
+
+    @abstractmethod
+    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+        """`values` rounded to the format as if its range had no end."""
+
+    def brought_in(self, values: Array, overflow: Overflow) -> Array:
+        """What becomes of rounded values outside the range."""
+        xp = namespace(values)
+        match overflow:
+            case Overflow.SATURATE:
+                return xp.clip(values, self.min_value, self.max_value)
+            case Overflow.ERROR:
+                outside = (values < self.min_value) | (values > self.max_value)
+                if bool(outside.any()):
+                    raise FormatError(f"{values[outside][0].item()} overflows {self}")
+                return values
+            case Overflow.WRAP:
+                raise FormatError(f"{self} does not wrap, only fixed point does")
+            case Overflow.INFINITY:
+                raise FormatError(f"{self} has no infinity, use overflow saturate")
+
+    def quantize(
+        self,
+        values: Array,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> Array:
+        return self.brought_in(self.rounded(values, rounding), overflow)
+
+    def encode(
+        self,
+        values: NDArray[np.floating[Any]],
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+        *,
+        nan_to_zero: bool = False,
+    ) -> IntArray:
+        values = real_values(values, nan_to_zero=nan_to_zero)
+        if not self.has_nan:
+            reject_nan(values, self)
+        with np.errstate(all="ignore"):
+            # NumPy's arithmetic gives scalars, not arrays, for rank 0.
+            flat = self.quantize(values.reshape(-1), rounding, overflow)
+        return self.codes_of(flat).reshape(values.shape)
+
+    @abstractmethod
+    def codes_of(self, values: Values) -> IntArray:
+        """The codes of values that the format has."""
+
+
+def real_values(values: ArrayLike, *, nan_to_zero: bool) -> Values:
+    """`values` as float64, with NaN replaced if told to."""
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isnan(array), 0.0, array) if nan_to_zero else array
+
+
+def reject_nan(values: Values, format: Format[Any]) -> None:
+    """Raise `FormatError` if there is a NaN."""
+    if np.isnan(values).any():
+        raise FormatError(f"NaN has no code in {format}, unless nan_to_zero is given")
+
+
+def times_power(values: Array, exponent: int, rounding: RoundingMode) -> Array:
+    """`values * 2**exponent`, such that `rounding` to a step of ≥ 2**-900 is right."""
+    return times(values, 2.0**exponent, rounding)
+
+
+def times(values: Array, powers: Array, rounding: RoundingMode) -> Array:
+    """`values * powers` for powers of two; see `times_power`."""
+    products = values * powers
+    if rounding not in DIRECTED:
+        return products
+    # What underflows to zero still has a direction.
+    xp = namespace(values)
+    lost = (products == 0) & (values != 0)
+    least = xp.finfo(values.dtype).tiny
+    return xp.where(lost, xp.copysign(xp.full_like(values, least), values), products)
