@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
@@ -39,6 +40,7 @@ from mase_opt.lib.formats import (
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 from mase_opt.lib.transforms.quantize_config import (
+    LayerConfig,
     QuantizeConfig,
     check_by,
     load_config,
@@ -112,14 +114,15 @@ class MaseQuantizePass(ModulePass):
         config = self._config()
         defaults = self._defaults()
         function = model_function(op)
-        if not any(map(concerned, function.body.block.ops)):
-            strip(function)
-            return
-        fold_batch_norms(op)
-        check_constants(function)
-        if not is_calibrated(function):
-            calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
-        quantize(function, config, defaults)
+        if any(map(concerned, _ops(function))):
+            configs = _select(config, op)
+            if any(not layer.bypass for layer in configs.values()):
+                check_constants(function)
+                if not is_calibrated(function):
+                    calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
+                plan = Plan(function, configs, config.default, defaults)
+                Quantizer(function, plan).run()
+        strip(function)
 
     def _config(self) -> QuantizeConfig:
         if self.config is not None:
@@ -147,6 +150,27 @@ class MaseQuantizePass(ModulePass):
             return FormatSpec(width=default if width is None else width)
         except FormatError as error:
             raise UserError(f"options: {key}: {error}") from error
+
+
+def _ops(function: FuncOp) -> list[MaseOp]:
+    return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
+
+
+def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:
+    """Fold batch norms; the settings of the ops that compute in floating point."""
+    function = model_function(module)
+    before = _ops(function)
+    config.check(before)
+    matched = config.matched(before)
+    fold_batch_norms(module)
+    after = _ops(function)
+    for key in sorted(matched - config.matched(after)):
+        warnings.warn(
+            f"{config.source}: '{key}' has no effect: batch norms go into other layers",
+            stacklevel=2,
+        )
+    selected = config.select(after)
+    return {op: selected[op] for op in after if concerned(op)}
 
 
 def check_constants(function: FuncOp) -> None:
@@ -180,20 +204,7 @@ def is_calibrated(function: FuncOp) -> bool:
     )
 
 
-def quantize(function: FuncOp, config: QuantizeConfig, defaults: Defaults) -> None:
-    """
-    Change the types, constants and casts of a calibrated function.
-
-    Raises `UserError` and `PassFailedException` before anything is changed.
-    """
-    ops = [op for op in function.body.block.ops if isinstance(op, MaseOp)]
-    selected = config.select(ops)
-    configs = {op: selected[op] for op in ops if concerned(op)}
-    _Quantizer(function, Plan(function, configs, config.default, defaults)).run()
-    strip(function)
-
-
-class _Quantizer:
+class Quantizer:
     """Carries out a plan."""
 
     def __init__(self, function: FuncOp, plan: Plan):

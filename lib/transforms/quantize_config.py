@@ -83,28 +83,32 @@ class QuantizeConfig:
 
     by: str = "type"
     default: LayerConfig = LayerConfig()
-    layers: Mapping[str, LayerConfig] = field(default_factory=dict[str, LayerConfig])
+    layers: dict[str, LayerConfig] = field(default_factory=dict[str, LayerConfig])
     """By op name without dialect, layer path, or regular expression for a path."""
     source: str = "the options"
     """For messages."""
 
-    def select(self, ops: Sequence[Operation]) -> dict[Operation, LayerConfig]:
+    def check(self, ops: Sequence[Operation]) -> None:
         """
-        The settings of each op.
+        Raises `UserError` for a key that fits none of `ops`.
 
-        Raises `UserError` for a key that fits no op; a type that exists, but not in
-        this model, gets a warning.
+        A type that exists, but not in this model, gets a warning.
         """
-        matches = {key: self._matches(key, ops) for key in self.layers}
-        for key, matched in matches.items():
-            if not matched:
+        for key in self.layers:
+            if key not in self.matched(ops):
                 self._unmatched(key, ops)
+
+    def select(self, ops: Sequence[Operation]) -> dict[Operation, LayerConfig]:
+        """The settings of each op; the first key that matches wins."""
         selected = {op: self.default for op in ops}
-        # The first key that matches wins.
-        for key, matched in reversed(matches.items()):
-            for op in matched:
-                selected[op] = self.layers[key].over(self.default)
+        for key, layer in reversed(self.layers.items()):
+            for op in self._matches(key, ops):
+                selected[op] = layer.over(self.default)
         return selected
+
+    def matched(self, ops: Sequence[Operation]) -> set[str]:
+        """The keys that fit some of `ops`."""
+        return {key for key in self.layers if self._matches(key, ops)}
 
     def _matches(self, key: str, ops: Sequence[Operation]) -> list[Operation]:
         match self.by:
@@ -164,7 +168,8 @@ def parse_config(
 ) -> QuantizeConfig:
     """The meaning of a `[passes.quantize]` table; raises `UserError`."""
     layers = dict(section)
-    by = check_by(layers.pop("by", "type"), where) if by is None else by
+    own_by = check_by(layers.pop("by", "type"), where)
+    by = own_by if by is None else by
     if by == "regex_name":
         for key in layers:
             try:

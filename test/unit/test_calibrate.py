@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xdsl.context import Context
-from xdsl.dialects.builtin import Builtin, ModuleOp
-from xdsl.dialects.func import Func
-from xdsl.parser import Parser
+from mase_text import parse
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import Mase
 from mase_opt.lib.analysis.calibration import calibration_of
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import (
@@ -29,15 +25,6 @@ from mase_opt.lib.transforms.mase_calibrate import calibrate
 
 X = Input("x", (1, 3), False)
 IDS = Input("ids", (2,), True)
-
-
-def parse(text: str) -> ModuleOp:
-    context = Context()
-    for dialect in (Builtin, Func, Mase):
-        context.load_dialect(dialect)
-    module = Parser(context, text).parse_module()
-    module.verify()
-    return module
 
 
 # ---- data files -------------------------------------------------------------------

@@ -1,0 +1,395 @@
+"""Quantization: values stay close, layers are left alone, a second run is nothing."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mase_text import parse
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import PassFailedException
+
+from mase_opt.dialects.mase.types import FixedPoint, element_of
+from mase_opt.lib.analysis.model import model_function
+from mase_opt.lib.analysis.samples import encode_inputs, random_samples
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
+
+
+def quantize(module: ModuleOp, **options) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no calibration data")
+        MaseQuantizePass(**options).apply(Context(), module)
+    module.verify()
+
+
+def run(module: ModuleOp, inputs: list[np.ndarray]) -> np.ndarray:
+    """The numbers that the function's only result has for inputs in numbers."""
+    function = model_function(module)
+    [result] = evaluate(module, encode_inputs(function, inputs))
+    returned = function.get_return_op()
+    assert returned is not None
+    element = element_of(returned.operands[0])
+    return element.format.decode(result) if isinstance(element, FixedPoint) else result
+
+
+def constant(rng: np.random.Generator, *shape: int) -> str:
+    """The text of a constant."""
+    dims = "x".join(map(str, (*shape, "f32")))
+    resource = rng.uniform(0.2, 1, shape).astype(np.float32)
+    values = ", ".join(repr(float(v)) for v in resource.ravel())
+    return f"mase.constant <f32, [{values}]> : tensor<{dims}>"
+
+
+def model(body: str, arguments: str, result: str) -> ModuleOp:
+    rng = np.random.default_rng(0)
+    lines = re.sub(
+        r"CONST<([0-9x]+)>",
+        lambda m: constant(rng, *map(int, m[1].split("x"))),
+        body,
+    )
+    return parse(
+        f"func.func @f({arguments}) -> {result} {{\n{lines}\n"
+        f"func.return %y : {result}\n}}"
+    )
+
+
+VECTOR = "%x: tensor<1x6xf32>", "tensor<1x6xf32>"
+IMAGE = "%x: tensor<1x4x6x6xf32>"
+UNARY = (
+    "neg abs relu relu6 sigmoid hardsigmoid tanh gelu silu hardswish softplus exp erf "
+    "sin cos"
+).split()
+
+LAYERS = {
+    "linear": (
+        """%w = CONST<3x6>
+           %b = CONST<3>
+           %y = mase.linear %x, %w, %b
+             : (tensor<1x6xf32>, tensor<3x6xf32>, tensor<3xf32>) -> tensor<1x3xf32>""",
+        VECTOR[0],
+        "tensor<1x3xf32>",
+    ),
+    "conv2d": (
+        """%w = CONST<6x2x3x3>
+           %b = CONST<6>
+           %y = mase.conv2d %x, %w, %b {strides = array<i64: 2, 1>,
+             padding = array<i64: 1, 0>, dilation = array<i64: 1, 2>, groups = 2 : i64}
+             : (tensor<1x4x6x6xf32>, tensor<6x2x3x3xf32>, tensor<6xf32>)
+             -> tensor<1x6x3x2xf32>""",
+        IMAGE,
+        "tensor<1x6x3x2xf32>",
+    ),
+    "conv_transpose2d": (
+        """%w = CONST<4x2x2x2>
+           %b = CONST<2>
+           %y = mase.conv_transpose2d %x, %w, %b {strides = array<i64: 2, 2>,
+             padding = array<i64: 0, 0>, output_padding = array<i64: 0, 0>,
+             dilation = array<i64: 1, 1>}
+             : (tensor<1x4x6x6xf32>, tensor<4x2x2x2xf32>, tensor<2xf32>)
+             -> tensor<1x2x12x12xf32>""",
+        IMAGE,
+        "tensor<1x2x12x12xf32>",
+    ),
+    "batch_norm": (
+        """%m = CONST<4>
+           %v = CONST<4>
+           %w = CONST<4>
+           %b = CONST<4>
+           %y = mase.batch_norm %x, %m, %v, %w, %b {eps = 1.0e-05 : f64}
+             : (tensor<1x4x6x6xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>,
+                tensor<4xf32>) -> tensor<1x4x6x6xf32>""",
+        IMAGE,
+        "tensor<1x4x6x6xf32>",
+    ),
+    "layer_norm": (
+        """%w = CONST<6>
+           %b = CONST<6>
+           %y = mase.layer_norm %x : tensor<1x6xf32> weight %w : tensor<6xf32>
+             bias %b : tensor<6xf32> {rank = 1 : i64, eps = 1.0e-05 : f64}
+             -> tensor<1x6xf32>""",
+        *VECTOR,
+    ),
+    "group_norm": (
+        """%w = CONST<4>
+           %b = CONST<4>
+           %y = mase.group_norm %x : tensor<1x4x6x6xf32> weight %w : tensor<4xf32>
+             bias %b : tensor<4xf32> {groups = 2 : i64, eps = 1.0e-05 : f64}
+             -> tensor<1x4x6x6xf32>""",
+        IMAGE,
+        "tensor<1x4x6x6xf32>",
+    ),
+    "attention": (
+        """%y = mase.attention %x, %x, %x {scale = 0.5 : f64, causal = true}
+             : (tensor<1x5x4xf32>, tensor<1x5x4xf32>, tensor<1x5x4xf32>)
+             -> tensor<1x5x4xf32>""",
+        "%x: tensor<1x5x4xf32>",
+        "tensor<1x5x4xf32>",
+    ),
+    "matmul": (
+        """%w = CONST<4x3>
+           %y = mase.matmul %x, %w
+             : (tensor<1x5x4xf32>, tensor<4x3xf32>) -> tensor<1x5x3xf32>""",
+        "%x: tensor<1x5x4xf32>",
+        "tensor<1x5x3xf32>",
+    ),
+    "embedding": (
+        """%w = CONST<7x3>
+           %y = mase.embedding %w, %x
+             : (tensor<7x3xf32>, tensor<1x5xi64>) -> tensor<1x5x3xf32>""",
+        "%x: tensor<1x5xi64>",
+        "tensor<1x5x3xf32>",
+    ),
+    "softmax": (
+        """%y = mase.softmax %x {axis = 1 : i64}
+             : (tensor<1x6xf32>) -> tensor<1x6xf32>""",
+        *VECTOR,
+    ),
+    "pools": (
+        """%0 = mase.max_pool %x {kernel = array<i64: 2, 2>,
+             strides = array<i64: 1, 1>, padding = array<i64: 1, 1>,
+             dilation = array<i64: 1, 1>}
+             : (tensor<1x4x6x6xf32>) -> tensor<1x4x7x7xf32>
+           %1 = mase.avg_pool %0 {kernel = array<i64: 3, 3>,
+             strides = array<i64: 2, 2>, padding = array<i64: 1, 1>,
+             dilation = array<i64: 1, 1>}
+             : (tensor<1x4x7x7xf32>) -> tensor<1x4x4x4xf32>
+           %2 = mase.reduce %1 {kind = "mean", axes = array<i64: 3>}
+             : (tensor<1x4x4x4xf32>) -> tensor<1x4x4xf32>
+           %y = mase.reduce %2 {kind = "max", axes = array<i64: 2>}
+             : (tensor<1x4x4xf32>) -> tensor<1x4xf32>""",
+        IMAGE,
+        "tensor<1x4xf32>",
+    ),
+    "binary": (
+        """%c = CONST<6>
+           %0 = mase.add %x, %c : (tensor<1x6xf32>, tensor<6xf32>) -> tensor<1x6xf32>
+           %1 = mase.mul %0, %x : (tensor<1x6xf32>, tensor<1x6xf32>) -> tensor<1x6xf32>
+           %2 = mase.sub %c, %1 : (tensor<6xf32>, tensor<1x6xf32>) -> tensor<1x6xf32>
+           %3 = mase.maximum %2, %x
+             : (tensor<1x6xf32>, tensor<1x6xf32>) -> tensor<1x6xf32>
+           %y = mase.div %3, %c
+             : (tensor<1x6xf32>, tensor<6xf32>) -> tensor<1x6xf32>""",
+        *VECTOR,
+    ),
+    "shapes": (
+        """%c = CONST<1x2>
+           %0 = mase.slice %x {starts = array<i64: 0, 1>, stops = array<i64: 1, 6>,
+             strides = array<i64: 1, 2>} : tensor<1x6xf32> -> tensor<1x3xf32>
+           %1 = mase.pad %0 {low = array<i64: 0, 1>, high = array<i64: 0, 0>,
+             value = 0.0 : f64} : tensor<1x3xf32> -> tensor<1x4xf32>
+           %2 = mase.concat %1, %c {axis = 1 : i64}
+             : (tensor<1x4xf32>, tensor<1x2xf32>) -> tensor<1x6xf32>
+           %3 = mase.broadcast %2 : tensor<1x6xf32> -> tensor<2x6xf32>
+           %4 = mase.transpose %3 {permutation = array<i64: 1, 0>}
+             : tensor<2x6xf32> -> tensor<6x2xf32>
+           %y = mase.reshape %4 : tensor<6x2xf32> -> tensor<1x12xf32>""",
+        VECTOR[0],
+        "tensor<1x12xf32>",
+    ),
+} | {
+    name: (
+        f"%y = mase.{name} %x : (tensor<1x6xf32>) -> tensor<1x6xf32>",
+        *VECTOR,
+    )
+    for name in UNARY
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_wide_formats_change_next_to_nothing(layer):
+    """Catches lost biases, affine parameters and running statistics."""
+    module = model(*LAYERS[layer])
+    inputs = random_samples(model_function(module), 100, seed=0)
+    expected = run(module, inputs)
+    # minmax: the samples are those of calibration, so that nothing is cut off.
+    quantize(module, width=26, bias_width=40, method="minmax", samples=100)
+    assert "f32" not in str(module)
+    actual = run(module, inputs)
+    error = np.abs(actual - expected).max() / np.abs(expected).max()
+    assert error < 1e-5
+
+
+MLP = """
+func.func @f(%x: tensor<1x3xf32> {mase.name = "x"}) -> tensor<1x2xf32> {
+  %w1 = mase.constant <f32, [0.5, -0.25, 0.125, 0.9, 0.3, -0.7]> : tensor<2x3xf32>
+  %b1 = mase.constant <f32, [0.1, -0.2]> : tensor<2xf32>
+  %w2 = mase.constant <f32, [0.5, -0.25, 1.125, 0.9]> : tensor<2x2xf32>
+  %0 = mase.linear %x, %w1, %b1 {layer = "fc1"}
+    : (tensor<1x3xf32>, tensor<2x3xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+  %1 = mase.relu %0 {layer = "act"} : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  %2 = mase.linear %1, %w2 {layer = "fc2"}
+    : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  %3 = mase.add %2, %1 : (tensor<1x2xf32>, tensor<1x2xf32>) -> tensor<1x2xf32>
+  func.return %3 : tensor<1x2xf32>
+}
+"""
+
+
+def config(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "q.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@given(
+    st.integers(2, 20),
+    st.sampled_from(["mse", "minmax", "percentile"]),
+    st.sampled_from(["saturate", "wrap", "error"]),
+    st.sampled_from(["nearest_even", "floor", "zero"]),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_second_run_changes_nothing(width, method, overflow, rounding):
+    module = parse(MLP)
+    options = {
+        "width": width,
+        "method": method,
+        "overflow": overflow,
+        "rounding": rounding,
+        "samples": 50,
+    }
+    quantize(module, **options)
+    text = str(module)
+    assert "f32" not in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MaseQuantizePass(**options).apply(Context(), module)
+    assert str(module) == text
+
+
+def test_options_reach_the_ops():
+    module = parse(MLP)
+    quantize(module, weight_width=5, bias_width=9, data_width=7, rounding="floor")
+    text = str(module)
+    assert "tensor<2x3x!mase.fixed<5, " in text
+    assert "tensor<2x!mase.fixed<9, " in text
+    assert "%x: tensor<1x3x!mase.fixed<7, " in text
+    assert text.count("#mase.rounding<floor, saturate>") == 4
+
+
+def test_without_saturation_a_relu_keeps_its_input():
+    module = parse(MLP)
+    quantize(module, overflow="wrap")
+    relu = next(line for line in str(module).splitlines() if "mase.relu" in line)
+    assert re.search(r"\(tensor<1x2x!mase\.fixed<8, (.*)>>\) -> .*ufixed<7, \1>", relu)
+
+
+def test_a_layer_that_is_left_alone(tmp_path: Path):
+    path = config(
+        tmp_path,
+        '[passes.quantize]\nby = "name"\n[passes.quantize.fc2.config]\nname = "NA"\n',
+    )
+    module = parse(MLP)
+    quantize(module, config=path)
+    lines = [line.strip() for line in str(module).splitlines()]
+    position = next(i for i, line in enumerate(lines) if '"fc2"' in line)
+    before, layer, after = lines[position - 1 : position + 2]
+    assert re.fullmatch(r"%\d+ = mase.cast .*ufixed<8, \d+>>\) -> .*xf32>", before)
+    assert "mase.linear" in layer
+    assert "!mase" not in layer
+    assert re.search(r"mase.cast .*xf32>\) -> tensor<1x2x!mase.fixed<8, ", after)
+    # Again with the same settings: the casts are what they were.
+    text = str(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MaseQuantizePass(config=path).apply(Context(), module)
+    assert str(module) == text
+
+
+def test_a_layer_that_is_left_alone_at_the_input(tmp_path: Path):
+    path = config(
+        tmp_path,
+        '[passes.quantize]\nby = "name"\n[passes.quantize.fc1.config]\nbypass = true\n',
+    )
+    module = parse(MLP)
+    quantize(module, config=path)
+    assert "%x: tensor<1x3xf32>" in str(module)
+    assert len(re.findall("mase.cast", str(module))) == 1
+
+
+def test_settings_of_a_folded_batch_norm(tmp_path: Path):
+    path = config(
+        tmp_path,
+        '[passes.quantize]\n[passes.quantize.batch_norm.config]\nname = "NA"\n',
+    )
+    module = model(*LAYERS["batch_norm"])
+    with pytest.warns(UserWarning, match="'batch_norm' has no effect: batch norms go"):
+        quantize(module, config=path)
+    assert "f32" not in str(module)
+
+
+def test_settings_of_inputs_and_results(tmp_path: Path):
+    path = config(
+        tmp_path,
+        """
+        [passes.quantize]
+        by = "name"
+        [passes.quantize.fc1.config]
+        data_in = "fixed<6,3>"
+        weight = "fixed<4,auto>"
+        bias = "fixed<auto,2>"
+        data_out = "fixed<12,7>"
+        rounding = "half_up"
+        [passes.quantize.fc2.config]
+        data_in = "ufixed<5,auto>"
+        """,
+    )
+    module = parse(MLP)
+    quantize(module, config=path)
+    text = str(module)
+    # The input has no other use, so it has the format itself.
+    assert "%x: tensor<1x3x!mase.fixed<6, 3>>" in text
+    assert "tensor<2x3x!mase.fixed<4, 3>>" in text
+    # 0.1 and -0.2 are 0 and -1 quarters.
+    assert "<i8, [0, -1]> : tensor<2x!mase.fixed<1, 2>>" in text
+    assert "#mase.rounding<half_up, saturate>" in text
+    assert "-> tensor<1x2x!mase.fixed<12, 7>>" in text
+    # The relu's result has another use, so fc2 casts it.
+    assert re.search(
+        r"mase.cast .*\(tensor<1x2x!mase.ufixed<11, 7>>\) -> "
+        r"tensor<1x2x!mase.ufixed<5, ",
+        text,
+    )
+
+
+def test_weights_that_are_not_finite():
+    module = parse(MLP.replace("0.125, 0.9", "nan, inf"))
+    message = (
+        "layer 'fc1' (mase.linear): weight 'data' holds 1 NaN and 1 infinite values of "
+        "6; train or export the model again"
+    )
+    with pytest.raises(PassFailedException, match=re.escape(message)):
+        quantize(module)
+
+
+def test_padding_that_has_no_code():
+    module = model(
+        """%y = mase.pad %x {low = array<i64: 0, 0>, high = array<i64: 0, 1>,
+             value = 0.1 : f64} : tensor<1x6xf32> -> tensor<1x7xf32>""",
+        VECTOR[0],
+        "tensor<1x7xf32>",
+    )
+    with pytest.raises(PassFailedException, match=r"pads with 0\.1, which fixed<8, 5>"):
+        quantize(module)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "options: data-width: width must be between 1 and 64, got 0"),
+        ({"bias_width": 65}, "options: bias-width: width must be between 1 and 64"),
+        ({"method": "max"}, "options: method is 'max', expected one of mse, minmax,"),
+        ({"rounding": "up"}, "options: rounding is 'up', expected one of nearest_even"),
+        ({"percentile": 12.0}, "options: percentile is 12.0, expected above 50, to"),
+        ({"by": "kind"}, "options: by is 'kind', expected one of type, name, regex"),
+        ({"data": "nowhere.npz"}, "data 'nowhere.npz': no such file"),
+    ],
+)
+def test_options_without_meaning(options, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        quantize(parse(MLP), **options)
