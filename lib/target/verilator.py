@@ -126,7 +126,7 @@ class VerilatorSimulator:
     compiler. Raises `UserError` if the text does not compile or a tool is missing.
     """
 
-    def __init__(self, verilog: str, layout: PortLayout, *, optimize: int = 1):
+    def __init__(self, verilog: str, layout: PortLayout, *, optimize: int = 0):
         command, environment = _command()
         self.layout = layout
         self.loop_seconds = 0.0
