@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def _named(path: str, file: Any, inputs: Sequence[Input]) -> Mapping[str, Array]
             f"data '{path}' is one array for {len(inputs)} inputs, write a .npz file "
             f"with the arrays {', '.join(i.name for i in inputs)}"
         )
-    return {inputs[0].name: file}
+    return {inputs[0].name: cast(Array, file)}
 
 
 def _matched(

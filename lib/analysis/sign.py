@@ -70,7 +70,7 @@ def _result_is_non_negative(op: Operation, known: set[SSAValue]) -> bool:
         return True
     match op:
         case shape.ConstantOp():
-            return bool((op.array() >= 0).all())
+            return float(op.array().min(initial=0)) >= 0
         case elementwise.MulOp() if op.lhs is op.rhs:
             return True
         case elementwise.MaximumOp():

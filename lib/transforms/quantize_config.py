@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from xdsl.ir import Operation
 
@@ -155,12 +155,18 @@ def load_config(path: str, by: str | None = None) -> QuantizeConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"config '{path}' is not TOML: {error}") from error
     where = f"config '{path}'"
-    section = tree
-    for key in ("passes", "quantize"):
-        section = section.get(key) if isinstance(section, dict) else None
-    if not isinstance(section, dict):
+    section = _table(_table(tree, "passes"), "quantize")
+    if section is None:
         raise UserError(f"{where} has no table [passes.quantize]")
     return parse_config(section, where, by)
+
+
+def _table(parent: Any, key: str) -> dict[str, Any] | None:
+    """The table `key` of `parent`, if both are tables."""
+    if not isinstance(parent, dict):
+        return None
+    child = cast(dict[str, Any], parent).get(key)
+    return cast(dict[str, Any], child) if isinstance(child, dict) else None
 
 
 def parse_config(
@@ -189,13 +195,14 @@ def check_by(by: Any, where: str) -> str:
 
 
 def _layer(layer: Any, where: str) -> LayerConfig:
-    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+    config = _table(layer, "config")
+    if config is None:
         raise UserError(f"{where}: expected a table with a table 'config'")
     if others := [key for key in layer if key != "config"]:
         raise UserError(
             f"{where}: unknown key '{others[0]}'{did_you_mean(others[0], ['config'])}"
         )
-    return parse_layer(layer["config"], where)
+    return parse_layer(config, where)
 
 
 _CLASSIC = {
@@ -229,14 +236,15 @@ def parse_layer(config: Mapping[str, Any], where: str) -> LayerConfig:
     bypass = config.get("bypass", False)
     if not isinstance(bypass, bool):
         raise UserError(f"{where}: bypass is {bypass!r}, expected true or false")
-    modes = {
-        key: parse_choice(choices, config[key], key, where)
-        for key, choices in (("rounding", RoundingMode), ("overflow", Overflow))
-        if key in config
-    }
+    rounding, overflow = (config.get(key) for key in ("rounding", "overflow"))
+    if rounding is not None:
+        rounding = parse_choice(RoundingMode, rounding, "rounding", where)
+    if overflow is not None:
+        overflow = parse_choice(Overflow, overflow, "overflow", where)
     return LayerConfig(
         **{operand: _operand(config, operand, where) for operand in OPERANDS},
-        **modes,
+        rounding=rounding,
+        overflow=overflow,
         # Any setting of its own takes a layer out of a default of "NA".
         bypass=(bypass or name == "NA") if config else None,
     )
