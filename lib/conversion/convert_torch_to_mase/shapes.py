@@ -197,9 +197,9 @@ def _gather(call: Call) -> SSAValue:
         (grid[i] * strides[i] for i in range(len(shape)) if i != axis),
         np.zeros(shape_of(index), np.int64),
     )
-    stride = call.constant(strides[axis], i64)
-    flat = call.emit(MulOp(_positive(call, index, shape[axis]), stride))
-    flat = call.emit(AddOp(flat, call.constant(base, i64)))
+    if strides[axis] != 1:
+        index = call.emit(MulOp(index, call.constant(strides[axis], i64)))
+    flat = call.emit(AddOp(index, call.constant(base, i64)))
     return _take(call, call.reshape(x, [prod(shape)]), flat, 0)
 
 
