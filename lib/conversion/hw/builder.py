@@ -36,6 +36,8 @@ class Design:
     """Logic levels between registers; 0 means no registers at all."""
     stall: bool
     """Whether every register has the clock enable `ce`."""
+    logic_depth: int = 0
+    """Most logic levels between two registers so far."""
     modules: list[hw.HWModuleOp] = field(default_factory=list)
     """Finished modules, used ones before those that instantiate them."""
     names: set[str] = field(default_factory=set)
@@ -388,6 +390,7 @@ class Builder:
         stage, depth = self.latest(wires)
         if self.limit and depth and depth + levels > self.limit:
             stage, depth = stage + 1, 0
+        self.design.logic_depth = max(self.design.logic_depth, depth + levels)
         return [self.delay(w, stage) for w in wires], stage, depth + levels
 
     def delay(self, wire: Wire, stage: int) -> Wire:

@@ -82,7 +82,7 @@ class TopBuilder:
                     self.values[op.results[0]] = self._wires(op)
                 except HardwareError as error:
                     raise HardwareError(f"{describe(op)}: {error}") from error
-        return self.design.modules
+        return used_modules(self.design.modules)
 
     def _wires(self, op: Operation) -> Wires:
         operands = [self.values[v] for v in op.operands]
@@ -171,6 +171,7 @@ class TopBuilder:
             {
                 "ports": ArrayAttr(interface),
                 "latency": IntegerAttr(latency, i64),
+                "depth": IntegerAttr(self.design.logic_depth, i64),
                 "clock": BoolAttr.from_bool(clocked),
                 "ready": BoolAttr.from_bool(self.design.stall),
             }
@@ -214,6 +215,19 @@ def live_ops(function: func.FuncOp) -> list[Operation]:
         if isinstance(op, func.ReturnOp) or not needed.isdisjoint(op.results):
             needed.update(op.operands)
             result.append(op)
+    return result[::-1]
+
+
+def used_modules(modules: Sequence[hw.HWModuleOp]) -> list[hw.HWModuleOp]:
+    """The last module, the top, and those it instantiates, in order."""
+    needed = {modules[-1].sym_name.data}
+    result: list[hw.HWModuleOp] = []
+    for module in reversed(modules):
+        if module.sym_name.data in needed:
+            result.append(module)
+            for op in module.body.block.ops:
+                if isinstance(op, hw.InstanceOp):
+                    needed.add(op.module_name.string_value())
     return result[::-1]
 
 
