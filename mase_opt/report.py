@@ -22,9 +22,6 @@ from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.target.interface import PortLayout
 from mase_opt.lib.target.yosys import Resources, synthesize
 
-DEPTH_LIMIT = 200_000
-"""Operations up to which the logic depth is computed; it takes time."""
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,8 +53,8 @@ class Report:
     latency: int
     layers: tuple[Layer, ...]
     totals: dict[str, int]
-    logic_depth: int | None
-    """Gates on the longest path between registers; None for very large circuits."""
+    logic_depth: int
+    """Adders (or what takes as long) between two registers at most."""
     synthesis: Resources | None
     """What Yosys makes of it."""
 
@@ -110,8 +107,7 @@ class Report:
         width = None if sys.stderr.isatty() else 160
         console = Console(stderr=True, width=width)
         console.print(table)
-        if self.logic_depth is not None:
-            console.print(f"logic depth: {self.logic_depth} gates")
+        console.print(f"logic depth: {self.logic_depth} levels between registers")
         if self.synthesis is not None:
             found = self.synthesis
             console.print(
@@ -207,13 +203,17 @@ def build_report(
         for key in ("multiplies", "adders", "register_bits", "memory_bits")
     }
     totals["parameters"] = sum(layer.parameters for layer in layers)
-    depth = None
-    if whole["operations"] <= DEPTH_LIMIT:
-        depth = None
     synthesis = None
     if synth:
         synthesis = synthesize(circt.export_verilog(module), layout.top)
-    return Report(layout.top, layout.latency, tuple(layers), totals, depth, synthesis)
+    return Report(
+        layout.top,
+        layout.latency,
+        tuple(layers),
+        totals,
+        layout.logic_depth,
+        synthesis,
+    )
 
 
 def _layers(reference: ModuleOp) -> dict[str, Operation]:

@@ -61,6 +61,8 @@ class PortLayout:
     ports: tuple[Port, ...]
     latency: int = 0
     """Rising edges from a sample at the inputs to its result at the outputs."""
+    logic_depth: int = 0
+    """Adders (or what takes as long) between two registers at most."""
     has_clock: bool = False
     has_valid: bool = False
     has_ready: bool = False

@@ -45,6 +45,7 @@ def port_layout(module: ModuleOp | hw.HWModuleOp) -> PortLayout:
             _port(_Fields(port)) for port in cast(ArrayAttr[Any], fields["ports"])
         ),
         latency=fields.integer("latency"),
+        logic_depth=fields.integer("depth"),
         has_clock=bool(fields.integer("clock")),
         has_valid=True,
         has_ready=bool(fields.integer("ready")),
