@@ -1,5 +1,6 @@
 """Where an operation comes from: source positions kept through parsing."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,12 +11,17 @@ from xdsl.dialects.builtin import (
     FileLineColLoc,
     FusedLoc,
     IntAttr,
+    ModuleOp,
     NameLoc,
     StringAttr,
     UnknownLoc,
 )
 from xdsl.ir import Attribute, Operation
 from xdsl.parser import Parser
+from xdsl.parser.generic_parser import ParserState
+from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.lexer import Input
+from xdsl.utils.mlir_lexer import MLIRLexer
 
 
 class SourcePlace(NamedTuple):
@@ -29,6 +35,19 @@ class SourcePlace(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class _Lexer(MLIRLexer):
+    """
+    xDSL's lexer without its exponential time on a string that does not end.
+
+    Files that are cut off end that way: weights are strings. Possessive quantifiers,
+    which accept the same strings, never try another split.
+    """
+
+    _unescaped_characters_regex = re.compile(
+        r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"'
+    )
+
+
 class LocatingParser(Parser):
     """
     xDSL's parser, which in addition gives each operation its source location.
@@ -38,11 +57,23 @@ class LocatingParser(Parser):
     """
 
     def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0):
-        super().__init__(ctx, text, name)
+        super().__init__(ctx, "", name)
+        self._parser_state = ParserState(_Lexer(Input(text, name)))
         self._file = StringAttr(name)
         # Operations start in increasing order, so lines are counted only once.
         self._counted_to = 0
         self._line = line_offset + 1
+
+    def parse_module(self, allow_implicit_module: bool = True) -> ModuleOp:
+        """
+        Parse the whole text; raises `ParseError`.
+
+        What an attribute's verifier rejects has a place, too: where parsing stands.
+        """
+        try:
+            return super().parse_module(allow_implicit_module)
+        except VerifyException as error:
+            self.raise_error(str(error))
 
     def parse_operation(self) -> Operation:
         """Parse one operation; raises `ParseError`."""

@@ -131,7 +131,8 @@ def parse_torch_text(
     torch_d.register_dialect(context)
     with context:
         try:
-            module = ir.Module.parse(text)
+            # The newline: MLIR reads past a text that ends inside a string.
+            module = ir.Module.parse(text + "\n")
         except ir.MLIRError as error:
             raise UserError(_describe(error, file)) from error
         _attributes_to_locations(module)
