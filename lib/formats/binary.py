@@ -1,0 +1,69 @@
+"""One bit: -1 and +1, or 0 and 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mase_opt.lib.formats.arrays import Array, namespace
+from mase_opt.lib.formats.format import Element, Values
+from mase_opt.lib.formats.rounding import IntArray, RoundingMode, round_real
+
+
+@dataclass(frozen=True)
+class Binary(Element):
+    """
+    Code 1 is +1, code 0 is -1, or 0 if not `signed`.
+
+    Signed, the cast is the sign in every rounding mode, with +1 for zeros, and nothing
+    overflows. Unsigned, it rounds and saturates, as `ufixed<1, 0>` does.
+    """
+
+    signed: bool = True
+
+    @property
+    def bits(self) -> int:
+        return 1
+
+    @property
+    def min_code(self) -> int:
+        return 0
+
+    @property
+    def max_code(self) -> int:
+        return 1
+
+    @property
+    def min_value(self) -> float:
+        return -1.0 if self.signed else 0.0
+
+    @property
+    def max_value(self) -> float:
+        return 1.0
+
+    @property
+    def step(self) -> float:
+        return 2.0 if self.signed else 1.0
+
+    @property
+    def exact_in_float32(self) -> bool:
+        return True
+
+    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+        if not self.signed:
+            # No codes for negative zero.
+            return round_real(values, rounding) + 0.0
+        xp = namespace(values)
+        signs = xp.where(values < 0, -xp.ones_like(values), xp.ones_like(values))
+        return xp.where(xp.isnan(values), values, signs)
+
+    def codes_of(self, values: Values) -> IntArray:
+        return (values > 0).astype(np.int64)
+
+    def decode(self, codes: IntArray) -> Values:
+        values = codes.astype(np.float64)
+        return 2 * values - 1 if self.signed else values
+
+    def __str__(self) -> str:
+        return "binary" if self.signed else "binary<unsigned>"
