@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import ReturnOp
 
+from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.lib.analysis.vectors import input_vectors
+from mase_opt.lib.conversion.convert_mase_to_hw import convert
+from mase_opt.lib.conversion.hw.top import describe
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.interface import PortLayout
+from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.simulate import Codes, Simulator
 
 SHOWN = 8
@@ -58,14 +63,44 @@ def verify_rtl(
         f"  expected {_codes(expected[name][sample])}",
         f"  actual   {_codes(actual[name][sample])}",
     ]
-    function = main_function(reference)
-    layers = [
-        str(op.properties["layer"])
-        for op in function.body.block.ops
-        if "layer" in op.properties
-    ]
-    lines.append(f"  layers: {', '.join(layers)}")
+    failing = {port: codes[sample : sample + 1] for port, codes in inputs.items()}
+    layer = _first_wrong_layer(reference, failing, layout)
+    lines.insert(1, f"  layer: {layer or 'none alone: see what joins them'}")
     raise UserError("\n".join(lines))
+
+
+def _first_wrong_layer(
+    reference: ModuleOp, inputs: Codes, layout: PortLayout
+) -> str | None:
+    """
+    The first op of the model whose circuit, with all before it, differs on `inputs`.
+
+    The model is cut behind each op in turn and lowered anew.
+    """
+    arrays = [inputs[p.name].reshape(-1, *p.shape) for p in layout.inputs]
+    count = len(list(main_function(reference).body.block.ops))
+    for index in range(count - 1):
+        module = reference.clone()
+        function = main_function(module)
+        block = function.body.block
+        op = list(block.ops)[index]
+        if isinstance(op, ConstantOp):
+            continue
+        (returned,) = (o for o in block.ops if isinstance(o, ReturnOp))
+        block.insert_op_before(ReturnOp(op.results[0]), returned)
+        returned.detach()
+        returned.erase()
+        function.function_type = FunctionType.from_lists(
+            list(function.function_type.inputs), [op.results[0].type]
+        )
+        function.res_attrs = None
+        expected = evaluate(module, arrays)
+        convert(module, function, 0, False)
+        cut = port_layout(module)
+        actual = Simulator(module, cut).run(to_ports(arrays, cut, "in"))
+        if first_difference(to_ports(expected, cut, "out"), actual) is not None:
+            return describe(op)
+    return None
 
 
 def first_difference(expected: Codes, actual: Codes) -> tuple[str, int] | None:

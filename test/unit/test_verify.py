@@ -1,0 +1,66 @@
+"""The built-in comparison of circuit and model finds a wrong circuit, and where."""
+
+import pytest
+from xdsl.context import Context
+from xdsl.dialects import comb
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+
+from mase_opt import verify
+from mase_opt.lib.conversion import convert_mase_to_hw
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.interpreters.mase import main_function
+from mase_opt.lib.target.layout import port_layout
+from mase_opt.registry import load_universe
+from mase_opt.verify import verify_rtl
+
+MODEL = """
+func.func @two(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>> {
+  %w = mase.constant <i8, [3, -2, 5, 7]> : tensor<2x2x!mase.fixed<8, 4>>
+  %0 = mase.linear %x, %w {layer = "first"}
+    : (tensor<1x2x!mase.fixed<8, 4>>, tensor<2x2x!mase.fixed<8, 4>>)
+    -> tensor<1x2x!mase.fixed<8, 4>>
+  %1 = mase.relu %0 {layer = "second"}
+    : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>>
+  func.return %1 : tensor<1x2x!mase.fixed<8, 4>>
+}
+"""
+
+
+@pytest.fixture
+def model() -> ModuleOp:
+    ctx = Context()
+    for name, factory in load_universe().all_dialects.items():
+        ctx.register_dialect(name, factory)
+    return Parser(ctx, MODEL).parse_module()
+
+
+def test_right_circuit(model: ModuleOp):
+    circuit = model.clone()
+    convert_mase_to_hw.convert(circuit, main_function(circuit), 2, False)
+    verify_rtl(model, circuit, port_layout(circuit), 64)
+
+
+def test_wrong_circuit_is_located(model: ModuleOp, monkeypatch: pytest.MonkeyPatch):
+    """A lowering that subtracts where it should add is found in the first layer."""
+
+    def broken(module: ModuleOp, *rest: object) -> None:
+        convert_mase_to_hw.convert(module, main_function(module), 0, False)
+        for op in list(module.walk()):
+            if isinstance(op, comb.AddOp) and len(op.operands) == 2:
+                wrong = comb.SubOp(*op.operands)
+                block = op.parent_block()
+                assert block is not None
+                block.insert_op_before(wrong, op)
+                op.results[0].replace_all_uses_with(wrong.results[0])
+
+    circuit = model.clone()
+    broken(circuit)
+    monkeypatch.setattr(verify, "convert", broken)
+    with pytest.raises(UserError) as error:
+        verify_rtl(model, circuit, port_layout(circuit), 64)
+    text = str(error.value)
+    assert "layer: mase.linear first" in text
+    assert "input x: [" in text
+    assert "expected [" in text
+    assert "actual   [" in text
