@@ -23,17 +23,19 @@ def model_function(module: ModuleOp) -> FuncOp:
         function = main_function(module)
     except InterpretationError as error:
         raise PassFailedException(f"not a model: {error}") from error
-    foreign = Counter(
-        op.name
-        for op in function.body.block.ops
-        if not isinstance(op, MaseOp | ReturnOp)
-    )
-    if foreign:
-        found = ", ".join(f"{name} ({count})" for name, count in foreign.items())
-        raise PassFailedException(
-            f"not in the mase dialect: {found}; convert the module first, torch ops "
-            "with convert-torch-to-mase"
-        )
+    for op in function.body.block.ops:
+        # The driver reports the place of `op`, the first one.
+        if not isinstance(op, MaseOp | ReturnOp):
+            foreign = Counter(
+                other.name
+                for other in function.body.block.ops
+                if not isinstance(other, MaseOp | ReturnOp)
+            )
+            found = ", ".join(f"{name} ({count})" for name, count in foreign.items())
+            raise PassFailedException(
+                f"not in the mase dialect: {found}; convert the module first, torch "
+                "ops with convert-torch-to-mase"
+            )
     return function
 
 
