@@ -7,7 +7,7 @@ samples is compiled together with the circuit and runs in one call.
 
 from __future__ import annotations
 
-from mase_opt.lib.target.circt import Slot, StateLayout
+from mase_opt.lib.target.circt import StateLayout
 from mase_opt.lib.target.interface import (
     CLOCK,
     IN_READY,
@@ -21,7 +21,7 @@ from mase_opt.lib.target.interface import (
 from mase_opt.lib.target.packing import storage_dtype
 
 STREAM = "mase_stream"
-"""`i64 (state, pointers, samples, cycles)`: a sample per cycle; returns how many."""
+"""`i64 (state, pointers, samples, cycles)`: a row per cycle."""
 HANDSHAKE = "mase_handshake"
 """`i64 (state, pointers, samples, cycles)`: valid/ready; returns the cycles it took."""
 
@@ -32,6 +32,12 @@ BLOCK_LIMIT = 500
 def state_bytes(state: StateLayout) -> int:
     """Bytes to allocate for the state: the circuit's own and the guard byte."""
     return state.size + 1
+
+
+def row_size(port: Port, state: StateLayout) -> int:
+    """Bytes of a port's row in the buffers of the loop."""
+    size = storage_dtype(port.width, signed=False).itemsize
+    return port.elements * size * state.lanes
 
 
 def limit_blocks(text: str, state: StateLayout) -> str:
@@ -130,19 +136,24 @@ class _Text:
             f"llvm.store {value}, {pointer} {{alignment = 1 : i64}} : {kind}, !llvm.ptr"
         )
 
-    def copy(self, slots: tuple[Slot, ...], port: Port, row: str, read: bool) -> None:
+    def move(self, target: str, source: str, size: int) -> None:
+        """Copy `size` bytes."""
+        count = self.constant(size, "i64")
+        self.emit(
+            f'"llvm.intr.memcpy"({target}, {source}, {count}) '
+            "<{isVolatile = false}> : (!llvm.ptr, !llvm.ptr, i64) -> ()"
+        )
+
+    def copy(self, state: StateLayout, port: Port, row: str, read: bool) -> None:
         """Copy a row of storage-sized elements to (or, if `read`, from) the state."""
+        slots = state.data[port.name]
         size = storage_dtype(port.width, signed=False).itemsize
         step = range(slots[0].offset, slots[0].offset + size * len(slots), size)
-        if [s.offset for s in slots] == list(step) and (port.width + 7) // 8 == size:
-            # The bytes of the state are those of the row.
+        bytes_alike = [s.offset for s in slots] == list(step)
+        if state.lanes > 1 or (bytes_alike and (port.width + 7) // 8 == size):
             place = self.at("%state", slots[0].offset)
             source, target = (place, row) if read else (row, place)
-            self.emit(
-                f'"llvm.intr.memcpy.inline"({target}, {source}) '
-                f"<{{isVolatile = false, len = {size * len(slots)} : i64}}> : "
-                "(!llvm.ptr, !llvm.ptr) -> ()"
-            )
+            self.move(target, source, size * len(slots) * state.lanes)
             return
         inner, outer = f"i{port.width}", f"i{8 * size}"
         for index, slot in enumerate(slots):
@@ -175,11 +186,8 @@ def _pointers(text: _Text, count: int) -> list[str]:
     return found
 
 
-def _row_sizes(text: _Text, ports: tuple[Port, ...]) -> list[str]:
-    return [
-        text.constant(p.elements * storage_dtype(p.width, signed=False).itemsize, "i64")
-        for p in ports
-    ]
+def _row_sizes(text: _Text, ports: tuple[Port, ...], state: StateLayout) -> list[str]:
+    return [text.constant(row_size(port, state), "i64") for port in ports]
 
 
 def _head(name: str) -> str:
@@ -195,35 +203,37 @@ def _eval(text: _Text, state: StateLayout) -> None:
 
 def _stream(layout: PortLayout, state: StateLayout) -> str:
     """
-    One sample per cycle; outputs are read right after the rising edge.
+    A row per cycle goes in, a row per cycle comes out, read after the rising edge.
 
-    Pointers: inputs, outputs, then one `i64` that receives the cycle of the first
-    result. Without valid the results are those from cycle `latency` on.
+    A row holds all elements of a port, for each of them a value per lane. Pointers:
+    inputs (`samples` rows, the last of them stays on), outputs (`cycles` rows); with
+    valid also in_valid and out_valid (`cycles` rows of a byte per lane).
     """
     text = _Text(_head(STREAM))
-    buffers = _pointers(text, len(layout.ports) + 1)
-    in_rows, out_rows = buffers[: len(layout.inputs)], buffers[len(layout.inputs) : -1]
+    buffers = _pointers(text, len(layout.ports) + 2 * layout.has_valid)
+    count = len(layout.inputs)
+    in_rows, out_rows = buffers[:count], buffers[count : len(layout.ports)]
     in_sizes, out_sizes = (
-        _row_sizes(text, ports) for ports in (layout.inputs, layout.outputs)
+        _row_sizes(text, ports, state) for ports in (layout.inputs, layout.outputs)
     )
     zero, one = text.constant(0, "i64"), text.constant(1, "i64")
     high, low = text.constant(1, "i8"), text.constant(0, "i8")
-    # The edge itself is one of the `latency` edges.
-    first = text.constant(max(layout.latency - 1, 0), "i64")
-    never = text.constant(-1, "i64")
-    _set(text, state, RESET, low)
-    text.emit(f"llvm.br ^loop({zero}, {zero}, {never} : i64, i64, i64)")
-    text.label("^loop(%t: i64, %k: i64, %f: i64)")
-    going = text.value('llvm.icmp "slt" %t, %cycles : i64')
-    text.emit(f"llvm.cond_br {going}, ^feed, ^done")
-    text.label("^feed")
-    more = text.value('llvm.icmp "slt" %t, %samples : i64')
     last = text.value(f"llvm.sub %samples, {one} : i64")
+    lanes = text.constant(state.lanes, "i64")
+    _set(text, state, RESET, low)
+    text.emit(f"llvm.br ^loop({zero} : i64)")
+    text.label("^loop(%t: i64)")
+    going = text.value('llvm.icmp "slt" %t, %cycles : i64')
+    text.emit(f"llvm.cond_br {going}, ^cycle, ^done")
+    text.label("^cycle")
+    more = text.value('llvm.icmp "slt" %t, %samples : i64')
     index = text.value(f"llvm.select {more}, %t, {last} : i1, i64")
     for port, base, size in zip(layout.inputs, in_rows, in_sizes, strict=True):
         row = text.row(base, index, size)
-        text.copy(state.data[port.name], port, row, read=False)
-    _set(text, state, IN_VALID, text.value(f"llvm.zext {more} : i1 to i8"))
+        text.copy(state, port, row, read=False)
+    if layout.has_valid:
+        place = text.at("%state", state.control[IN_VALID].offset)
+        text.move(place, text.row(buffers[-2], "%t", lanes), state.lanes)
     if layout.has_clock and state.last_clock is None:
         _set(text, state, CLOCK, low)
         _eval(text, state)
@@ -233,30 +243,16 @@ def _stream(layout: PortLayout, state: StateLayout) -> str:
         text.store(low, text.at("%state", state.last_clock), "i8")
     _set(text, state, CLOCK, high)
     _eval(text, state)
-    if layout.has_valid:
-        slot = state.control[OUT_VALID]
-        valid = text.load(text.at("%state", slot.offset), "i1")
-    else:
-        valid = text.value(f'llvm.icmp "sge" %t, {first} : i64')
-    room = text.value('llvm.icmp "slt" %k, %samples : i64')
-    keep = text.value(f"llvm.and {valid}, {room} : i1")
-    counted = text.value(f"llvm.zext {valid} : i1 to i64")
-    is_first = text.value(f'llvm.icmp "eq" %k, {zero} : i64')
-    starts = text.value(f"llvm.and {is_first}, {valid} : i1")
-    found = text.value(f"llvm.select {starts}, %t, %f : i1, i64")
-    text.emit(f"llvm.cond_br {keep}, ^keep, ^next")
-    text.label("^keep")
     for port, base, size in zip(layout.outputs, out_rows, out_sizes, strict=True):
-        row = text.row(base, "%k", size)
-        text.copy(state.data[port.name], port, row, read=True)
-    text.emit("llvm.br ^next")
-    text.label("^next")
+        row = text.row(base, "%t", size)
+        text.copy(state, port, row, read=True)
+    if layout.has_valid:
+        place = text.at("%state", state.control[OUT_VALID].offset)
+        text.move(text.row(buffers[-1], "%t", lanes), place, state.lanes)
     after = text.value(f"llvm.add %t, {one} : i64")
-    total = text.value(f"llvm.add %k, {counted} : i64")
-    text.emit(f"llvm.br ^loop({after}, {total}, {found} : i64, i64, i64)")
+    text.emit(f"llvm.br ^loop({after} : i64)")
     text.label("^done")
-    text.emit(f"llvm.store %f, {buffers[-1]} : i64, !llvm.ptr")
-    text.emit("llvm.return %k : i64")
+    text.emit("llvm.return %t : i64")
     return "\n".join([*text.lines, "  }"])
 
 
@@ -275,7 +271,7 @@ def _handshake(layout: PortLayout, state: StateLayout) -> str:
     in_rows, out_rows = buffers[:count], buffers[count:-4]
     offers, wants, readies, valids = buffers[-4:]
     in_sizes, out_sizes = (
-        _row_sizes(text, ports) for ports in (layout.inputs, layout.outputs)
+        _row_sizes(text, ports, state) for ports in (layout.inputs, layout.outputs)
     )
     zero, one = text.constant(0, "i64"), text.constant(1, "i64")
     high, low = text.constant(1, "i8"), text.constant(0, "i8")
@@ -299,7 +295,7 @@ def _handshake(layout: PortLayout, state: StateLayout) -> str:
     index = text.value(f"llvm.select {offer}, %i, %samples : i1, i64")
     for port, base, size in zip(layout.inputs, in_rows, in_sizes, strict=True):
         row = text.row(base, index, size)
-        text.copy(state.data[port.name], port, row, read=False)
+        text.copy(state, port, row, read=False)
     _set(text, state, IN_VALID, text.value(f"llvm.zext {offer} : i1 to i8"))
     want = text.load(flag(wants), "i8")
     _set(text, state, OUT_READY, want)
@@ -314,7 +310,7 @@ def _handshake(layout: PortLayout, state: StateLayout) -> str:
         text.store(byte, flag(base), "i8")
     for port, base, size in zip(layout.outputs, out_rows, out_sizes, strict=True):
         row = text.row(base, "%t", size)
-        text.copy(state.data[port.name], port, row, read=True)
+        text.copy(state, port, row, read=True)
     _set(text, state, CLOCK, high)
     _eval(text, state)
     moved = text.value(f"llvm.and {offer}, {ready} : i1")

@@ -229,6 +229,8 @@ class StateLayout:
     """Offset of the byte that holds the clock of the last evaluation."""
     has_initial: bool
     """Whether `<model>_initial` must run on the zeroed state first."""
+    lanes: int = 1
+    """Circuits side by side; if more than one, slots are as `lanes` lays them out."""
 
 
 def lower_to_llvm(
@@ -394,5 +396,7 @@ def _read_layout(module: Any) -> tuple[dict[str, Slot], int, int | None]:
             target, value = op.operation.operands[0].owner, op.operation.operands[1]
             if getattr(value.owner, "name", "") == "seq.from_clock":
                 last_clock = ir.IntegerAttr(target.attributes["offset"]).value
+        elif op.operation.name == "scf.if":
+            break  # All slots come first, then the clock; the rest can be long.
     size = ir.IntegerAttr(model.attributes["storageBytes"]).value
     return ports, size, last_clock

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target import arc_driver, circt, packing, streams
+from mase_opt.lib.target import arc_driver, circt, lanes, packing, streams
 from mase_opt.lib.target.interface import CLOCK, OUT_READY, RESET, Port, PortLayout
 from mase_opt.lib.target.streams import Codes, StallPattern
 from mase_opt.lib.target.torch_mlir import CompiledModule
 
 RESET_CYCLES = 2
+
+ROWS = 512
+"""Samples per lane that are prepared at a time."""
 
 
 class Simulator:
@@ -31,7 +34,7 @@ class Simulator:
     """
 
     def __init__(
-        self, module: ModuleOp | str, layout: PortLayout, *, opt_level: int = 2
+        self, module: ModuleOp | str, layout: PortLayout, *, opt_level: int = 0
     ):
         for port in layout.ports:
             if port.width > packing.MAX_WIDTH:
@@ -41,9 +44,16 @@ class Simulator:
                 )
         self.layout = layout
         text, self._state = circt.lower_to_llvm(module, layout)
+        if not layout.has_ready:
+            text, self._state = lanes.vectorize(text, self._state)
         text = arc_driver.limit_blocks(text, self._state)
         text = arc_driver.add_driver(text, layout, self._state)
         self._code = CompiledModule(text, opt_level)
+
+    @property
+    def lanes(self) -> int:
+        """How many copies of the circuit run side by side."""
+        return self._state.lanes
 
     def run(self, inputs: Codes, stall: StallPattern | None = None) -> Codes:
         """
@@ -69,7 +79,7 @@ class Simulator:
 
     def _reset(self) -> NDArray[np.uint8]:
         """The state after reset."""
-        state = np.zeros(arc_driver.state_bytes(self._state), np.uint8)
+        state = _aligned(arc_driver.state_bytes(self._state))
         model, control = self._state.model, self._state.control
         if self._state.has_initial:
             self._code.call(f"{model}_initial", state.ctypes.data)
@@ -101,13 +111,57 @@ class Simulator:
     def _run_stream(
         self, state: NDArray[np.uint8], inputs: Codes, samples: int
     ) -> list[NDArray[Any]]:
-        given = [_rows(inputs[p.name], p) for p in self.layout.inputs]
-        taken = [_empty(samples, p) for p in self.layout.outputs]
-        first = np.zeros(1, np.int64)
-        cycles = streams.stream_cycles(self.layout, samples)
-        count = self._call(state, [*given, *taken, first], samples, cycles)
-        streams.check_stream(self.layout, samples, count, int(first[0]))
-        return taken
+        """Each lane takes consecutive samples, in parts that stay in the cache."""
+        width = self._state.lanes
+        results = [_empty(samples, p) for p in self.layout.outputs]
+        for start in range(0, samples, width * ROWS):
+            part = slice(start, min(start + width * ROWS, samples))
+            rows = -(-(part.stop - start) // width)
+            given = [
+                _to_lanes(_rows(inputs[p.name][part], p), rows, width)
+                for p in self.layout.inputs
+            ]
+            current = _aligned(state.size)
+            current[:] = state
+            traces = self._stream(current, given, part.stop - start, rows)
+            for result, trace in zip(results, traces, strict=True):
+                # (rows, elements, lanes) to (lanes * rows, elements)
+                ordered = trace.transpose(2, 0, 1).reshape(rows * width, -1)
+                result[part] = ordered[: part.stop - start]
+        return results
+
+    def _stream(
+        self,
+        state: NDArray[np.uint8],
+        given: list[NDArray[Any]],
+        samples: int,
+        rows: int,
+    ) -> list[NDArray[Any]]:
+        """Run `samples` in `rows` rows; the rows of the results."""
+        width = self._state.lanes
+        edges = streams.first_cycle(self.layout)
+        cycles = streams.stream_cycles(self.layout, rows)
+        traces = [_empty(cycles, p, width) for p in self.layout.outputs]
+        buffers = [*given, *traces]
+        # Sample i is in row i % rows of lane i // rows.
+        offered = np.zeros((width, rows), np.uint8)
+        offered.reshape(-1)[:samples] = 1
+        in_valid = np.zeros((cycles, width), np.uint8)
+        in_valid[:rows] = offered.T
+        out_valid = np.zeros((cycles, width), np.uint8)
+        if self.layout.has_valid:
+            buffers += [in_valid, out_valid]
+        self._call(state, buffers, rows, cycles)
+        if self.layout.has_valid:
+            seen = out_valid.any(axis=1)
+            first = int(seen.argmax()) if seen.any() else -1
+            count = int(np.count_nonzero(out_valid))
+            streams.check_stream(self.layout, samples, count, first)
+            if (out_valid[edges:] != in_valid[: cycles - edges]).any():
+                raise streams.SimulationError(
+                    f"{self.layout.top}: out_valid does not follow in_valid"
+                )
+        return [trace[edges : edges + rows] for trace in traces]
 
     def _run_handshake(
         self,
@@ -141,9 +195,31 @@ class Simulator:
         return seen.results(self.layout, samples)
 
 
+def _aligned(size: int) -> NDArray[np.uint8]:
+    """Zeros, aligned as vectors in memory have to be."""
+    alignment = 64 * lanes.LANES
+    memory = np.zeros(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size]
+
+
 def _rows(codes: NDArray[np.integer], port: Port) -> NDArray[np.unsignedinteger]:
     return np.ascontiguousarray(packing.to_storage(codes, port.width))
 
 
-def _empty(rows: int, port: Port) -> NDArray[np.unsignedinteger]:
-    return np.zeros((rows, port.elements), packing.storage_dtype(port.width, False))
+def _empty(rows: int, port: Port, *lanes: int) -> NDArray[np.unsignedinteger]:
+    shape = (rows, port.elements, *lanes)
+    return np.zeros(shape, packing.storage_dtype(port.width, False))
+
+
+def _to_lanes(
+    codes: NDArray[np.unsignedinteger], rows: int, width: int
+) -> NDArray[np.unsignedinteger]:
+    """(samples, elements) to (rows, elements, lanes), zeros where samples run out."""
+    elements = codes.shape[1]
+    padded = codes
+    if rows * width != len(codes):
+        padded = np.zeros((rows * width, elements), codes.dtype)
+        padded[: len(codes)] = codes
+    by_lane = padded.reshape(width, rows, elements)
+    return np.ascontiguousarray(by_lane.transpose(1, 2, 0))

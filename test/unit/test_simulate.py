@@ -24,6 +24,37 @@ def test_results_are_those_of_the_circuit(name: str):
         assert results[port].tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("samples", [1, 15, 16, 17, 100, 16 * 512, 16 * 512 + 3])
+@pytest.mark.parametrize("name", ["sums", "rom"])
+def test_lanes_take_any_number_of_samples(name: str, samples: int):
+    text, layout, reference = CASES[name]
+    simulator = Simulator(text, layout)
+    assert simulator.lanes > 1
+    inputs = random_inputs(layout, samples)
+    results = simulator.run(inputs)
+    for port, expected in reference(inputs).items():
+        assert (results[port] == expected).all()
+
+
+def test_wide_values_are_simulated_without_lanes():
+    text = """hw.module @top(in %clk: !seq.clock, in %rst: i1, in %x: i40, out y: i40) {
+      %sign = comb.extract %x from 39 : (i40) -> i1
+      %signs = comb.replicate %sign : (i1) -> i40
+      %wide = comb.concat %signs, %x : i40, i40
+      %square = comb.mul %wide, %wide : i80
+      %r = seq.compreg %square, %clk : i80
+      %y = comb.extract %r from 40 : (i80) -> i40
+      hw.output %y : i40
+    }"""
+    ports = (Port("x", "in", 1, 40), Port("y", "out", 1, 40))
+    layout = PortLayout("top", ports, latency=1, has_clock=True)
+    inputs = random_inputs(layout, 40)
+    simulator = Simulator(text, layout)
+    assert simulator.lanes == 1
+    results = simulator.run(inputs)["y"]
+    assert results[:, 0].tolist() == [int(x) ** 2 >> 40 for x in inputs["x"][:, 0]]
+
+
 def test_runs_are_independent():
     simulator = Simulator(ROM, ROM_LAYOUT)
     first = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
