@@ -112,7 +112,7 @@ def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleO
         from mase_opt.frontend.load_model import load_torch_text
 
         _load_front_end_dialects(ctx)
-        return load_torch_text("\n" * chunk.line_offset + chunk.text, chunk.name)
+        return load_torch_text(chunk.text, chunk.name)
     parser = LocatingParser(ctx, chunk.text, chunk.name, chunk.line_offset)
     return parser.parse_module(implicit_module)
 

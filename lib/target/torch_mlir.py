@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from xdsl.utils.exceptions import ParseError
+from xdsl.utils.lexer import Input, Span
 
 from mase_opt.lib.errors import UserError
 
@@ -122,7 +124,7 @@ def parse_torch_text(
     """
     Read torch-dialect text in custom or generic form; result as of `import_fx`.
 
-    `file` is what errors call the text. Raises `UserError` if it does not parse.
+    `file` is what errors call the text. Raises `ParseError` where it does not parse.
     """
     from torch_mlir import ir
     from torch_mlir.dialects import torch as torch_d
@@ -134,7 +136,7 @@ def parse_torch_text(
             # The newline: MLIR reads past a text that ends inside a string.
             module = ir.Module.parse(text + "\n")
         except ir.MLIRError as error:
-            raise UserError(_describe(error, file)) from error
+            raise _parse_error(error, text, file) from error
         _attributes_to_locations(module)
         _run_backend_pipeline(module)
         _locations_to_attributes(module)
@@ -240,13 +242,20 @@ def _resources(module: Any) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _describe(error: Any, file: str) -> str:
-    """The first diagnostic of an MLIR error as `file:line:col: message`."""
-    for diagnostic in error.error_diagnostics:
-        found = re.search(r":(\d+):(\d+)\)?$", str(diagnostic.location))
-        place = f"{file}:{found.group(1)}:{found.group(2)}" if found else file
-        return f"{place}: {diagnostic.message}"
-    return f"{file}: {error}"
+def _parse_error(error: Any, text: str, file: str) -> Exception:
+    """The first diagnostic of an MLIR error, at its place in the text."""
+    diagnostic = next(iter(error.error_diagnostics), None)
+    if diagnostic is None:
+        return UserError(f"{file}: {error}")
+    found = re.search(r":(\d+):(\d+)\)?$", str(diagnostic.location))
+    if found is None:
+        return UserError(f"{file}: {diagnostic.message}")
+    line, column = int(found.group(1)), int(found.group(2))
+    start = 0
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+    start = min(start + column - 1, len(text) - 1)
+    return ParseError(Span(start, start + 1, Input(text, file)), diagnostic.message)
 
 
 def _import_fx(

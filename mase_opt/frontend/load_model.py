@@ -26,7 +26,7 @@ def load_model(source: str) -> ModuleOp:
     `source` is a `.pt2` file (torch.export), an `.onnx` file, torch-dialect text in
     custom or generic form, or a factory, `package.module:name` or `file.py:name`: a
     function without arguments that returns a module and example inputs. Raises
-    `UserError`.
+    `UserError`, and `ParseError` for text that does not parse.
     """
     path = Path(source)
     if ":" in source and not path.exists():
@@ -56,7 +56,7 @@ def load_torch_text(text: str, file: str) -> ModuleOp:
     """
     The IR of torch-dialect text in custom or generic form.
 
-    `file` is what errors call the text. Raises `UserError` if it does not parse.
+    `file` is what errors call the text. Raises `ParseError` where it does not parse.
     """
     from mase_opt.frontend.read_torch import read_generic
     from mase_opt.lib.target.torch_mlir import parse_torch_text

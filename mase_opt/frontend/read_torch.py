@@ -68,6 +68,8 @@ def _dense(op: LiteralOp, arrays: Mapping[str, NDArray[Any]]) -> DenseAttr:
         match op.value:
             case DenseResourceAttr():
                 key = op.value.resource_handle.data
+                if key not in arrays:
+                    raise UserError(f"weight '{key}' has no data in this file")
                 return DenseAttr.from_array(arrays[key], key)
             case DenseIntOrFPElementsAttr():
                 return DenseAttr.from_array(_inline_array(op.value))

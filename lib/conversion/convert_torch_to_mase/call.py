@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
+from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.attrs import DTYPES, storage_of
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import CastOp
@@ -187,6 +188,8 @@ class Call:
             op.layer = StringAttr(self.layer)
         constants = [constant_array(operand) for operand in op.operands]
         values = [array for array in constants if array is not None]
+        if isinstance(op, _WEIGHTED):
+            _check_finite(op)
         if not values or len(values) < len(constants):
             self.builder.insert(op)
             return op.result
@@ -226,6 +229,30 @@ class Call:
         if shape_of(value) == tuple(shape):
             return value
         return self.emit(BroadcastOp(value, shape))
+
+
+_WEIGHTED = (
+    layers.LinearOp,
+    layers.ConvOp,
+    layers.ConvTranspose2dOp,
+    layers.EmbeddingOp,
+    layers.BatchNormOp,
+    layers.AffineNormOp,
+)
+"""Ops whose constant operands are learned parameters."""
+
+
+def _check_finite(op: MaseOp) -> None:
+    """Raises `Unsupported` if a parameter of `op` is not a number."""
+    for operand in op.operands:
+        values = constant_array(operand)
+        if values is not None and not np.isfinite(values).all():
+            owner = operand.owner
+            assert isinstance(owner, ConstantOp)
+            raise Unsupported(
+                f"weight '{owner.value.label}' holds NaN or infinity: "
+                "train or load the model again"
+            )
 
 
 def constant_array(value: SSAValue) -> NDArray[np.generic] | None:
