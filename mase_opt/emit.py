@@ -83,11 +83,13 @@ def emit_sv(
         reference = module.clone()
         run_pass(ctx, module, LOWER_TO_HARDWARE[-1])
     layout = port_layout(module)
+    # Printed once: this is what takes time for large circuits.
+    circuit = circt.to_text(module)
     comments = {layout.top: layout.describe()}
     if options.split:
-        files = circt.export_split_verilog(module, comments)
+        files = circt.export_split_verilog(circuit, comments)
     else:
-        text = circt.export_verilog(module, comments)
+        text = circt.export_verilog(circuit, comments)
         if options.output is None and not (options.verify_samples or options.synth):
             return text
         files = {f"{layout.top}.sv": text}
@@ -100,11 +102,11 @@ def emit_sv(
             )
         from mase_opt.verify import verify_rtl
 
-        verify_rtl(reference, module, layout, options.verify_samples)
+        verify_rtl(reference, circuit, layout, options.verify_samples)
 
     from mase_opt.report import build_report
 
-    report = build_report(module, layout, reference, synth=options.synth)
+    report = build_report(module, circuit, layout, reference, synth=options.synth)
     report.print()
     if options.output is None:
         return "".join(files.values())
@@ -125,7 +127,7 @@ def emit_sv(
         }
         _write_json(folder / MANIFEST, manifest)
         _write_json(folder / "report.json", report.to_json())
-        (folder / CIRCUIT).write_text(circt.to_text(module), encoding="utf-8")
+        (folder / CIRCUIT).write_text(circuit, encoding="utf-8")
         if reference is not None:
             (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
             _write_test_bench(folder, reference, layout)
@@ -162,12 +164,14 @@ def run_pass(
     Run a registered pass and verify the result.
 
     `options` are those of a pass flag (`width=6 by=type`) or already parsed ones.
+    Hardware is left to CIRCT's verifiers.
     """
     if isinstance(options, str):
         options = parse_flag_options(options)
     spec = ArgSpec(name, options)
     build_pass(load_universe().all_passes, spec).apply(ctx, module)
-    module.verify()
+    if not _is_hardware(module):
+        module.verify()
 
 
 def to_text(module: ModuleOp, ctx: Context) -> str:

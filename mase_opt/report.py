@@ -159,13 +159,14 @@ def _bits(type: Attribute) -> int:
 
 def build_report(
     module: ModuleOp,
+    circuit: str,
     layout: PortLayout,
     reference: ModuleOp | None,
     *,
     synth: bool = False,
 ) -> Report:
     """
-    The report of the circuit `module`, lowered from `reference`.
+    The report of `module` (`circuit` is its text), lowered from `reference`.
 
     Raises `UserError` if synthesis is asked for and Yosys is missing or fails.
     """
@@ -205,7 +206,7 @@ def build_report(
     totals["parameters"] = sum(layer.parameters for layer in layers)
     synthesis = None
     if synth:
-        synthesis = synthesize(circt.export_verilog(module), layout.top)
+        synthesis = synthesize(circt.export_verilog(circuit), layout.top)
     return Report(
         layout.top,
         layout.latency,

@@ -43,16 +43,16 @@ def reference_vectors(
 
 
 def verify_rtl(
-    reference: ModuleOp, module: ModuleOp, layout: PortLayout, samples: int
+    reference: ModuleOp, circuit: ModuleOp | str, layout: PortLayout, samples: int
 ) -> None:
     """
-    Compare the simulated circuit `module` with the interpreter on `reference`.
+    Compare the simulated `circuit` with the interpreter on `reference`.
 
     Raises `UserError` at the first difference; it shows the input, the first layer
     that differs, and the expected and actual codes.
     """
     inputs, expected = reference_vectors(reference, layout, samples)
-    actual = Simulator(module, layout).run(inputs)
+    actual = Simulator(circuit, layout).run(inputs)
     wrong = first_difference(expected, actual)
     if wrong is None:
         return
