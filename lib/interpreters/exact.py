@@ -7,6 +7,7 @@ an integer of up to 2^24 or 2^53, in `int64` below 2^62, and in Python integers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -80,6 +81,16 @@ def windows(
     return view[(*lead, *starts, *steps)]
 
 
+def pad(array: Array, margins: Sequence[tuple[int, int]], value: Any) -> Array:
+    """Add `margins` (before, behind) to each dimension, filled with `value`."""
+    # np.pad puts NumPy scalars, which overflow, into arrays of Python integers.
+    sizes = [n + a + b for n, (a, b) in zip(array.shape, margins, strict=True)]
+    result = np.full(sizes, value, dtype=array.dtype)
+    inside = (slice(a, a + n) for n, (a, _) in zip(array.shape, margins, strict=True))
+    result[tuple(inside)] = array
+    return result
+
+
 def pad_spatial(
     image: Array, padding: tuple[int, ...], extra: tuple[int, ...], value: Any
 ) -> Array:
@@ -88,7 +99,7 @@ def pad_spatial(
         return image
     lead = [(0, 0)] * (image.ndim - len(padding))
     spatial = [(p, p + e) for p, e in zip(padding, extra, strict=True)]
-    return np.pad(image, [*lead, *spatial], constant_values=value)
+    return pad(image, [*lead, *spatial], value)
 
 
 CHUNK_BYTES = 1 << 26
@@ -168,9 +179,8 @@ def conv_transpose(
         (d * (k - 1) - p, d * (k - 1) - p + o)
         for k, d, p, o in zip(kernel, dilation, padding, output_padding, strict=True)
     ]
-    spread = np.pad(
-        spread, [(0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in margins)]
-    )
+    wide = [(max(a, 0), max(b, 0)) for a, b in margins]
+    spread = pad(spread, [(0, 0), (0, 0), *wide], 0)
     crop = tuple(
         slice(max(-a, 0), n - max(-b, 0))
         for (a, b), n in zip(margins, spread.shape[2:], strict=True)

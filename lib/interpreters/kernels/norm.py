@@ -75,7 +75,7 @@ def _exponentials(x: Array, axis: int) -> tuple[Array, Array]:
     """The terms of a softmax up to a common factor, and their sum."""
     top = x.max(axis=axis, keepdims=True)
     # A row that is masked out completely has no finite maximum.
-    terms = np.exp(x - np.where(np.isneginf(top), 0, top))
+    terms = np.exp(x - np.where(top == -np.inf, 0, top))
     return terms, terms.sum(axis=axis, keepdims=True)
 
 

@@ -15,6 +15,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.formats.rounding import integers
+from mase_opt.lib.interpreters import exact
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import check_range, same_rank, take
@@ -72,7 +73,7 @@ def pad(op: shape.PadOp, x: Array) -> Array:
     margins = list(zip(ints(op.low), ints(op.high), strict=True))
     if exact_format(element_of(op.input)) is not None and x.dtype != np.bool_:
         x = integers(x)
-    return np.pad(x, [(0, 0), *margins], constant_values=pad_code(op))
+    return exact.pad(x, [(0, 0), *margins], pad_code(op))
 
 
 def pad_code(op: shape.PadOp) -> Any:
