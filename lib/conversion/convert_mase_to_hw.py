@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.lib.conversion.hw.legality import check_function, only_function
-from mase_opt.lib.conversion.hw.rounding import HardwareError
 from mase_opt.lib.conversion.hw.top import TopBuilder
 
 
@@ -67,17 +65,7 @@ class ConvertMaseToHwPass(ModulePass):
             )
         function = only_function(op)
         check_function(function)
-        convert(op, function, self.max_logic_depth, self.stall)
-
-
-def convert(
-    module: ModuleOp, function: func.FuncOp, max_logic_depth: int, stall: bool
-) -> None:
-    """Replace `function` by its circuit; it must be legal."""
-    try:
-        circuits = TopBuilder(function, max_logic_depth, stall).build()
-    except HardwareError as error:
-        raise PassFailedException(f"no circuit for {error}") from error
-    function.detach()
-    function.erase()
-    module.body.block.add_ops(circuits)
+        circuits = TopBuilder(function, self.max_logic_depth, self.stall).build()
+        function.detach()
+        function.erase()
+        op.body.block.add_ops(circuits)

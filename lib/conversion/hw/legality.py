@@ -42,22 +42,22 @@ def only_function(module: ModuleOp) -> func.FuncOp:
     return functions[0]
 
 
-def check_function(function: func.FuncOp) -> None:
+def check_function(op: func.FuncOp) -> None:
     """Raises one `PassFailedException` that lists everything without a circuit."""
     problems: list[str] = []
-    for index, argument in enumerate(function.body.block.args):
+    for index, argument in enumerate(op.body.block.args):
         reason = _value_problem(argument)
         if reason:
             problems.append(f"argument {index}: {reason}")
-    for op in function.body.block.ops:
-        if isinstance(op, func.ReturnOp):
+    for inner in op.body.block.ops:
+        if isinstance(inner, func.ReturnOp):
             continue
-        reason = _op_problem(op)
+        reason = _op_problem(inner)
         if reason:
-            problems.append(f"{describe(op)}: {reason}")
+            problems.append(f"{describe(inner)}: {reason}")
     if problems:
         raise PassFailedException(
-            f"function {function.sym_name.data} cannot become hardware:\n  "
+            f"function {op.sym_name.data} cannot become hardware:\n  "
             + "\n  ".join(problems)
         )
 

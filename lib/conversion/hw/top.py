@@ -23,6 +23,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.mase.types import element_of, shape_of
@@ -66,7 +67,7 @@ class TopBuilder:
         """
         The modules, the top last.
 
-        Raises `HardwareError` for an op that has no circuit.
+        Raises `PassFailedException` for an op that has no circuit.
         """
         for index, argument in enumerate(self.function.body.block.args):
             format = fixed_of(argument)
@@ -81,7 +82,9 @@ class TopBuilder:
                 try:
                     self.values[op.results[0]] = self._wires(op)
                 except HardwareError as error:
-                    raise HardwareError(f"{describe(op)}: {error}") from error
+                    raise PassFailedException(
+                        f"no circuit for {describe(op)}: {error}"
+                    ) from error
         return used_modules(self.design.modules)
 
     def _wires(self, op: Operation) -> Wires:
