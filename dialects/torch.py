@@ -626,6 +626,7 @@ OPS = (
     "aten.silu",
     "aten.sin",
     "aten.slice.Tensor",
+    "aten.slice_scatter",
     "aten.softmax.int",
     "aten.softplus",
     "aten.sqrt",

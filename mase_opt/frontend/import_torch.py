@@ -8,7 +8,6 @@ into xDSL. Weights go from torch tensor to IR constant without being copied.
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import re
 import sys
@@ -92,9 +91,12 @@ def import_torch(
     from torch.export import ExportedProgram
 
     from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
+    from mase_opt.lib.target.torch_mlir import quiet_torch
 
     if isinstance(module, ExportedProgram):
-        program = copy.deepcopy(module)
+        with quiet_torch():
+            # A new program of the same tensors: the import consumes the graph.
+            program = module.run_decompositions({})
         name = name or "main"
     else:
         program = export_module(module, example_inputs)

@@ -79,6 +79,20 @@ func.func @slice_beyond(%arg0: !torch.vtensor<[2,7],f32>) -> !torch.vtensor<[2,3
   return %0 : !torch.vtensor<[2,3],f32>
 }
 
+// CHECK-LABEL: func.func @slice_scatter
+// CHECK-SAME:    (%[[X0:.*]]: tensor<2x7xf32>, %[[X1:.*]]: tensor<2x3xf32>) -> tensor<2x7xf32> {
+// CHECK-NEXT:    %[[V0:.*]] = mase.slice %[[X0]] {starts = array<i64: 0, 0>, stops = array<i64: 2, 2>, strides = array<i64: 1, 1>} : tensor<2x7xf32> -> tensor<2x2xf32>
+// CHECK-NEXT:    %[[V1:.*]] = mase.slice %[[X0]] {starts = array<i64: 0, 5>, stops = array<i64: 2, 7>, strides = array<i64: 1, 1>} : tensor<2x7xf32> -> tensor<2x2xf32>
+// CHECK-NEXT:    %[[V2:.*]] = mase.concat %[[V0]], %[[X1]], %[[V1]] {axis = 1 : i64} : (tensor<2x2xf32>, tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x7xf32>
+// CHECK-NEXT:    func.return %[[V2]] : tensor<2x7xf32>
+func.func @slice_scatter(%arg0: !torch.vtensor<[2,7],f32>, %arg1: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,7],f32> {
+  %int1 = torch.constant.int 1
+  %int2 = torch.constant.int 2
+  %int5 = torch.constant.int 5
+  %0 = torch.aten.slice_scatter %arg0, %arg1, %int1, %int2, %int5, %int1 : !torch.vtensor<[2,7],f32>, !torch.vtensor<[2,3],f32>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[2,7],f32>
+  return %0 : !torch.vtensor<[2,7],f32>
+}
+
 // CHECK-LABEL: func.func @unbind
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) {
 // CHECK-NEXT:    %[[V0:.*]] = mase.slice %[[X0]] {starts = array<i64: 0, 0>, stops = array<i64: 2, 1>, strides = array<i64: 1, 1>} : tensor<2x3xf32> -> tensor<2x1xf32>

@@ -355,6 +355,18 @@ CASES: dict[str, Case] = {
     "slice": (lambda x: x[:, 1:-1:2], (f32(2, 7),)),
     "slice_beyond": (lambda x: x[:, -3:100], (f32(2, 7),)),
     "select": (lambda x: x[:, -1], (f32(2, 3, 4),)),
+    "slice_scatter": (
+        lambda x, y: torch.slice_scatter(x, y, 1, 2, 5),
+        (f32(2, 7), f32(2, 3)),
+    ),
+    "slice_scatter_end": (
+        lambda x, y: torch.slice_scatter(x, y, 1, -3),
+        (f32(2, 7), f32(2, 3)),
+    ),
+    "select_scatter": (
+        lambda x, y: torch.select_scatter(x, y, 1, 2),
+        (f32(2, 7), f32(2)),
+    ),
     "split": (lambda x: torch.split(x, 2, 1), (f32(2, 5),)),
     "chunk": (lambda x: torch.chunk(x, 3, -1), (f32(2, 6),)),
     "unbind": (lambda x: torch.unbind(x, 1), (f32(2, 3),)),

@@ -81,6 +81,23 @@ def _slice(call: Call) -> SSAValue:
     return _sliced(call, x, axis, start, max(start, stop), stride)
 
 
+def _slice_scatter(call: Call) -> SSAValue:
+    """torch.aten.slice_scatter(x, y, dim, start, stop) -> mase.concat(x, y, x)"""
+    x, part = call.tensor(0), call.tensor(1)
+    call.expect(5, 1)
+    axis = call.axis(2, len(shape_of(x)))
+    size = shape_of(x)[axis]
+    start = None if call.is_none(3) else call.int(3)
+    start, *_ = slice(start, None).indices(size)
+    stop = start + shape_of(part)[axis]
+    pieces = [part]
+    if start > 0:
+        pieces.insert(0, _sliced(call, x, axis, 0, start))
+    if stop < size:
+        pieces.append(_sliced(call, x, axis, stop, size))
+    return part if len(pieces) == 1 else call.emit(ConcatOp(pieces, axis))
+
+
 def _select(call: Call) -> SSAValue:
     """torch.aten.select(x, dim, i) -> mase.reshape(mase.slice(x)), i known"""
     x = call.tensor(0)
@@ -251,6 +268,7 @@ RULES: dict[str, Rule] = {
     "aten.transpose.int": _transpose,
     "aten.cat": _concat,
     "aten.slice.Tensor": _slice,
+    "aten.slice_scatter": _slice_scatter,
     "aten.select.int": _select,
     "aten.constant_pad_nd": _pad,
     "aten.index_select": _index_select,

@@ -1,0 +1,388 @@
+"""Reading models: exported programs, files, factories, and what can be wrong there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.utils.exceptions import ParseError, PassFailedException
+
+from mase_opt import import_torch
+from mase_opt.frontend.import_torch import export_module, torch_text
+from mase_opt.frontend.load_model import load_model, load_torch_text
+from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.interpreters.mase import evaluate
+
+torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
+nn = torch.nn
+
+X = torch.linspace(-1, 1, 8).reshape(2, 4)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(4, 3)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+def run(module: ModuleOp, *inputs: torch.Tensor) -> list[np.ndarray]:
+    return [r[0] for r in evaluate(module, [x.numpy()[None] for x in inputs])]
+
+
+def converted(module: ModuleOp) -> ModuleOp:
+    ConvertTorchToMasePass().apply(Context(), module)
+    module.verify()
+    return module
+
+
+def check(model: nn.Module, module: ModuleOp, *inputs: torch.Tensor) -> None:
+    with torch.no_grad():
+        expected = model(*inputs)
+    (result,) = run(module, *inputs)
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def function(body: Any) -> nn.Module:
+    class Function(nn.Module):
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            return body(*inputs)
+
+    return Function()
+
+
+# In-place ops, whose removal must respect what shares memory with their target.
+
+
+def chain(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    y.relu_().add_(1)
+    return y * y
+
+
+def view_before(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    view = y.view(4, 2)
+    y.relu_()
+    return view + 1
+
+
+def view_written(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    y[:, 1].add_(5)
+    return y
+
+
+def dropout_alias(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    z = nn.functional.dropout(y, 0.5, training=False)
+    z.relu_()
+    return y - z
+
+
+def used_before(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+    z = y + 1
+    y.neg_()
+    return y * z
+
+
+@pytest.mark.parametrize(
+    "body", [chain, view_before, view_written, dropout_alias, used_before]
+)
+def test_in_place_ops(body: Any) -> None:
+    model = function(body)
+    check(model, import_torch(model, (X,)), X)
+
+
+def test_writing_to_an_input_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"the model writes to .* when it runs"):
+        import_torch(function(lambda x: x.relu_()), (X,))
+
+
+def test_state_that_changes_is_an_error() -> None:
+    class Counter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count.add_(1)
+            return x + self.count
+
+    with pytest.raises(UserError, match="the model writes to count when it runs"):
+        import_torch(Counter(), (X,))
+
+
+def test_buffers_that_are_not_saved() -> None:
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            shift = torch.arange(4.0)
+            self.register_buffer("shift", shift, persistent=False)
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x + self.shift)
+
+    model = Shifted()
+    check(model, import_torch(model, (X,)), X)
+    assert model._non_persistent_buffers_set == {"shift"}
+
+
+def test_weights_that_are_views_or_shared() -> None:
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4, bias=False)
+            self.b = nn.Linear(4, 4, bias=False)
+            self.b.weight = self.a.weight
+            self.c = nn.Parameter(torch.arange(16.0).reshape(4, 4).t())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(self.a(x)) @ self.c
+
+    model = Tied()
+    module = import_torch(model, (X,))
+    check(model, module, X)
+
+
+def test_boolean_buffers() -> None:
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mask", torch.tensor([True, False, True, True]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.where(self.mask, x, 0.5)
+
+    model = Masked()
+    check(model, import_torch(model, (X,)), X)
+
+
+def test_keyword_inputs_keep_their_names() -> None:
+    class Two(nn.Module):
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return ids * mask
+
+    module = import_torch(Two(), {"ids": X, "mask": X})
+    text = str(module)
+    assert '%ids: tensor<2x4xf32> {mase.name = "ids"}' in text
+    assert '%mask: tensor<2x4xf32> {mase.name = "mask"}' in text
+    assert "func.func @Two(" in text
+
+
+def test_exported_program_stays_usable() -> None:
+    model = Net().eval()
+    program = export_module(model, (X,))
+    first = import_torch(program, name="net")
+    second = import_torch(program, name="net")
+    check(model, first, X)
+    assert str(first) == str(second)
+
+
+def test_untraceable_module_is_an_error() -> None:
+    model = function(lambda x: x if x.sum() > 0 else -x)
+    with pytest.raises(UserError, match=r"cannot trace Function: .* control flow"):
+        import_torch(model, (X,))
+
+
+def test_wrong_example_inputs_are_an_error() -> None:
+    with pytest.raises(UserError, match=r"cannot trace Net: .*example inputs must fit"):
+        import_torch(Net(), (torch.zeros(2, 5),))
+
+
+def test_brain_float_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"bfloat16: call model\.float\(\)"):
+        import_torch(Net().bfloat16(), (X.bfloat16(),))
+
+
+def test_unsupported_ops_are_all_listed() -> None:
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.odd = function(torch.erfinv)
+            self.more = function(torch.special.i0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.more(self.odd(x)) + self.odd(x)
+
+    with pytest.raises(PassFailedException) as caught:
+        import_torch(Odd(), (X,))
+    message = str(caught.value)
+    assert "cannot convert 3 ops" in message
+    assert "2 x torch.aten.erfinv: not supported" in message
+    assert "1 x torch.aten.i0: not supported" in message
+    assert "in 'odd' at " in message
+    assert "in 'more' at " in message
+
+
+# Files
+
+
+def test_torch_text_round_trip() -> None:
+    model = Net()
+    text = torch_text(model, (X,), "net")
+    assert "torch.aten.linear" in text
+    check(model, converted(load_torch_text(text, "net.mlir")), X)
+
+
+def test_pt2_file(tmp_path: Path) -> None:
+    model = Net().eval()
+    file = tmp_path / "net.pt2"
+    torch.export.save(export_module(model, (X,)), file)
+    module = converted(load_model(str(file)))
+    check(model, module, X)
+    assert 'layer = "fc1"' in str(module)
+
+
+@pytest.mark.parametrize("size", [0, 100, -100])
+def test_damaged_pt2_file(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "net.pt2"
+    torch.export.save(export_module(Net(), (X,)), file)
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(UserError, match=r"net\.pt2 is"):
+        load_model(str(file))
+
+
+def test_dynamic_pt2_file(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt2"
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Net(), (X,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, file)
+    with pytest.raises(UserError, match="input 'x': dimension 0 is dynamic"):
+        load_model(str(file))
+
+
+def onnx_model(batch: int | str = 2) -> Any:
+    onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+    helper = onnx.helper
+    weight = np.arange(12, dtype=np.float32).reshape(3, 4) / 10
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gemm", ["x", "w", "b"], ["h"], "/fc/Gemm", transB=1),
+            helper.make_node("Relu", ["h"], ["y"], "/act/Relu"),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [batch, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [batch, 3])],
+        [
+            onnx.numpy_helper.from_array(weight, "w"),
+            onnx.numpy_helper.from_array(weight[:, 0], "b"),
+        ],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    return model, weight
+
+
+def test_onnx_file(tmp_path: Path) -> None:
+    model, weight = onnx_model()
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    module = converted(load_model(str(file)))
+    expected = np.maximum(X.numpy() @ weight.T + weight[:, 0], 0)
+    np.testing.assert_allclose(run(module, X)[0], expected, rtol=1e-6)
+    layers = [(op.name, op.properties.get("layer")) for op in module.walk()]
+    assert ("mase.linear", StringAttr("fc")) in layers
+    assert ("mase.relu", StringAttr("act")) in layers
+
+
+def test_bad_onnx_files(tmp_path: Path) -> None:
+    model, _ = onnx_model("batch")
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match=r"dimension 0 is dynamic \(batch\)"):
+        load_model(str(file))
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(UserError, match="not a valid ONNX model"):
+        load_model(str(file))
+
+
+FACTORIES = """
+import torch
+from helper import SIZE
+
+def net():
+    torch.manual_seed(0)
+    return torch.nn.Linear(SIZE, 2), (torch.zeros(1, SIZE),)
+
+def one_tensor():
+    return torch.nn.Linear(SIZE, 2), torch.zeros(1, SIZE)
+
+def module_only():
+    return torch.nn.Linear(SIZE, 2)
+
+def broken():
+    raise KeyError("weights")
+
+value = 3
+"""
+
+
+@pytest.fixture
+def factories(tmp_path: Path) -> Path:
+    (tmp_path / "helper.py").write_text("SIZE = 4")
+    file = tmp_path / "my_models.py"
+    file.write_text(FACTORIES)
+    return file
+
+
+@pytest.mark.parametrize("name", ["net", "one_tensor"])
+def test_factory_in_a_file(factories: Path, name: str) -> None:
+    module = converted(load_model(f"{factories}:{name}"))
+    assert f"func.func @{name}(%input: tensor<1x4xf32>" in str(module)
+
+
+def test_factory_in_a_module(factories: Path, monkeypatch: Any) -> None:
+    monkeypatch.syspath_prepend(factories.parent)
+    module = converted(load_model("my_models:net"))
+    assert "mase.linear" in str(module)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nett", r"has no function 'nett'; did you mean 'net'\?"),
+        ("value", "has no function 'value'"),
+        ("module_only", r"returned Linear, expected a torch\.nn\.Module and its"),
+        ("broken", "broken failed: KeyError: 'weights'"),
+    ],
+)
+def test_bad_factories(factories: Path, name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_model(f"{factories}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("no_such_module_of_ours:net", "cannot import no_such_module_of_ours"),
+        ("no_such_file.py:net", r"cannot read 'no_such_file\.py': no such file"),
+        ("no_such_file.mlir", r"cannot read 'no_such_file\.mlir'"),
+    ],
+)
+def test_missing_sources(source: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_model(source)
+
+
+def test_text_errors(tmp_path: Path) -> None:
+    file = tmp_path / "net.mlir"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="is not a model"):
+        load_model(str(file))
+    text = torch_text(Net(), (X,), "net")
+    with pytest.raises(ParseError):
+        load_torch_text(text[: len(text) // 2], "net.mlir")
+    with pytest.raises(UserError, match=r"weight 'fc\d\.\w+' has no data"):
+        load_torch_text(text.partition("{-#")[0], "net.mlir")
