@@ -94,11 +94,15 @@ class Ternary(Element):
         nan_to_zero: bool = False,
     ) -> IntArray:
         values = real_values(values, nan_to_zero=nan_to_zero)
+        self.reject_infinity(values)
+        return super().encode(values, rounding, overflow)
+
+    def reject_infinity(self, values: Values) -> None:
+        """Raise `FormatError` if the threshold would be infinite."""
         if self.threshold is None and np.isinf(values).any():
             raise FormatError(
                 "the mean magnitude is infinite: give a threshold to cast to ternary"
             )
-        return super().encode(values, rounding, overflow)
 
     def codes_of(self, values: Values) -> IntArray:
         return values.astype(np.int64)
