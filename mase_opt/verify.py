@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from xdsl.context import Context
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.dialects.func import ReturnOp
 
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.lib.analysis.vectors import input_vectors
-from mase_opt.lib.conversion.convert_mase_to_hw import convert
+from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.conversion.hw.top import describe
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.exact import Array
@@ -95,7 +96,7 @@ def _first_wrong_layer(
         )
         function.res_attrs = None
         expected = evaluate(module, arrays)
-        convert(module, function, 0, False)
+        ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), module)
         cut = port_layout(module)
         actual = Simulator(module, cut).run(to_ports(arrays, cut, "in"))
         if first_difference(to_ports(expected, cut, "out"), actual) is not None:

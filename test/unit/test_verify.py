@@ -6,10 +6,8 @@ from xdsl.dialects import comb
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.parser import Parser
 
-from mase_opt import verify
-from mase_opt.lib.conversion import convert_mase_to_hw
+from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.registry import load_universe
 from mase_opt.verify import verify_rtl
@@ -37,15 +35,17 @@ def model() -> ModuleOp:
 
 def test_right_circuit(model: ModuleOp):
     circuit = model.clone()
-    convert_mase_to_hw.convert(circuit, main_function(circuit), 2, False)
+    ConvertMaseToHwPass(max_logic_depth=2).apply(Context(), circuit)
     verify_rtl(model, circuit, port_layout(circuit), 64)
 
 
 def test_wrong_circuit_is_located(model: ModuleOp, monkeypatch: pytest.MonkeyPatch):
     """A lowering that subtracts where it should add is found in the first layer."""
 
-    def broken(module: ModuleOp, *rest: object) -> None:
-        convert_mase_to_hw.convert(module, main_function(module), 0, False)
+    right = ConvertMaseToHwPass.apply
+
+    def broken(self: ConvertMaseToHwPass, ctx: Context, module: ModuleOp) -> None:
+        right(self, ctx, module)
         for op in list(module.walk()):
             if isinstance(op, comb.AddOp) and len(op.operands) == 2:
                 wrong = comb.SubOp(*op.operands)
@@ -55,8 +55,8 @@ def test_wrong_circuit_is_located(model: ModuleOp, monkeypatch: pytest.MonkeyPat
                 op.results[0].replace_all_uses_with(wrong.results[0])
 
     circuit = model.clone()
-    broken(circuit)
-    monkeypatch.setattr(verify, "convert", broken)
+    monkeypatch.setattr(ConvertMaseToHwPass, "apply", broken)
+    ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), circuit)
     with pytest.raises(UserError) as error:
         verify_rtl(model, circuit, port_layout(circuit), 64)
     text = str(error.value)
