@@ -37,6 +37,8 @@ from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 BATCH_ELEMENTS = 1 << 22
 """About how many elements of values one batch may hold."""
 RANDOM_SAMPLES = 256
+LARGEST = np.finfo(np.float32).max
+"""Stands for infinity, which masks of attention overflow to."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,12 @@ def observe_all(
     def observe(value: SSAValue, array: NDArray[Any]) -> None:
         if not is_float(element_of(value)) or isinstance(value.owner, ConstantOp):
             return
-        if not np.isfinite(array).all():
+        if np.isnan(array).any():
             raise PassFailedException(
-                f"{describe(value)} is NaN or infinite for some of the calibration "
-                "data; look for the op that divides by zero or overflows"
+                f"{describe(value)} is NaN for some of the calibration data; look for "
+                "the op that divides by zero or overflows"
             )
+        array = np.clip(array, -LARGEST, LARGEST)
         if value not in sketches:
             sketches[value] = Sketch(random.spawn(1)[0])
         sketches[value].add(array)
@@ -135,6 +138,11 @@ def observe_all(
             evaluate(function, batch, observe=observe)
         except InterpretationError as error:
             raise UserError(f"calibration: {error}") from error
+    for value, sketch in sketches.items():
+        if np.abs(sketch.quantiles()).min() == LARGEST:
+            raise PassFailedException(
+                f"{describe(value)} is infinite for all of the calibration data"
+            )
     return sketches
 
 

@@ -41,6 +41,8 @@ from mase_opt.lib.transforms.quantize_config import LayerConfig
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 EVERYTHING: Range = (-inf, inf)
+MASK = -1e30
+MASK_DEPTH = 16
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,19 @@ class Defaults:
                 limit=limit,
             )
         return Fixed(width, frac, signed)
+
+
+def without_masks(values: Values) -> Values:
+    """
+    `values`, with those that can only be masks brought near to the others.
+
+    Attention masks are about -1e38, so that exp gives 0; `MASK_DEPTH` below the other
+    values, it gives next to 0, and the format has bits left for them.
+    """
+    masks = values < MASK
+    if masks.all() or not masks.any():
+        return values
+    return np.maximum(values, values[~masks].min() - MASK_DEPTH)
 
 
 def keeps_format(op: Operation) -> bool:
@@ -280,6 +295,7 @@ class Plan:
     ) -> Fixed:
         quantiles = calibration_of(value)
         assert quantiles is not None, f"{describe(value)} is not calibrated"
+        quantiles = without_masks(quantiles)
         rounding = self.defaults.rounding_of(config)
         if rounding.overflow is not Overflow.SATURATE:
             low, high = EVERYTHING

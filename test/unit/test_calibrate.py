@@ -184,15 +184,31 @@ func.func @f(%ids: tensor<1x2xi64>, %w: tensor<3x1xf32>) -> tensor<1x2x1xf32> {
     assert set(ids.ravel().tolist()) == {0, 1, 2}
 
 
-def test_values_that_are_not_finite_are_named(tmp_path: Path):
-    module = parse("""
+LOG = """
 func.func @f(%x: tensor<1xf32> {mase.name = "x"}) -> tensor<1xf32> {
   %0 = mase.log %x {layer = "head.log"} : (tensor<1xf32>) -> tensor<1xf32>
   func.return %0 : tensor<1xf32>
-}""")
-    np.savez(tmp_path / "x.npz", x=-np.ones(3))
-    with pytest.raises(PassFailedException, match=r"'head.log' \(mase.log\) is NaN or"):
-        calibrate(module, data=str(tmp_path / "x.npz"))
+}"""
+
+
+@pytest.mark.parametrize(("value", "problem"), [(-1, "NaN"), (0, "infinite")])
+def test_values_that_are_no_numbers_are_named(tmp_path: Path, value, problem):
+    np.savez(tmp_path / "x.npz", x=np.full(3, value))
+    message = rf"'head.log' \(mase.log\) is {problem} for"
+    with pytest.raises(PassFailedException, match=message):
+        calibrate(parse(LOG), data=str(tmp_path / "x.npz"))
+
+
+def test_infinities_among_numbers_are_large(tmp_path: Path):
+    module = parse(LOG)
+    np.savez(tmp_path / "x.npz", x=np.array([0, 1, 1]))
+    calibrate(module, data=str(tmp_path / "x.npz"))
+    total = model_function(module).get_return_op()
+    assert total is not None
+    quantiles = calibration_of(total.operands[0])
+    assert quantiles is not None
+    assert quantiles[0] == -np.finfo(np.float32).max
+    assert quantiles[-1] == 0
 
 
 @pytest.mark.parametrize(

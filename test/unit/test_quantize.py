@@ -393,3 +393,21 @@ def test_padding_that_has_no_code():
 def test_options_without_meaning(options, message):
     with pytest.raises(UserError, match=re.escape(message)):
         quantize(parse(MLP), **options)
+
+
+def test_masks_leave_bits_for_the_scores():
+    module = model(
+        """%m = mase.constant <f32, [0.0, 0.0, 0.0, 0.0, -3.4e+38, -3.4e+38]>
+             : tensor<6xf32>
+           %0 = mase.add %x, %m : (tensor<1x6xf32>, tensor<6xf32>) -> tensor<1x6xf32>
+           %y = mase.softmax %0 {axis = 1 : i64}
+             : (tensor<1x6xf32>) -> tensor<1x6xf32>""",
+        *VECTOR,
+    )
+    inputs = random_samples(model_function(module), 100, seed=0)
+    expected = run(module, inputs)
+    quantize(module, width=10)
+    actual = run(module, inputs)
+    # Half a step of 2^-5 in a score is 1.6 % of a probability.
+    assert np.abs(actual - expected).max() < 0.016
+    assert (actual[..., 4:] == 0).all()
