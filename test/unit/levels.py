@@ -16,9 +16,12 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.interface import PortLayout
 from mase_opt.lib.target.layout import port_layout
-from mase_opt.lib.target.simulate import Simulator, StallPattern
+from mase_opt.lib.target.simulate import Simulator
+from mase_opt.lib.target.streams import StallPattern
+from mase_opt.lib.target.verilator import VerilatorSimulator
 
 Array = NDArray[Any]
 
@@ -111,8 +114,6 @@ def assert_levels_agree(
     pattern = StallPattern(seed) if stall else None
     compare(expected, Simulator(circuit, layout).run(ports, pattern), layout)
     if verilator:
-        from mase_opt.lib.target.verilator import Verilator
-
-        with Verilator(circuit, layout) as model:
-            compare(expected, model.run(ports, pattern), layout)
+        with VerilatorSimulator(export_verilog(circuit), layout) as simulator:
+            compare(expected, simulator.run(ports, pattern), layout)
     return layout

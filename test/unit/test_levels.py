@@ -22,8 +22,10 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.lib.analysis.vectors import code_range
 from mase_opt.lib.conversion.hw.rounding import reciprocal
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.target import verilator
 
 examples = settings(
+    # Shrinking compiles a circuit at every step and takes minutes.
     phases=[Phase.generate],
     max_examples=20,
     deadline=None,
@@ -43,11 +45,9 @@ def elements(draw: st.DrawFn, widest: int = 64) -> FixedPoint:
 
 shapes = st.lists(st.sampled_from([1, 2, 3, 5]), min_size=0, max_size=2).map(tuple)
 narrow = elements(widest=12)
-roundings = st.builds(
-    lambda mode, overflow: RoundingAttr((mode, overflow)),
-    st.sampled_from(RoundingMode),
-    st.sampled_from([Overflow.SATURATE, Overflow.WRAP]),
-)
+roundings = st.tuples(
+    st.sampled_from(RoundingMode), st.sampled_from([Overflow.SATURATE, Overflow.WRAP])
+).map(RoundingAttr)
 
 
 @st.composite
@@ -403,6 +403,64 @@ def test_lookup(data: st.DataObject, option: dict[str, Any]) -> None:
             layers.LookupOp(negated, table, layer="act"),
         ]
     assert_levels_agree(model.returns(*results), **option)
+
+
+# ---- the emitted SystemVerilog -----------------------------------------------------
+
+needs_verilator = pytest.mark.skipif(
+    verilator.available() is not None, reason=str(verilator.available())
+)
+
+
+@needs_verilator
+@pytest.mark.parametrize(("depth", "stall"), [(0, False), (2, True)])
+def test_verilator_agrees(depth: int, stall: bool) -> None:
+    """A network with every kind of circuit, once combinational, once stalling."""
+    rng = np.random.default_rng(7)
+    wide, element = FixedType(17, 9), FixedType(8, 4)
+
+    def codes(kind: FixedPoint, *size: int) -> shape.ConstantOp:
+        low, high = code_range(kind)
+        return shape.ConstantOp.of(rng.integers(low, high, size, endpoint=True), kind)
+
+    def rounded(index: int) -> RoundingAttr:
+        modes = list(RoundingMode)
+        overflow = (Overflow.SATURATE, Overflow.WRAP)[index // len(modes) % 2]
+        return RoundingAttr((modes[index % len(modes)], overflow))
+
+    model = Model((element, [1, 2, 5, 5]))
+    with model as (x,):
+        conv = layers.Conv2dOp(
+            x,
+            codes(FixedType(5, 3), 4, 1, 3, 3),
+            codes(wide, 4),
+            padding=[1, 1],
+            groups=2,
+            element=element,
+            layer="features.0",
+        )
+        relu = elementwise.LeakyReluOp(conv, 0.1, layer="features.1")
+        pooled = layers.MaxPoolOp(relu, [2, 2])
+        mean = layers.ReduceOp(relu, "mean", [2, 3], element=UFixedType(6, 3))
+        table = layers.LookupOp(pooled, codes(UFixedType(8, 8), 256), layer="act")
+        flat = shape.ReshapeOp(table, [1, 16])
+        head = layers.LinearOp(
+            flat, codes(FixedType(6, 4), 5, 16), element=wide, layer="head"
+        )
+        best = layers.ArgmaxOp(head, 1, element=UFixedType(3, 0))
+        third = elementwise.DivOp(head, codes(FixedType(3, 0), 1))
+        casts = [
+            elementwise.CastOp(third, element=kind, rounding=rounded(index))
+            for index in range(12)
+            for kind in (FixedType(9, 2), UFixedType(4, 3))
+        ]
+        product = layers.MatmulOp(
+            shape.TransposeOp(head, [1, 0]), head, element=FixedType(30, 12)
+        )
+    module = model.returns(table, mean, head, best, product, *casts)
+    assert_levels_agree(
+        module, max_logic_depth=depth, stall=stall, samples=50, verilator=True
+    )
 
 
 # ---- shapes and connections -------------------------------------------------------

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from xdsl.dialects import comb, hw, seq
 from xdsl.dialects.builtin import (
     ArrayAttr,
-    FlatSymbolRefAttr,
     IntegerAttr,
     IntegerType,
     StringAttr,
+    SymbolRefAttr,
     i1,
     i32,
     i64,
@@ -38,9 +39,9 @@ class Design:
     """Whether every register has the clock enable `ce`."""
     logic_depth: int = 0
     """Most logic levels between two registers so far."""
-    modules: list[hw.HWModuleOp] = field(default_factory=list)
+    modules: list[hw.HWModuleOp] = field(default_factory=list[hw.HWModuleOp])
     """Finished modules, used ones before those that instantiate them."""
-    names: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set[str])
 
     def unique(self, name: str) -> str:
         """`name`, or `name_1`, `name_2` … if it is taken; takes it."""
@@ -243,7 +244,7 @@ class Builder:
             inputs.append((port.name, self.pack(late, port.width)))
         op = hw.InstanceOp(
             name,
-            FlatSymbolRefAttr(module.name),
+            SymbolRefAttr(module.name),
             inputs,
             [(port.name, port.type) for port in module.outputs],
         )
@@ -285,8 +286,7 @@ class Builder:
 
     def slice(self, base: SSAValue, low: int, width: int) -> SSAValue:
         """Bits `low` to `low + width - 1` of `base`."""
-        assert isinstance(base.type, IntegerType)
-        if low == 0 and width == base.type.width.data:
+        if low == 0 and width == _width(base):
             return base
         key = (base, low, width, 0)
         result = self._reads.get(key)
@@ -433,8 +433,7 @@ class Builder:
 
 
 def _width(value: SSAValue) -> int:
-    assert isinstance(value.type, IntegerType)
-    return value.type.width.data
+    return cast(IntegerType, value.type).width.data
 
 
 def _port(name: str, type: Attribute, is_input: bool) -> hw.ModulePort:

@@ -79,7 +79,9 @@ def argmax(op: layers.ArgmaxOp, b: Builder, x: Wires) -> Wires:
     index = np.moveaxis(np.arange(len(x)).reshape(shape), axis, -1)
     result: Wires = []
     for row in index.reshape(-1, shape[axis]).tolist():
-        level = [(x[i], constant(place)) for place, i in enumerate(row)]
+        level: list[tuple[Wire, Wire]] = [
+            (x[i], constant(place)) for place, i in enumerate(row)
+        ]
         while len(level) > 1:
             pairs = zip(level[::2], level[1::2], strict=False)
             rest = level[-1:] if len(level) % 2 else []

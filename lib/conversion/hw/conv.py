@@ -46,7 +46,8 @@ def conv(
     result: list[Wire] = [constant(0)] * (batch * outputs * count)
     elements = [*x, constant(0)]  # PADDING is the last one
     for g in range(groups):
-        windows = [[elements[i] for i in row] for row in index[g].tolist()]
+        rows: list[list[int]] = index[g].tolist()
+        windows = [[elements[i] for i in row] for row in rows]
         first = g * channels
         module = window_module(
             op,

@@ -87,8 +87,9 @@ def matmul(op: layers.MatmulOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
     frac = frac_of(op.lhs) + frac_of(op.rhs)
     result: Wires = []
     for *batch, i, j in np.ndindex(*shape):
-        xs = [lhs[k] for k in rows[(*batch, i)].tolist()]
-        ys = [rhs[k] for k in columns[(*batch, slice(None), j)].tolist()]
+        left: list[int] = rows[(*batch, i)].tolist()
+        right: list[int] = columns[(*batch, slice(None), j)].tolist()
+        xs, ys = [lhs[k] for k in left], [rhs[k] for k in right]
         terms, places = dot(b, xs, ys, None, frac)
         result.append(round_into(b, op, terms, places))
     return result

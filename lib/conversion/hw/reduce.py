@@ -26,7 +26,7 @@ Combine = Callable[[Builder, Wire, Wire], Wire]
 
 def tree(b: Builder, combine: Combine, wires: Sequence[Wire]) -> Wire:
     """Combine neighbours, then neighbours of those, until one is left."""
-    level = list(wires)
+    level: list[Wire] = list(wires)
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         rest = level[-1:] if len(level) % 2 else []

@@ -25,7 +25,6 @@ from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.rounding import Target, cast_ratio, cast_sum
 from mase_opt.lib.conversion.hw.wire import Wire
 from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
-from mase_opt.lib.formats.rounding import Overflow
 
 Wires = list[Wire]
 """The elements of a tensor, row-major."""
@@ -88,11 +87,7 @@ def frac_of(value: SSAValue) -> int:
 
 def target_of(op: Operation) -> Target:
     """How exact numbers become the result of `op`."""
-    result = op.results[0]
-    format = fixed_of(result)
-    if not isinstance(element_of(result), FixedPoint):
-        # Integers neither wrap nor saturate.
-        return Target(format, overflow=Overflow.ERROR)
+    format = fixed_of(op.results[0])
     if not isinstance(op, ArithmeticOp):
         return Target(format)
     return Target(format, op.rounding.mode, op.rounding.overflow)

@@ -23,6 +23,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+from xdsl.irdl import IRDLOperation
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import int_array
@@ -61,7 +62,7 @@ class TopBuilder:
         self.top = Builder(self.design, self.design.unique(name))
         self.values: dict[SSAValue, Wires] = {}
         self.unnamed: dict[str, int] = {}
-        self.ports = set(CONTROL)
+        self.ports: set[str] = set(CONTROL)
 
     def build(self) -> list[hw.HWModuleOp]:
         """
@@ -236,6 +237,7 @@ def used_modules(modules: Sequence[hw.HWModuleOp]) -> list[hw.HWModuleOp]:
 
 def operand_names(op: Operation) -> list[str]:
     """The names of the ports for the operands of `op`."""
+    assert isinstance(op, IRDLOperation)
     names: list[str] = []
     for name, _ in type(op).get_irdl_definition().operands:
         if getattr(op, name) is not None:
