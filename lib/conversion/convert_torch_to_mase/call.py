@@ -195,6 +195,8 @@ class Call:
             return op.result
         result = evaluate_op(op, [array[None] for array in values])[0]
         owners = [operand.owner for operand in op.operands]
+        # Not a use of the operands any more.
+        op.drop_all_references()
         labels = [o.value.label for o in owners if isinstance(o, ConstantOp)]
         name = next((label for label in labels if label != "data"), "data")
         return self.constant(result, element_of(op.result), name)
