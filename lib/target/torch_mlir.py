@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ from xdsl.utils.exceptions import ParseError
 from xdsl.utils.lexer import Input, Span
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.fx_graph import (
+    check_static,
+    functional_program,
+    module_path,
+    source_line,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +87,7 @@ _SOURCE_TAG = "mase.source:"
 
 
 @contextlib.contextmanager
-def quiet_torch() -> Iterator[None]:
+def quiet_torch() -> Generator[None]:
     """Silence the notices that torch's own export code sets off."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -93,6 +100,11 @@ def quiet_torch() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
+
+
+def _bindings(name: str) -> Any:
+    """A module of torch-mlir; it has no type information."""
+    return importlib.import_module(f"torch_mlir.{name}")
 
 
 def import_fx(
@@ -126,8 +138,8 @@ def parse_torch_text(
 
     `file` is what errors call the text. Raises `ParseError` where it does not parse.
     """
-    from torch_mlir import ir
-    from torch_mlir.dialects import torch as torch_d
+    ir = _bindings("ir")
+    torch_d = _bindings("dialects.torch")
 
     context = ir.Context()
     torch_d.register_dialect(context)
@@ -151,15 +163,16 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     an operator that torch-mlir does not have.
     """
     try:
-        import onnx
+        onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise UserError(
             f"{path}: reading ONNX needs the package onnx: pip install onnx"
         ) from error
     from google.protobuf.message import DecodeError
-    from torch_mlir import ir
-    from torch_mlir.dialects import torch as torch_d
-    from torch_mlir.extras import onnx_importer
+
+    ir = _bindings("ir")
+    torch_d = _bindings("dialects.torch")
+    onnx_importer = _bindings("extras.onnx_importer")
 
     try:
         model = onnx.load(str(path))
@@ -261,22 +274,27 @@ def _parse_error(error: Any, text: str, file: str) -> Exception:
 def _import_fx(
     program: ExportedProgram, func_name: str
 ) -> tuple[Any, dict[str, np.ndarray]]:
-    from torch_mlir import ir
-    from torch_mlir.dialects import torch as torch_d
-    from torch_mlir.extras import fx_importer
+    ir = _bindings("ir")
+    torch_d = _bindings("dialects.torch")
+    fx_importer = _bindings("extras.fx_importer")
+    decompositions = _bindings("extras.fx_decomp_util")
 
     context = ir.Context()
     torch_d.register_dialect(context)
-    _check_static(program)
-    program = _functional_program(program, context)
-    state = program.state_dict
-    for name in program.graph_signature.inputs_to_buffers.values():
-        # Buffers that are not saved with the model: torch keeps them elsewhere.
-        if name not in state:
-            state[name] = program.constants[name]
-    names = {id(tensor): name for name, tensor in [*state.items()]}
-    names |= {id(tensor): name for name, tensor in program.constants.items()}
-    weights = _Weights(names)
+    check_static(program)
+    program = functional_program(
+        program, context.is_registered_operation, decompositions.get_decomposition_table
+    )
+    constants, state = program.constants, program.state_dict
+    weights = _Weights(
+        {id(tensor): name for name, tensor in (constants | state).items()}
+    )
+    # Buffers that are not saved with the model: the importer looks for them here.
+    unsaved = {
+        name: constants[name]
+        for name in program.graph_signature.inputs_to_buffers.values()
+        if name not in state
+    }
 
     class Hooks(fx_importer.FxImporterHooks):
         def resolve_literal(self, gni: Any, literal: Any, info: Any) -> Any:
@@ -287,18 +305,22 @@ def _import_fx(
 
         def get_node_location(self, node: torch.fx.Node) -> Any:
             return ir.Location.name(
-                _LAYER_TAG + _module_path(node),
-                ir.Location.name(_SOURCE_TAG + _source_line(node), context=self._c),
+                _LAYER_TAG + module_path(node),
+                ir.Location.name(_SOURCE_TAG + source_line(node), context=self._c),
                 context=self._c,
             )
 
     importer = fx_importer.FxImporter(context=context, hooks=Hooks())
     importer._cc = LayerLocations(context, py_attr_tracker=importer._py_attr_tracker)
     input_names = [str(name) for name in program.graph_signature.user_inputs]
+    state.update(unsaved)
     try:
         importer.import_frozen_program(program, func_name=func_name)
     except (NotImplementedError, AssertionError, TypeError) as error:
         raise UserError(f"torch-mlir cannot import this model: {error}") from error
+    finally:
+        for name in unsaved:
+            del state[name]
     module = importer.module
     _run_backend_pipeline(module)
     with context:
@@ -313,29 +335,32 @@ class _Weights:
     def __init__(self, names: dict[int, str]):
         self.names = names
         self.arrays: dict[str, np.ndarray] = {}
-        self._attributes: dict[int, Any] = {}
+        self._attributes: dict[int, tuple[torch.Tensor, Any]] = {}
+        """By identity; the tensor is held so that no other one gets the same."""
 
     def literal(self, gni: Any, tensor: Any) -> Any:
         """Make `torch.vtensor.literal` for a tensor, sharing its memory."""
         import torch
-        from torch_mlir import ir
+
+        ir = _bindings("ir")
 
         if not isinstance(tensor, torch.Tensor):
             return None
         vtensor_type = gni._cc.tensor_to_vtensor_type(tensor)
         if id(tensor) not in self._attributes:
-            self._attributes[id(tensor)] = self._elements(tensor)
+            self._attributes[id(tensor)] = tensor, self._elements(tensor)
+        _, elements = self._attributes[id(tensor)]
         return ir.Operation.create(
             "torch.vtensor.literal",
             results=[vtensor_type],
-            attributes={"value": self._attributes[id(tensor)]},
+            attributes={"value": elements},
         ).result
 
     def _elements(self, tensor: torch.Tensor) -> Any:
         import torch
         from torch._subclasses.fake_tensor import unset_fake_temporarily
-        from torch_mlir import ir
-        from torch_mlir.extras.fx_importer import create_mlir_tensor_type
+
+        ir = _bindings("ir")
 
         name = self.names.get(id(tensor), "constant")
         if tensor.dtype == torch.bfloat16 or tensor.dtype.is_complex:
@@ -345,7 +370,7 @@ class _Weights:
             )
         with unset_fake_temporarily():
             array = tensor.detach().cpu().contiguous().numpy()
-        tensor_type = create_mlir_tensor_type(tensor)
+        tensor_type = _bindings("extras.fx_importer").create_mlir_tensor_type(tensor)
         if array.size <= 1:
             return ir.DenseElementsAttr.get(
                 array, type=tensor_type.element_type, shape=array.shape
@@ -361,266 +386,6 @@ class _Weights:
         return ir.DenseResourceElementsAttr.get_from_buffer(array, key, tensor_type)
 
 
-def _check_static(program: ExportedProgram) -> None:
-    """Refuse symbolic dimensions, naming the input and the dimension."""
-    import torch
-
-    for node in program.graph.nodes:
-        if node.op != "placeholder":
-            continue
-        value = node.meta.get("val")
-        if not isinstance(value, torch.Tensor):
-            continue
-        for index, size in enumerate(value.shape):
-            if isinstance(size, torch.SymInt):
-                raise UserError(
-                    f"input '{node.name}': dimension {index} is dynamic ({size}); "
-                    "export the model with fixed sizes (torch.export.export without "
-                    "dynamic_shapes)"
-                )
-
-
-def _functional_program(program: ExportedProgram, context: Any) -> ExportedProgram:
-    """
-    Make a program without in-place ops, of ops that torch-mlir knows.
-
-    Decomposing in torch traces the whole model again, which takes longer than all
-    the rest; it is left out when every in-place op can be replaced right here.
-    """
-    _drop_no_ops(program.graph)
-    if all(
-        _is_known(node, context) for node in program.graph.nodes
-    ) and _replace_in_place_ops(program.graph):
-        return program
-    program = program.run_decompositions(_decomposition_table(context))
-    signature = program.graph_signature
-    mutated = {
-        *signature.buffers_to_mutate.values(),
-        *signature.user_inputs_to_mutate.values(),
-    }
-    if mutated:
-        raise UserError(
-            f"the model writes to {', '.join(sorted(mutated))} when it runs: "
-            "call model.eval() before the export, or return the state as an output"
-        )
-    _drop_no_ops(program.graph)
-    _restore_batch_norm(program.graph)
-    return program
-
-
-def _drop_no_ops(graph: torch.fx.Graph) -> None:
-    """Remove dropout that does nothing, and checks of what is static here."""
-    for node in list(graph.nodes):
-        name = getattr(node.target, "__name__", "")
-        if name.startswith("_assert_tensor_metadata") and not node.users:
-            graph.erase_node(node)
-        elif name.partition(".")[0] in _DROPOUTS and node.args[2] is False:
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-
-
-_DROPOUTS = frozenset(
-    {
-        "alpha_dropout",
-        "alpha_dropout_",
-        "dropout",
-        "dropout_",
-        "feature_alpha_dropout",
-        "feature_alpha_dropout_",
-        "feature_dropout",
-        "feature_dropout_",
-    }
-)
-"""Their arguments are input, probability and whether they are active."""
-
-
-def _restore_batch_norm(graph: torch.fx.Graph) -> None:
-    """Bring the form that decompositions leave back to the layer."""
-    import operator
-
-    import torch
-
-    aten = torch.ops.aten
-    for node in list(graph.nodes):
-        if node.target != aten._native_batch_norm_legit_no_training.default:
-            continue
-        if any(u.target != operator.getitem or u.args[1] != 0 for u in node.users):
-            continue
-        x, weight, bias, mean, variance, momentum, eps = node.args
-        with graph.inserting_before(node):
-            layer = graph.call_function(
-                aten.batch_norm.default,
-                (x, weight, bias, mean, variance, False, momentum, eps, False),
-            )
-        for user in list(node.users):
-            layer.meta = user.meta
-            user.replace_all_uses_with(layer)
-            graph.erase_node(user)
-        graph.erase_node(node)
-
-
-def _mlir_name(target: torch._ops.OpOverload) -> str:
-    schema = target._schema
-    name = f"torch.{schema.name.replace('::', '.')}"
-    return f"{name}.{schema.overload_name}" if schema.overload_name else name
-
-
-def _is_known(node: torch.fx.Node, context: Any) -> bool:
-    """Whether torch-mlir has an op of its own for this node."""
-    import torch
-
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return True
-    return context.is_registered_operation(_mlir_name(node.target))
-
-
-def _decomposition_table(context: Any) -> dict[Any, Any]:
-    """torch-mlir's decompositions, except of ops that need none."""
-    import torch
-    from torch_mlir.extras.fx_decomp_util import get_decomposition_table
-
-    return {
-        op: rule
-        for op, rule in get_decomposition_table().items()
-        if op != torch.ops.aten._native_batch_norm_legit_no_training.default
-        and not context.is_registered_operation(_mlir_name(op))
-    }
-
-
-def _replace_in_place_ops(graph: torch.fx.Graph) -> bool:
-    """
-    Turn `y = op_(x, …)` into `y = op(x, …)`, later uses of x into uses of y.
-
-    That is right where x shares its memory with no other value. Returns false, with
-    the graph unchanged, where an in-place op is not certain to be like that.
-    """
-    import torch
-
-    replacements: dict[torch.fx.Node, Any] = {}
-    for node in graph.nodes:
-        if not isinstance(node.target, torch._ops.OpOverload):
-            continue
-        if not node.target._schema.is_mutable:
-            continue
-        functional = _functional_overload(node)
-        target = node.args[0] if node.args else None
-        if functional is None or not isinstance(target, torch.fx.Node):
-            return False
-        fresh = target in replacements or not _may_alias(target)
-        if not fresh or any(
-            user is not node and user not in replacements and _may_alias(user)
-            for user in target.users
-        ):
-            return False
-        replacements[node] = functional
-    order = {node: index for index, node in enumerate(graph.nodes)}
-    for node, functional in replacements.items():
-        source = node.args[0]
-        assert isinstance(source, torch.fx.Node)
-        for user in list(source.users):
-            if order[user] > order[node]:
-                user.replace_input_with(source, node)
-        node.target = functional
-    return True
-
-
-def _functional_overload(node: torch.fx.Node) -> Any:
-    """The op without side effect that computes the same, if there is one."""
-    import torch
-
-    target = node.target
-    assert isinstance(target, torch._ops.OpOverload)
-    packet = target._schema.name.removeprefix("aten::")
-    if not packet.endswith("_") or packet.endswith("__"):
-        return None
-    functional = getattr(torch.ops.aten, packet[:-1], None)
-    overload = getattr(functional, target._overloadname, None)
-    if overload is None:
-        return None
-    if [a.name for a in overload._schema.arguments] != [
-        a.name for a in target._schema.arguments
-    ]:
-        return None
-    # The functional form promotes types, the in-place form keeps the first one's.
-    dtypes = {
-        argument.meta["val"].dtype
-        for argument in node.all_input_nodes
-        if isinstance(argument.meta.get("val"), torch.Tensor)
-    }
-    return overload if len(dtypes) == 1 else None
-
-
-_FRESH_COMPOSITES = frozenset(
-    {
-        "aten::adaptive_avg_pool2d",
-        "aten::batch_norm",
-        "aten::conv1d",
-        "aten::conv2d",
-        "aten::conv_transpose2d.input",
-        "aten::group_norm",
-        "aten::layer_norm",
-        "aten::linear",
-        "aten::max_pool2d",
-    }
-)
-"""Ops made of other ops (which may hand through an input) that never do so."""
-
-
-def _may_alias(node: torch.fx.Node) -> bool:
-    """Whether the node's result may be memory of another value."""
-    import torch
-
-    if node.op == "output":
-        return False
-    if not isinstance(node.target, torch._ops.OpOverload):
-        return True
-    if node.target.name() in _FRESH_COMPOSITES:
-        return False
-    if any(result.alias_info for result in node.target._schema.returns):
-        return True
-    return node.target.has_kernel_for_dispatch_key(
-        torch._C.DispatchKey.CompositeImplicitAutograd
-    )
-
-
-def _module_path(node: torch.fx.Node) -> str:
-    """The path of the innermost module the node was traced in."""
-    stack = node.meta.get("nn_module_stack")
-    if not stack:
-        return ""
-    path = next(reversed(stack.values()))[0]
-    return _clean_path(path)
-
-
-def _clean_path(path: str) -> str:
-    """
-    Undo torch's spelling of module paths.
-
-    Older traces write `L['self'].encoder`, repeated calls add `@1` to the name.
-    """
-    path = re.sub(r"^L\['self'\]\.?", "", path)
-    path = re.sub(r"\[['\"]?(\w+)['\"]?\]", r".\1", path)
-    return re.sub(r"@\d+", "", path).removeprefix(".")
-
-
-def _source_line(node: torch.fx.Node) -> str:
-    """
-    `file:line` of the innermost statement outside of torch, else of any.
-
-    The file is relative to the current folder or to `site-packages`, so that the
-    result does not depend on where things are installed.
-    """
-    frames = re.findall(
-        r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or ""
-    )
-    own = [frame for frame in frames if "/torch/nn/" not in frame[0]]
-    if not frames:
-        return ""
-    file, line = (own or frames)[-1]
-    file = file.rpartition("/site-packages/")[2]
-    return f"{file.removeprefix(f'{Path.cwd()}/')}:{line}"
-
-
 def _run_backend_pipeline(
     module: Any, pipeline: str = "torchdynamo-export-to-torch-backend-pipeline"
 ) -> None:
@@ -630,8 +395,7 @@ def _run_backend_pipeline(
     In-place variants, shape arithmetic and ops that are not in `WHOLE_OPS` but can
     be taken apart are gone afterwards. Raises `UserError` if torch-mlir gives up.
     """
-    from torch_mlir import ir
-    from torch_mlir.passmanager import PassManager
+    ir = _bindings("ir")
 
     pipeline = (
         "builtin.module(func.func(torch-match-quantized-custom-ops),"
@@ -646,7 +410,7 @@ def _run_backend_pipeline(
 
         handler = context.attach_diagnostic_handler(collect)
         try:
-            PassManager.parse(pipeline).run(module.operation)
+            _bindings("passmanager").PassManager.parse(pipeline).run(module.operation)
         except ir.MLIRError as error:
             details = "\n".join(diagnostics) or str(error)
             if "explicitly marked illegal" in f"{details}{error}":
@@ -662,7 +426,7 @@ def _run_backend_pipeline(
 
 def _attributes_to_locations(module: Any) -> None:
     """The reverse of `_locations_to_attributes`: rewrites keep locations only."""
-    from torch_mlir import ir
+    ir = _bindings("ir")
 
     def visit(op: Any) -> Any:
         if LAYER_ATTR in op.attributes:
@@ -687,7 +451,7 @@ def _locations_to_attributes(
 
     `names` finds them in the text of a location.
     """
-    from torch_mlir import ir
+    ir = _bindings("ir")
 
     names = names or _tagged_names
 
@@ -720,7 +484,7 @@ def _onnx_layer(location: str) -> dict[str, str]:
 
 
 def _name_inputs(module: Any, names: list[str]) -> None:
-    from torch_mlir import ir
+    ir = _bindings("ir")
 
     func = module.body.operations[0]
     func.attributes["arg_attrs"] = ir.ArrayAttr.get(
@@ -737,15 +501,15 @@ class CompiledModule:
 
     def __init__(self, text: str, opt_level: int):
         try:
-            from torch_mlir import ir
-            from torch_mlir.execution_engine import ExecutionEngine
+            ir = _bindings("ir")
+            engine = _bindings("execution_engine")
         except ImportError as error:
             raise UserError(
                 "simulation needs the compiler in torch-mlir: pip install torch-mlir"
             ) from error
         with ir.Context():
             module = ir.Module.parse(text)
-            self._engine = ExecutionEngine(module, opt_level=opt_level)
+            self._engine = engine.ExecutionEngine(module, opt_level=opt_level)
 
     def call(self, name: str, *arguments: int) -> int:
         """

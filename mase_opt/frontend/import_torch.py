@@ -11,8 +11,8 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -65,7 +65,7 @@ def export_module(
 
 
 @contextlib.contextmanager
-def _evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+def _evaluation_mode(module: torch.nn.Module) -> Generator[None]:
     training = [child for child in module.modules() if child.training]
     module.eval()
     try:
@@ -96,7 +96,7 @@ def import_torch(
     if isinstance(module, ExportedProgram):
         with quiet_torch():
             # A new program of the same tensors: the import consumes the graph.
-            program = module.run_decompositions({})
+            program = cast(Any, module).run_decompositions({})
         name = name or "main"
     else:
         program = export_module(module, example_inputs)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -113,25 +113,21 @@ def call_factory(source: str) -> tuple[torch.nn.Module, Any]:
         known = [n for n, value in vars(module).items() if callable(value)]
         raise UserError(f"{place} has no function '{name}'{did_you_mean(name, known)}")
     try:
-        result = factory()
+        result: Any = factory()
     except Exception as error:  # the user's code
         raise UserError(f"{source} failed: {type(error).__name__}: {error}") from error
-    match result:
-        case (torch.nn.Module() as model, tuple() | list() | Mapping() as inputs):
-            return model, inputs
-        case (torch.nn.Module() as model, torch.Tensor() as value):
-            return model, (value,)
-        case _:
-            raise UserError(
-                f"{source} returned {_describe(result)}, expected a torch.nn.Module "
-                "and its example inputs: return model, (x,)"
-            )
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(type(item).__name__ for item in value)})"
-    return type(value).__name__
+    parts = list(cast(Any, result)) if isinstance(result, tuple) else [result]
+    if len(parts) == 2 and isinstance(parts[0], torch.nn.Module):
+        model, inputs = parts
+        if isinstance(inputs, torch.Tensor):
+            return model, (inputs,)
+        if isinstance(inputs, tuple | list | Mapping):
+            return model, cast(Any, inputs)
+    kinds = ", ".join(type(part).__name__ for part in parts)
+    raise UserError(
+        f"{source} returned {kinds}, expected a torch.nn.Module and its example "
+        "inputs: return model, (x,)"
+    )
 
 
 def _python_module(place: str) -> ModuleType:

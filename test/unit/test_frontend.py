@@ -160,10 +160,13 @@ def test_boolean_buffers() -> None:
     class Masked(nn.Module):
         def __init__(self):
             super().__init__()
-            self.register_buffer("mask", torch.tensor([True, False, True, True]))
+            self.register_buffer("a", torch.tensor([True, False, True, True]))
+            self.register_buffer("b", torch.tensor([True, True, False, True]))
+            self.register_buffer("c", torch.tensor([False, True, True, True]))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.where(self.mask, x, 0.5)
+            y = torch.where(self.a, x, 0.5) + torch.where(self.b, x, 0.25)
+            return y + torch.where(self.c, x, 0.125)
 
     model = Masked()
     check(model, import_torch(model, (X,)), X)

@@ -221,7 +221,7 @@ class _Conversion:
             if result is None:
                 if any(op.results[index].uses):
                     raise Unsupported(f"result {index} is used")
-            elif not fits(result.type, op.results[index].type):
+            elif not fits(result, op.results[index].type):
                 raise Unsupported(
                     f"result {index} has type {op.results[index].type}, converted to "
                     f"{result.type}"

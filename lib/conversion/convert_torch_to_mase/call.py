@@ -71,14 +71,14 @@ def tensor_type(type: Attribute) -> TensorType[Attribute]:
     return TensorType(element_type(type.dtype), sizes)
 
 
-def fits(type: Attribute, torch_type: Attribute) -> bool:
+def fits(value: SSAValue, torch_type: Attribute) -> bool:
     """Whether a result has the type that torch-mlir states, as far as it does."""
-    if not isinstance(type, TensorType) or not isinstance(torch_type, VTensorType):
+    if not isinstance(torch_type, VTensorType):
         return False
-    shape, sizes = type.get_shape(), torch_type.sizes
+    shape, sizes = shape_of(value), torch_type.sizes
     if sizes is not None and len(sizes) != len(shape):
         return False
-    return element_type(torch_type.dtype) == type.element_type and all(
+    return element_type(torch_type.dtype) == element_of(value) and all(
         stated in (DYNAMIC, size)
         for stated, size in zip(sizes or shape, shape, strict=True)
     )
@@ -112,6 +112,12 @@ class Call:
             raise Unsupported(f"argument {index} is not {what} that is known here")
         return argument
 
+    def _list(self, index: int) -> list[Argument]:
+        argument = self.arguments[index]
+        if not isinstance(argument, list):
+            raise Unsupported(f"argument {index} is not a list that is known here")
+        return argument
+
     def is_none(self, index: int) -> bool:
         return self.arguments[index] is None
 
@@ -122,10 +128,11 @@ class Call:
         return None if self.is_none(index) else self.tensor(index)
 
     def tensors(self, index: int) -> list[SSAValue]:
-        values = self._get(index, list, "a list")
-        if not all(isinstance(value, SSAValue) for value in values):
+        values = self._list(index)
+        tensors = [value for value in values if isinstance(value, SSAValue)]
+        if len(tensors) != len(values):
             raise Unsupported(f"argument {index} is not a list of tensors")
-        return values
+        return tensors
 
     def int(self, index: int) -> int:
         value = self._get(index, int, "an integer")
@@ -142,14 +149,15 @@ class Call:
 
     def ints(self, index: int, length: int | None = None) -> list[int]:
         """A list of integers; one of length 1 stands for `length` equal ones."""
-        values = self._get(index, list, "a list")
-        if not all(isinstance(value, int) for value in values):
+        values = self._list(index)
+        ints = [value for value in values if isinstance(value, int)]
+        if len(ints) != len(values):
             raise Unsupported(f"argument {index} is not a list of known integers")
-        if length is not None and len(values) == 1:
-            values = values * length
-        if length is not None and len(values) not in (0, length):
-            raise Unsupported(f"argument {index} has {len(values)} values")
-        return values
+        if length is not None and len(ints) == 1:
+            ints = ints * length
+        if length is not None and len(ints) not in (0, length):
+            raise Unsupported(f"argument {index} has {len(ints)} values")
+        return ints
 
     def axis(self, index: int, rank: int) -> int:
         """A dimension, negative ones counted from the end of `rank`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from xdsl.dialects.builtin import AnyFloat, IntegerType, f64, i1
+from xdsl.dialects.builtin import AnyFloat, f64, i1
 from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise as mase
@@ -37,7 +37,9 @@ def _binary(cls: type[mase.BinaryOp]) -> Rule:
     return lambda call: call.emit(cls(_operand(call, 0), _operand(call, 1)))
 
 
-def _scaled(cls: type[mase.BinaryOp], *, reverse: bool = False) -> Rule:
+def _scaled(
+    cls: type[mase.BinaryOp], *, reverse: bool = False
+) -> Callable[[Call], SSAValue]:
     """
     torch.aten.add(x, y, alpha) -> mase.add(x, mase.mul(y, alpha))
 
@@ -56,13 +58,16 @@ def _scaled(cls: type[mase.BinaryOp], *, reverse: bool = False) -> Rule:
     return rule
 
 
+_plus = _scaled(mase.AddOp)
+
+
 def _add(call: Call) -> SSAValue:
     """
     torch.aten.add(x, y) -> mase.add(x, y)
 
     mase.add(mase.linear(x, w), b) -> mase.linear(x, w, b), b a constant vector
     """
-    return _with_bias(call) or _scaled(mase.AddOp)(call)
+    return _with_bias(call) or _plus(call)
 
 
 def _with_bias(call: Call) -> SSAValue | None:
@@ -185,9 +190,10 @@ def _to_dtype(call: Call) -> SSAValue:
     value = call.tensor(0)
     if call.element == i1:
         return truth(call, value)
-    source = element_of(value)
-    if isinstance(source, AnyFloat) and isinstance(call.element, IntegerType):
-        return call.cast(_truncated(call, value), call.element)
+    if isinstance(element_of(value), AnyFloat) and not isinstance(
+        call.element, AnyFloat
+    ):
+        value = _truncated(call, value)
     return call.cast(value, call.element)
 
 

@@ -218,7 +218,7 @@ def _rms_norm(call: Call) -> SSAValue:
     """torch.aten.rms_norm(x, shape, w, eps) -> x rsqrt(mean(x x) + eps) w"""
     x = call.tensor(0)
     rank, count = len(shape_of(x)), len(call.ints(1))
-    eps = np.finfo(np.float32).eps if call.is_none(3) else call.number(3)
+    eps = float(np.finfo(np.float32).eps) if call.is_none(3) else call.number(3)
     square = call.emit(MulOp(x, x))
     axes = range(rank - count, rank)
     mean = call.emit(mase.ReduceOp(square, "mean", list(axes), keepdims=True))
