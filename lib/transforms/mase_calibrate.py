@@ -151,7 +151,10 @@ def _batches(
 ) -> Iterator[list[NDArray[Any]]]:
     """Slices of the samples, with a progress bar if someone watches."""
     elements = sum(
-        prod(shape_of(value)) for op in function.body.block.ops for value in op.results
+        prod(shape_of(value))
+        for op in function.body.block.ops
+        if not isinstance(op, ConstantOp)
+        for value in op.results
     )
     step = min(max(BATCH_ELEMENTS // max(elements, 1), 1), 1024)
     count = max((len(array) for array in inputs), default=1)
