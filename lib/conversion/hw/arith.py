@@ -215,9 +215,23 @@ def maximum(b: Builder, x: Wire, y: Wire) -> Wire:
         return x
     if y.lo >= x.hi:
         return y
+    x, y = _meet(b, x, y)
     result = mux(b, compare(b, "lt", x, y), y, x)
     # Bits of the multiplexer above the range of the maximum only repeat its sign.
     return replace(result, lo=max(x.lo, y.lo), hi=max(x.hi, y.hi))
+
+
+def _meet(b: Builder, x: Wire, y: Wire) -> tuple[Wire, Wire]:
+    """
+    Both at the stage where they are compared and one is chosen: no copies.
+
+    A constant goes last, where comparing with zero takes the sign alone.
+    """
+    if x.constant is not None:
+        x, y = y, x
+    compares = y.constant != 0
+    (x, y), _, _ = b.align((x, y), COMPARE + SELECT if compares else SELECT)
+    return x, y
 
 
 def minimum(b: Builder, x: Wire, y: Wire) -> Wire:
@@ -226,7 +240,8 @@ def minimum(b: Builder, x: Wire, y: Wire) -> Wire:
         return x
     if y.hi <= x.lo:
         return y
-    result = mux(b, compare(b, "lt", y, x), y, x)
+    x, y = _meet(b, x, y)
+    result = mux(b, compare(b, "lt", x, y), x, y)
     return replace(result, lo=min(x.lo, y.lo), hi=min(x.hi, y.hi))
 
 
@@ -304,7 +319,7 @@ def total(b: Builder, terms: Sequence[Term], offset: int = 0) -> Wire:
             count += 1
     if offset:
         shift = (offset & -offset).bit_length() - 1
-        t = Term(constant(abs(offset) >> shift), shift, offset < 0)
+        t = Term(constant(offset >> shift), shift)
         heap.append((0, 0, t.wire.width, count, t))
         count += 1
     if not heap:

@@ -94,8 +94,9 @@ def _larger(
     b: Builder, left: tuple[Wire, Wire], right: tuple[Wire, Wire]
 ) -> tuple[Wire, Wire]:
     """The larger value with its index; the left one if they are equal."""
-    (x, i), (y, j) = left, right
+    wires, _, _ = b.align((*left, *right), arith.COMPARE + arith.SELECT)
+    x, i, y, j = wires
     later = arith.compare(b, "lt", x, y)
     if later.constant is not None:
-        return right if later.constant else left
+        return (y, j) if later.constant else (x, i)
     return arith.mux(b, later, y, x), arith.mux(b, later, j, i)

@@ -118,7 +118,8 @@ def div(op: elementwise.DivOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
         divisor = y.constant
         if divisor is None:
             raise HardwareError(
-                "the divisor is not a constant: multiply by a reciprocal instead"
+                "the divisor is not a constant: multiply by a reciprocal, which can be "
+                "a table (mase-lower-to-lookup)"
             )
         if divisor == 0:
             raise HardwareError("the divisor is zero")

@@ -12,7 +12,7 @@ from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS, format_of
-from mase_opt.lib.conversion.hw.top import describe
+from mase_opt.lib.conversion.hw.top import describe, live_ops
 
 LOOKUP_BITS = 12
 """Unary functions of inputs up to this width become tables."""
@@ -49,7 +49,7 @@ def check_function(op: func.FuncOp) -> None:
         reason = _value_problem(argument)
         if reason:
             problems.append(f"argument {index}: {reason}")
-    for inner in op.body.block.ops:
+    for inner in live_ops(op):
         if isinstance(inner, func.ReturnOp):
             continue
         reason = _op_problem(inner)
@@ -88,11 +88,18 @@ def _value_problem(value: SSAValue) -> str | None:
 def _missing_template(op: Operation) -> str:
     match op:
         case layers.BatchNormOp():
-            return "no spatial template: fold it into the layer before (mase-quantize)"
+            return (
+                "no spatial template: fold it into the layer before "
+                "(mase-fold-batch-norm)"
+            )
         case layers.SoftmaxOp() | layers.LayerNormOp() | layers.AttentionOp():
             return "no spatial template: leave it out of the hardware part of the model"
         case elementwise.PowOp():
-            return "no spatial template: use multiplications"
+            return (
+                "no spatial template: use multiplications, or a table of at most "
+                f"{LOOKUP_BITS} bits where one operand is a constant "
+                "(mase-lower-to-lookup)"
+            )
         case UnaryOp() if is_float(element_of(op.operands[0])):
             return "is still in floating point: quantize it first (mase-quantize)"
         case UnaryOp():

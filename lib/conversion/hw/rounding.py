@@ -87,6 +87,8 @@ def _divide(
             return _floor(b, _bias(b, x, half - 1, half), divisor)
         case RoundingMode.NEAREST_EVEN if ties:
             x = arith.total(b, terms, offset + half)
+            # Quotient and remainder are bits of the same register.
+            (x,), _, _ = b.align((x,), arith.COMPARE)
             return _clear_odd_tie(b, x, _floor(b, x, divisor), divisor)
         case _:
             return _floor(b, arith.total(b, terms, offset + half), divisor)
