@@ -180,9 +180,10 @@ def check_type(type: TensorType[Attribute]) -> None:
 
 def tensor_of(value: SSAValue) -> TensorType[Attribute]:
     """The tensor type of a value; every mase value has one."""
+    type = value.type
     # Not `isa`, which takes 150 µs.
-    assert isinstance(value.type, TensorType), f"not a tensor: {value.type}"
-    return cast(TensorType[Attribute], value.type)
+    assert isinstance(type, TensorType), f"not a tensor: {type}"
+    return cast(TensorType[Attribute], type)
 
 
 def shape_of(value: SSAValue) -> tuple[int, ...]:
