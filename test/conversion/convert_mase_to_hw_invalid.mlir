@@ -21,7 +21,8 @@ func.func @all(%f: tensor<2xf32>, %x: tensor<2x!mase.fixed<8, 4>>, %y: tensor<2x
   %1 = mase.relu %0 : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>>
   %2 = mase.exp %y {layer = "wide"} : (tensor<2x!mase.fixed<16, 4>>) -> tensor<2x!mase.fixed<8, 4>>
   %3 = mase.softmax %1 {axis = 0 : i64} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>>
-  func.return %3 : tensor<2x!mase.fixed<8, 4>>
+  %4 = mase.add %2, %3 : (tensor<2x!mase.fixed<8, 4>>, tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>>
+  func.return %4 : tensor<2x!mase.fixed<8, 4>>
 }
 
 // -----
