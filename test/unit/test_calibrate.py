@@ -233,3 +233,13 @@ def test_no_samples_wanted():
 
 def test_inputs_without_names_are_numbered():
     assert [i.name for i in inputs_of(model_function(parse(WIDE)))] == ["arg0"]
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    path = str(tmp_path / "x.npy")
+    np.save(path, np.ones((5000, 4), np.float32))
+    calibrate(parse(WIDE), data=path)
+    captured = capsys.readouterr()
+    assert "calibrating" in captured.err
+    assert captured.out == ""

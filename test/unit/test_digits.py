@@ -58,3 +58,14 @@ def test_the_default_method_is_no_worse_than_the_others(name: str):
     best = accuracy(quantized(name, width=4), name)
     for method in ("minmax", "percentile"):
         assert best >= accuracy(quantized(name, width=4, method=method), name)
+
+
+def test_the_example_config():
+    config = DIGITS.parents[1] / "configs" / "digits_mixed.toml"
+    module = quantized("cnn", config=str(config))
+    text = str(module)
+    assert "%x: tensor<1x1x8x8x!mase.ufixed<5, 4>>" in text
+    assert "-> tensor<1x6x8x8x!mase.ufixed<6, " in text
+    assert "tensor<10x96x!mase.fixed<5, " in text
+    assert "tensor<10x!mase.fixed<12, " in text
+    assert accuracy(module, "cnn") >= accuracy(imported("cnn"), "cnn") - 1
