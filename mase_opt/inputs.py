@@ -21,7 +21,7 @@ _MARKER_LINE = re.compile(rf"^{SPLIT_MARKER}[ \t\r]*$", re.MULTILINE)
 _TORCH_TYPE = "!torch."
 """Only text in the torch dialect has these types."""
 
-_MASE_ATTRIBUTE = "#mase."
+_MASE_ATTRIBUTE = re.compile(r"^(?!\s*//).*#mase\.", re.MULTILINE)
 """In torch-dialect text that we printed; torch-mlir does not know it."""
 
 
@@ -108,7 +108,7 @@ def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleO
 
         _load_front_end_dialects(ctx)
         return load_model(chunk.name)
-    if _TORCH_TYPE in chunk.text and _MASE_ATTRIBUTE not in chunk.text:
+    if _TORCH_TYPE in chunk.text and not _MASE_ATTRIBUTE.search(chunk.text):
         from mase_opt.frontend.load_model import load_torch_text
 
         _load_front_end_dialects(ctx)
