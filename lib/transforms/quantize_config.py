@@ -94,8 +94,9 @@ class QuantizeConfig:
 
         A type that exists, but not in this model, gets a warning.
         """
+        matched = self.matched(ops)
         for key in self.layers:
-            if key not in self.matched(ops):
+            if key not in matched:
                 self._unmatched(key, ops)
 
     def select(self, ops: Sequence[Operation]) -> dict[Operation, LayerConfig]:
