@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target import arc_driver, circt, lanes, packing, streams
 from mase_opt.lib.target.interface import CLOCK, OUT_READY, RESET, Port, PortLayout
+from mase_opt.lib.target.sign_extension import fold_sign_extensions
 from mase_opt.lib.target.streams import Codes, StallPattern
 from mase_opt.lib.target.torch_mlir import CompiledModule
 
@@ -44,6 +45,7 @@ class Simulator:
                 )
         self.layout = layout
         text, self._state = circt.lower_to_llvm(module, layout)
+        text = fold_sign_extensions(text)
         if not layout.has_ready:
             text, self._state = lanes.vectorize(text, self._state)
         text = arc_driver.limit_blocks(text, self._state)

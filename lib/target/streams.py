@@ -7,7 +7,9 @@ ready signals, else under valid and ready, by patterns that a test can choose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,10 +117,10 @@ class Handshake:
     wants: NDArray[np.uint8]
     in_ready: NDArray[np.uint8]
     out_valid: NDArray[np.uint8]
-    outputs: list[NDArray[np.generic]]
+    outputs: Sequence[NDArray[Any]]
     """A row per cycle for each output."""
 
-    def results(self, layout: PortLayout, samples: int) -> list[NDArray[np.generic]]:
+    def results(self, layout: PortLayout, samples: int) -> list[NDArray[Any]]:
         """The rows taken; raises `SimulationError` if the protocol is broken."""
         valid, wants = self.out_valid.astype(bool), self.wants.astype(bool)
         taken = valid & wants
