@@ -21,6 +21,9 @@ _MARKER_LINE = re.compile(rf"^{SPLIT_MARKER}[ \t\r]*$", re.MULTILINE)
 _TORCH_TYPE = "!torch."
 """Only text in the torch dialect has these types."""
 
+_RESOURCES = "{-#"
+"""What the weights of a module begin with, behind its IR."""
+
 _MASE_ATTRIBUTE = re.compile(r"^(?!\s*//).*#mase\.", re.MULTILINE)
 """In torch-dialect text that we printed; torch-mlir does not know it."""
 
@@ -108,13 +111,22 @@ def load_module(chunk: Chunk, ctx: Context, *, implicit_module: bool) -> ModuleO
 
         _load_front_end_dialects(ctx)
         return load_model(chunk.name)
-    if _TORCH_TYPE in chunk.text and not _MASE_ATTRIBUTE.search(chunk.text):
+    if _is_torch(chunk.text):
         from mase_opt.frontend.load_model import load_torch_text
 
         _load_front_end_dialects(ctx)
         return load_torch_text(chunk.text, chunk.name)
     parser = LocatingParser(ctx, chunk.text, chunk.name, chunk.line_offset)
     return parser.parse_module(implicit_module)
+
+
+def _is_torch(text: str) -> bool:
+    """Whether `text` is torch-mlir's; of large files only the IR is looked at."""
+    end = text.find(_RESOURCES)
+    end = len(text) if end < 0 else end
+    return text.find(_TORCH_TYPE, 0, end) >= 0 and not _MASE_ATTRIBUTE.search(
+        text, 0, end
+    )
 
 
 def _load_front_end_dialects(ctx: Context) -> None:

@@ -152,7 +152,8 @@ def parse_torch_text(
         _attributes_to_locations(module)
         _run_backend_pipeline(module)
         _locations_to_attributes(module)
-    return _generic_text(module), _resources(module)
+    result = _generic_text(module)
+    return result, _resources(result, text)
 
 
 def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
@@ -206,7 +207,8 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     with context:
         _locations_to_attributes(module, _onnx_layer)
         _name_inputs(module, list(info.main_graph.input_map))
-    return _generic_text(module), _resources(module)
+    text = _generic_text(module)
+    return text, _resources(text, module.operation.get_asm())
 
 
 def _generic_text(module: Any) -> str:
@@ -238,12 +240,15 @@ _RESOURCE_DTYPES = {
 }
 
 
-def _resources(module: Any) -> dict[str, np.ndarray]:
-    """The resources of a module, which MLIR hands out only as text."""
-    types = dict(_RESOURCE_USE.findall(_generic_text(module)))
-    section = module.operation.get_asm().rpartition("\n{-#")[2]
+def _resources(used_in: str, text: str) -> dict[str, np.ndarray]:
+    """
+    The resources at the end of `text` that `used_in` refers to.
+
+    MLIR hands them out in no other form.
+    """
+    types = dict(_RESOURCE_USE.findall(used_in))
     arrays: dict[str, np.ndarray] = {}
-    for found in _RESOURCE.finditer(section):
+    for found in _RESOURCE.finditer(text, max(text.rfind("{-#"), 0)):
         key = found.group(1)
         if key not in types:
             continue
