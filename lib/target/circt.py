@@ -86,6 +86,15 @@ _LLVM_PASSES = (
 )
 
 
+_GATE_PASSES = (
+    "cse",
+    "hw.module(hw-aggregate-to-comb)",
+    "hw.module(convert-comb-to-synth)",
+    "cse",
+    "canonicalize",
+)
+
+
 def _bindings(name: str) -> Any:
     """A module of CIRCT's bindings: of package `circt` if it is a current one."""
     # The package `circt` stopped at a version without these; pycde carries new ones.
@@ -400,3 +409,40 @@ def _read_layout(module: Any) -> tuple[dict[str, Slot], int, int | None]:
             break  # All slots come first, then the clock; the rest can be long.
     size = ir.IntegerAttr(model.attributes["storageBytes"]).value
     return ports, size, last_clock
+
+
+def gate_depth(module: ModuleOp | str, top: str) -> int:
+    """
+    The longest path in levels of an and-inverter graph, flat.
+
+    From inputs and registers to registers and outputs. An estimate that is good for
+    comparing designs; takes seconds for thousands of adders, so leave it out where
+    nobody waits for it.
+    """
+    ir, synth = _bindings(".ir"), _bindings(".dialects.synth")
+    with _context():
+        parsed = _parse(to_text(module))
+        circuits = {
+            ir.StringAttr(op.attributes["sym_name"]).value: op
+            for op in parsed.body.operations
+        }
+        for name, op in circuits.items():
+            if name != top:
+                op.attributes["sym_visibility"] = ir.StringAttr.get("private")
+        _run(parsed, _FLATTEN_PASSES)
+        _run(parsed, _GATE_PASSES)
+        analysis = synth.LongestPathAnalysis(
+            parsed.operation,
+            collect_debug_info=False,
+            keep_only_max_delay_paths=True,
+            top_module_name=top,
+        )
+        paths = [
+            analysis.get_internal_paths(top, False),
+            analysis.get_paths_from_input_ports_to_internal(top),
+        ]
+        body = circuits[top].operation.regions[0].blocks[0].operations
+        for value in body[len(body) - 1].operands:
+            width = int(str(value.type).removeprefix("i"))
+            paths += [analysis.get_paths(value, bit, False) for bit in range(width)]
+        return max((found[0].delay for found in paths if len(found)), default=0)
