@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,11 +139,14 @@ class DenseAttr(Data[DenseData]):
             printer.print_string(self.data.storage)
             printer.print_string(", ")
             blob = self.data.blob
-            if blob.loaded and self.array().size <= INLINE_LIMIT:
+            items, rest = divmod(blob.nbytes, self.data.dtype.itemsize)
+            # Malformed data occurs in error messages about it.
+            if blob.loaded and items <= INLINE_LIMIT and rest == 0:
                 values = self.array()
                 with printer.in_square_brackets():
+                    storage = self.data.storage
                     printer.print_string(
-                        ", ".join(_format_number(v) for v in values.tolist())
+                        ", ".join(_format_number(v, storage) for v in values)
                     )
             else:
                 printer.print_resource_handle("mase", RESOURCES.printed(blob))
@@ -160,8 +163,9 @@ def _parse_number(parser: AttrParser, storage: str) -> int | float:
             if parser.parse_optional_keyword(word) is not None:
                 return -value if negative else value
         value = float(parser.parse_number(allow_boolean=False))
-        if storage == "f32" and abs(value) > np.finfo(np.float32).max:
-            parser.raise_error(f"{value} is out of range for f32")
+        with np.errstate(over="ignore"):
+            if storage == "f32" and np.isinf(np.float32(value)):
+                parser.raise_error(f"{value} is out of range for f32")
         return -value if negative else value
     value = parser.parse_integer(allow_boolean=storage == "i1")
     lowest, highest = 0, 1
@@ -175,16 +179,17 @@ def _parse_number(parser: AttrParser, storage: str) -> int | float:
     return value
 
 
-def _format_number(value: bool | float) -> str:
-    if isinstance(value, bool):
+def _format_number(value: Any, storage: str) -> str:
+    """The shortest text that parses to the NumPy scalar `value` again."""
+    if storage == "i1":
         return "true" if value else "false"
-    if isinstance(value, float):
-        text = repr(value)
-        # MLIR's number syntax wants a fraction before an exponent.
-        if "e" in text and "." not in text:
-            text = text.replace("e", ".0e")
-        return text
-    return str(value)
+    text = str(value)
+    if storage == "f32" and value == value and np.float32(float(text)) != value:
+        text = repr(float(value))  # the parser goes through float64
+    # MLIR's number syntax wants a fraction before an exponent.
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text
 
 
 def storage_of(element: Attribute) -> str:

@@ -94,7 +94,13 @@ class Blob:
 
     @property
     def loaded(self) -> bool:
+        """Whether there is content."""
         return self._data is not None or self._raw is not None
+
+    @property
+    def nbytes(self) -> int:
+        """The length of the content, 0 without one."""
+        return len(self._content()) if self.loaded else 0
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
@@ -145,12 +151,14 @@ class MaseResources(OpAsmDialectInterface):
 
     def printed(self, blob: Blob) -> str:
         """The key for `blob`; its content will follow behind the IR."""
+        if not blob.loaded:
+            return blob.name  # in an error message about the blob itself
         self._printed[blob.key] = blob
         return blob.key
 
     def build_resources(self, keys: Iterable[str]) -> dict[str, str]:
         """Called once at the end of printing."""
-        return {key: self._printed[key].to_text() for key in keys}
+        return {k: self._printed[k].to_text() for k in keys if k in self._printed}
 
 
 RESOURCES = MaseResources()
