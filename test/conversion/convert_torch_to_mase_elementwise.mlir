@@ -109,7 +109,7 @@ func.func @elu(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
 // CHECK-LABEL: func.func @selu
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.elu %[[X0]] {alpha = 1.6732632423543772 : f64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V1:.*]] = mase.constant <f32, [1.0507010221481323]> : tensor<f32>
+// CHECK-NEXT:    %[[V1:.*]] = mase.constant <f32, [1.050701]> : tensor<f32>
 // CHECK-NEXT:    %[[V2:.*]] = mase.mul %[[V0]], %[[V1]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
 // CHECK-NEXT:    func.return %[[V2]] : tensor<2x3xf32>
 func.func @selu(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
@@ -170,7 +170,7 @@ func.func @mish(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [-0.5]> : tensor<f32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.maximum %[[X0]], %[[V0]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [0.699999988079071]> : tensor<f32>
+// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [0.7]> : tensor<f32>
 // CHECK-NEXT:    %[[V3:.*]] = mase.minimum %[[V1]], %[[V2]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
 // CHECK-NEXT:    func.return %[[V3]] : tensor<2x3xf32>
 func.func @hardtanh(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
@@ -193,9 +193,9 @@ func.func @hardtanh_relu6(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2
 
 // CHECK-LABEL: func.func @clamp
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [-0.30000001192092896]> : tensor<f32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [-0.3]> : tensor<f32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.maximum %[[X0]], %[[V0]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [0.4000000059604645]> : tensor<f32>
+// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [0.4]> : tensor<f32>
 // CHECK-NEXT:    %[[V3:.*]] = mase.minimum %[[V1]], %[[V2]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
 // CHECK-NEXT:    func.return %[[V3]] : tensor<2x3xf32>
 func.func @clamp(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
@@ -207,7 +207,7 @@ func.func @clamp(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> 
 
 // CHECK-LABEL: func.func @clamp_low
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [-0.30000001192092896]> : tensor<f32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [-0.3]> : tensor<f32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.maximum %[[X0]], %[[V0]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
 // CHECK-NEXT:    func.return %[[V1]] : tensor<2x3xf32>
 func.func @clamp_low(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {
@@ -507,7 +507,7 @@ func.func @pow_half(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f3
 
 // CHECK-LABEL: func.func @pow_other
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [1.7000000476837158]> : tensor<f32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [1.7]> : tensor<f32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.pow %[[X0]], %[[V0]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
 // CHECK-NEXT:    func.return %[[V1]] : tensor<2x3xf32>
 func.func @pow_other(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],f32> {

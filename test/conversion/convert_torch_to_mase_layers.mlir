@@ -345,7 +345,7 @@ func.func @instance_norm_running(%arg0: !torch.vtensor<[2,4,3,3],f32>, %arg1: !t
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3x4xf32>, %[[X1:.*]]: tensor<4xf32>) -> tensor<2x3x4xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.mul %[[X0]], %[[X0]] : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.reduce %[[V0]] {keepdims = true, kind = "mean", axes = array<i64: 2>} : (tensor<2x3x4xf32>) -> tensor<2x3x1xf32>
-// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [9.999999747378752e-06]> : tensor<f32>
+// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f32, [1.0e-05]> : tensor<f32>
 // CHECK-NEXT:    %[[V3:.*]] = mase.add %[[V1]], %[[V2]] : (tensor<2x3x1xf32>, tensor<f32>) -> tensor<2x3x1xf32>
 // CHECK-NEXT:    %[[V4:.*]] = mase.rsqrt %[[V3]] : (tensor<2x3x1xf32>) -> tensor<2x3x1xf32>
 // CHECK-NEXT:    %[[V5:.*]] = mase.mul %[[X0]], %[[V4]] : (tensor<2x3x4xf32>, tensor<2x3x1xf32>) -> tensor<2x3x4xf32>
@@ -553,7 +553,7 @@ func.func @avg_pool2d(%arg0: !torch.vtensor<[1,2,8,9],f32>) -> !torch.vtensor<[1
 
 // CHECK-LABEL: func.func @avg_pool2d_divisor
 // CHECK-SAME:    (%[[X0:.*]]: tensor<1x2x8x8xf32>) -> tensor<1x2x4x4xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [1.3333333730697632]> : tensor<f32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [1.3333334]> : tensor<f32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.avg_pool %[[X0]] {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, padding = array<i64: 0, 0>, dilation = array<i64: 1, 1>} : (tensor<1x2x8x8xf32>) -> tensor<1x2x4x4xf32>
 // CHECK-NEXT:    %[[V2:.*]] = mase.mul %[[V1]], %[[V0]] : (tensor<1x2x4x4xf32>, tensor<f32>) -> tensor<1x2x4x4xf32>
 // CHECK-NEXT:    func.return %[[V2]] : tensor<1x2x4x4xf32>
@@ -762,7 +762,7 @@ func.func @cumsum(%arg0: !torch.vtensor<[2,3,4],f32>) -> !torch.vtensor<[2,3,4],
 // CHECK-NEXT:    %[[V0:.*]] = mase.mul %[[X0]], %[[X0]] : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
 // CHECK-NEXT:    %[[V1:.*]] = mase.reduce %[[V0]] {keepdims = true, kind = "sum", axes = array<i64: 1>} : (tensor<2x3x4xf32>) -> tensor<2x1x4xf32>
 // CHECK-NEXT:    %[[V2:.*]] = mase.sqrt %[[V1]] : (tensor<2x1x4xf32>) -> tensor<2x1x4xf32>
-// CHECK-NEXT:    %[[V3:.*]] = mase.constant <f32, [9.999999960041972e-13]> : tensor<f32>
+// CHECK-NEXT:    %[[V3:.*]] = mase.constant <f32, [1.0e-12]> : tensor<f32>
 // CHECK-NEXT:    %[[V4:.*]] = mase.maximum %[[V2]], %[[V3]] : (tensor<2x1x4xf32>, tensor<f32>) -> tensor<2x1x4xf32>
 // CHECK-NEXT:    %[[V5:.*]] = mase.broadcast %[[V4]] : tensor<2x1x4xf32> -> tensor<2x3x4xf32>
 // CHECK-NEXT:    %[[V6:.*]] = mase.div %[[X0]], %[[V5]] : (tensor<2x3x4xf32>, tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
