@@ -38,12 +38,16 @@ def main_function(module: ModuleOp) -> func.FuncOp:
     if len(functions) != 1:
         names = ", ".join(f.sym_name.data for f in functions) or "none"
         raise InterpretationError(f"expected one function, found {names}")
-    if len(functions[0].body.blocks) != 1:
+    return _with_one_block(functions[0])
+
+
+def _with_one_block(function: func.FuncOp) -> func.FuncOp:
+    if len(function.body.blocks) != 1:
         raise InterpretationError(
-            f"function {functions[0].sym_name.data} has "
-            f"{len(functions[0].body.blocks)} blocks, expected 1"
+            f"function {function.sym_name.data} has {len(function.body.blocks)} "
+            "blocks, expected 1"
         )
-    return functions[0]
+    return function
 
 
 def evaluate(
@@ -63,7 +67,10 @@ def evaluate(
     Raises `InterpretationError` for a wrong number, shape or content of inputs, an op
     without a meaning, or a value that a format cannot hold.
     """
-    function = main_function(module) if isinstance(module, ModuleOp) else module
+    if isinstance(module, ModuleOp):
+        function = main_function(module)
+    else:
+        function = _with_one_block(module)
     block = function.body.block
     if len(inputs) != len(block.args):
         raise InterpretationError(

@@ -157,7 +157,7 @@ def test_every_op_has_a_meaning():
 # ---- errors -------------------------------------------------------------------------
 
 
-def fails(module: ModuleOp, inputs: list[Any], message: str) -> None:
+def fails(module: Any, inputs: list[Any], message: str) -> None:
     with pytest.raises(InterpretationError) as error:
         evaluate(module, inputs)
     assert str(error.value) == message
@@ -240,7 +240,9 @@ def test_functions():
     module = parse("func.func @a() { func.return } func.func @b() { func.return }")
     fails(module, [], "expected one function, found a, b")
     fails(ModuleOp([]), [], "expected one function, found none")
-    fails(parse("func.func private @a()"), [], "function a has 0 blocks, expected 1")
+    module = parse("func.func private @a()")
+    fails(module, [], "function a has 0 blocks, expected 1")
+    fails(next(iter(module.ops)), [], "function a has 0 blocks, expected 1")
     module = parse('func.func @a() { "test.termop"() : () -> () }')
     fails(module, [], "function a does not end in func.return")
 

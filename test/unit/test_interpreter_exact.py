@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import prod
-from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import numpy as np
@@ -188,13 +188,43 @@ def test_compare(predicate: str, data: st.DataObject, shapes: tuple[Shape, Shape
     lhs, rhs = (data.draw(operands(s, 3)) for s in shapes)
     op = elementwise.CompareOp(lhs[0], rhs[0], predicate)
     op.verify()
-    function = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}[predicate]
+    function = getattr(operator, predicate)
     numbers = [reals(codes, value.type.element_type) for value, codes in (lhs, rhs)]
     for sample in range(3):
         wanted = function(*(x[sample] for x in numbers))
         result = evaluate_op(op, [lhs[1], rhs[1]])
         assert result.dtype == np.bool_
         assert result[sample].tolist() == np.asarray(wanted).tolist()
+
+
+@given(
+    st.data(),
+    st.sampled_from(elementwise.PREDICATES),
+    st.integers(-70, 70),
+    st.sampled_from([0.0, 1.0, 0.5, np.inf, -np.inf, np.nan]),
+)
+@settings(max_examples=60)
+def test_compare_with_floats(
+    data: st.DataObject, predicate: str, frac: int, special: float
+):
+    """As real numbers, where float64 would round the code to the float."""
+    value = data.draw(
+        st.one_of(st.just(special), st.floats(0.5, 1).map(lambda v: v * 2.0**62))
+    )
+    near = [2**62 + d for d in (-1, 0, 1)]
+    if np.isfinite(value):
+        near += [int(value) + d for d in (-1, 0, 1)]
+    scaled = float(np.ldexp(value, -frac))
+    x, y = value_of(FixedType(64, frac), (len(near),)), value_of(f64, ())
+    function = getattr(operator, predicate)
+    for op, arrays in (
+        (elementwise.CompareOp(x, y, predicate), [[near], [scaled]]),
+        (elementwise.CompareOp(y, x, predicate), [[scaled], [near]]),
+    ):
+        exact = [Fraction(c) / Fraction(2) ** frac for c in near]
+        pairs = [(c, scaled) if op.lhs is x else (scaled, c) for c in exact]
+        result = evaluate_op(op, [np.array(a) for a in arrays])
+        assert result.tolist() == [[function(a, b) for a, b in pairs]]
 
 
 @given(st.data(), SHAPES, RESULTS, ROUNDINGS)

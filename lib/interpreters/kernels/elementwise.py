@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
+from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import elementwise
 from mase_opt.dialects.mase.base import UnaryOp
@@ -259,7 +261,7 @@ def compare(op: elementwise.CompareOp, *arrays: Array) -> Array:
     if all_exact(*values):
         (lhs, rhs), _ = align(arrays, values)
     else:
-        lhs, rhs = floats(arrays, values)
+        lhs, rhs = (_reals(a, v) for a, v in zip(arrays, values, strict=True))
     match op.predicate.data:
         case "eq":
             y = lhs == rhs
@@ -274,6 +276,17 @@ def compare(op: elementwise.CompareOp, *arrays: Array) -> Array:
         case _:
             y = lhs >= rhs
     return np.asarray(y, dtype=np.bool_)
+
+
+def _reals(array: Array, value: SSAValue) -> Array:
+    """Floats, or fractions of Python where float64 is too narrow; they compare."""
+    element = element_of(value)
+    if not all_exact(value) or max_magnitude(codes := integers(array)) <= 1 << 53:
+        return decode(array, element)
+    scale = Fraction(2) ** -frac_of(element)
+    result = np.empty(codes.shape, dtype=object)
+    result.ravel()[:] = [c * scale for c in codes.ravel().tolist()]
+    return result
 
 
 @kernel(elementwise.SelectOp)
