@@ -17,7 +17,7 @@ Array = Any
 
 def namespace(values: Array) -> Any:
     """The library of `values`: its module `numpy` or `torch`."""
-    if isinstance(values, np.ndarray | np.generic):
+    if isinstance(values, (np.ndarray, np.generic)):
         return np
     import torch
 
@@ -55,7 +55,7 @@ def constants(numbers: np.ndarray[Any, Any], like: Array) -> Array:
     xp = namespace(like)
     if xp is np:
         return numbers.astype(like.dtype, copy=False)
-    return xp.tensor(numbers, dtype=like.dtype, device=like.device)
+    return xp.asarray(numbers, dtype=like.dtype, device=like.device)
 
 
 def integers(values: Array) -> Array:
@@ -81,3 +81,14 @@ def pad_right(values: Array, widths: list[int]) -> Array:
     from torch.nn.functional import pad
 
     return pad(values, [n for width in reversed(widths) for n in (0, width)])
+
+
+def repeat(values: Array, axis: int, times: int, size: int) -> Array:
+    """Every entry along `axis` so many times, `size` of them in all."""
+    if namespace(values) is np:
+        return np.take(values, np.arange(size) // times, axis)
+    import torch
+
+    # By index, since torch 2.13 compiles a repetition cut short to wrong numbers.
+    index = torch.arange(size, device=values.device) // times
+    return values.index_select(axis, index)

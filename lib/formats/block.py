@@ -156,8 +156,8 @@ class Block(Format[Encoded]):
                 f"the tensor has rank {len(shape)}, which is less than that of a block "
                 f"of {self}"
             )
-        whole = (max(1, n) for n in shape[free:])
-        sizes = (w if b == -1 else b for w, b in zip(whole, self.shape, strict=True))
+        pairs = zip(shape[free:], self.shape, strict=True)
+        sizes = (n if b == -1 else b for n, b in pairs)
         return Parts(shape, (*(1,) * free, *sizes))
 
     def quantize(

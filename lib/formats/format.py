@@ -63,8 +63,12 @@ class Format(ABC, Generic[Encoding]):
 
     @property
     def exact_in_float32(self) -> bool:
-        """Whether `quantize` is exact in float32 where values saturate, to nearest."""
+        """Whether `quantize` computes exactly in float32 for all float32 numbers."""
         return False
+
+    def reach(self, values: Array) -> tuple[Array, Array]:
+        """Where saturation begins, for each of `values`; numbers, or arrays like it."""
+        return self.min_value, self.max_value
 
     @abstractmethod
     def quantize(

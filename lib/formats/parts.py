@@ -14,6 +14,7 @@ from mase_opt.lib.formats.arrays import (
     namespace,
     pad_right,
     power_of_two,
+    repeat,
 )
 
 
@@ -23,7 +24,8 @@ class Parts:
     The parts of `extent` in a tensor of `shape`, which has the same rank.
 
     They start at the origin; the last ones along a dimension may be short. There is a
-    grid of them, of the rank of the tensor.
+    grid of them, of the rank of the tensor. A whole dimension is one part even if it is
+    empty.
     """
 
     shape: tuple[int, ...]
@@ -32,20 +34,26 @@ class Parts:
     @classmethod
     def whole(cls, shape: tuple[int, ...]) -> Parts:
         """A single part."""
-        return cls(shape, tuple(max(1, n) for n in shape))
+        return cls(shape, shape)
 
     @property
     def grid(self) -> tuple[int, ...]:
         """The number of parts along each dimension."""
-        return tuple(-(-n // e) for n, e in zip(self.shape, self.extent, strict=True))
+        pairs = zip(self.shape, self.extent, strict=True)
+        return tuple(-(-n // e) if e else 1 for n, e in pairs)
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """The extent, with room for one element at least."""
+        return tuple(max(1, e) for e in self.extent)
 
     @property
     def _padded(self) -> tuple[int, ...]:
-        return tuple(n * e for n, e in zip(self.grid, self.extent, strict=True))
+        return tuple(n * e for n, e in zip(self.grid, self._sizes, strict=True))
 
     @property
     def _split(self) -> tuple[int, ...]:
-        pairs = zip(self.grid, self.extent, strict=True)
+        pairs = zip(self.grid, self._sizes, strict=True)
         return tuple(n for pair in pairs for n in pair)
 
     def largest(self, values: Array) -> Array:
@@ -69,10 +77,12 @@ class Parts:
         """A tensor of `shape` with the entry of `grid` for its part everywhere."""
         if math.prod(self.grid) == 1:
             return grid  # broadcasts
-        xp = namespace(grid)
-        ones = tuple(n for count in self.grid for n in (count, 1))
-        full = xp.broadcast_to(grid.reshape(ones), self._split).reshape(self._padded)
-        return full[tuple(slice(0, n) for n in self.shape)]
+        for axis, (size, extent) in enumerate(
+            zip(self.shape, self.extent, strict=True)
+        ):
+            if extent > 1:
+                grid = repeat(grid, axis, extent, size)
+        return grid
 
     def mean_magnitude(self, values: Array) -> Array:
         """
@@ -87,7 +97,7 @@ class Parts:
         finite = xp.where(magnitudes < math.inf, magnitudes, 0.0)
         # Below 2**(62 - bits of the count), so that the sum stays below 2**62.
         octave = xp.clip(exponent(self.largest(finite)), -900, 1023)
-        shift = 61 - math.prod(self.extent).bit_length() - octave
+        shift = 61 - math.prod(self._sizes).bit_length() - octave
         steps = xp.round(finite * self.spread(power_of_two(shift, values)))
         total = floats(self.total(integers(steps)), values)
         count = self.total(xp.ones_like(values))

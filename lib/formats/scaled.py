@@ -34,7 +34,7 @@ class Layout:
     """Which elements of a tensor share a scale."""
 
     axis: int | None = None
-    """One scale per index of this dimension; may count from the last. None: one scale."""
+    """One scale per index of it; may count from the last dimension. None: one scale."""
     group: int | None = None
     """Only so many neighbours along `axis` share a scale; the last ones are fewer."""
 
@@ -52,7 +52,7 @@ class Layout:
             raise FormatError(
                 f"the tensor has rank {len(shape)}, so there is no axis {self.axis}"
             )
-        extent = [1 if self.group else max(1, n) for n in shape]
+        extent = [1] * len(shape) if self.group else list(shape)
         extent[self.axis] = self.group or 1
         return Parts(shape, tuple(extent))
 
@@ -198,6 +198,11 @@ class Scaled(Format[IntArray]):
         scales, parts = self.spread(values)
         element = self._elements(values, scales, parts, rounding, overflow)
         return (element - self._offset) * scales
+
+    def reach(self, values: Array) -> tuple[Array, Array]:
+        scales, _ = self.spread(values)
+        low, high = self.element.min_value, self.element.max_value
+        return (low - self._offset) * scales, (high - self._offset) * scales
 
     def _elements(
         self,

@@ -123,6 +123,8 @@ def test_other_elements(element, scale: float):
         ((3, 5), Layout(-1, 5), (3, 1)),
         ((3, 5), Layout(0, 1), (3, 5)),
         ((3, 0), Layout(1, 2), (3, 0)),
+        ((3, 0), Layout(0), (3,)),
+        ((0,), Layout(), ()),
         ((2, 3, 4), Layout(1), (3,)),
         ((2, 3, 4, 5), Layout(1, 2), (2, 2, 4, 5)),
         ((2, 1, 2, 3, 4), Layout(4, 3), (2, 1, 2, 3, 2)),
