@@ -61,17 +61,13 @@ _FLATTEN_PASSES = (
 
 _ARC_PASSES = (
     "arc-infer-memories{tap-ports=false}",
-    "arc-canonicalizer",
     "convert-to-arcs",
-    "arc-canonicalizer",
     "arc-split-loops",
-    "cse",
     "arc-canonicalizer",
     "arc-lower-state",
     "arc-inline",
     "arc-merge-ifs",
     "cse",
-    "arc-canonicalizer",
     "arc-lower-arcs-to-funcs",
     "arc.model(arc-allocate-state)",
 )
