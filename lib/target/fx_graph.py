@@ -53,13 +53,18 @@ def functional_program(
     its inputs or state.
     """
     _drop_no_ops(program.graph)
+    _drop_none_results(program)
+
+    def stays(name: str) -> bool:
+        return known(name) and name not in _DECOMPOSED
+
     names = [name for node in program.graph.nodes if (name := op_name(node))]
-    if all(map(known, names)) and _replace_in_place_ops(program.graph):
+    if all(map(stays, names)) and _replace_in_place_ops(program.graph):
         return program
     table = {
         op: rule
         for op, rule in decompositions().items()
-        if _name(op) != _BATCH_NORM and not known(_name(op))
+        if _name(op) != _BATCH_NORM and not stays(_name(op))
     }
     program = cast(Any, program).run_decompositions(table)
     signature = program.graph_signature
@@ -76,6 +81,12 @@ def functional_program(
     _restore_batch_norm(program.graph)
     return program
 
+
+_DECOMPOSED = {
+    "torch.aten.meshgrid",
+    "torch.aten.meshgrid.indexing",
+}
+"""Ops that torch-mlir 20261001 knows but takes apart wrongly."""
 
 _BATCH_NORM = "torch.aten._native_batch_norm_legit_no_training"
 
@@ -120,6 +131,19 @@ _DROPOUTS = frozenset(
     }
 )
 """Their arguments are input, probability and whether they are active."""
+
+
+def _drop_none_results(program: ExportedProgram) -> None:
+    """Remove results that are always None, and inputs that are constants."""
+    import torch
+
+    *_, output = program.graph.nodes
+    output.args = (tuple(value for value in output.args[0] if value is not None),)
+    for node in list(program.graph.nodes):
+        if node.op != "placeholder" or node.users:
+            continue
+        if not isinstance(node.meta.get("val"), torch.Tensor):
+            program.graph.erase_node(node)
 
 
 def _restore_batch_norm(graph: torch.fx.Graph) -> None:
@@ -234,6 +258,17 @@ def _may_alias(node: torch.fx.Node) -> bool:
     if any(result.alias_info for result in schema.returns):
         return True
     return bool(target._can_decompose())
+
+
+def user_inputs(program: ExportedProgram) -> list[str]:
+    """The names of the tensors to pass; other inputs are built in as constants."""
+    from torch.export.graph_signature import InputKind, TensorArgument
+
+    return [
+        spec.arg.name
+        for spec in program.graph_signature.input_specs
+        if spec.kind is InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
+    ]
 
 
 def module_path(node: torch.fx.Node) -> str:

@@ -28,6 +28,7 @@ from mase_opt.lib.target.fx_graph import (
     functional_program,
     module_path,
     source_line,
+    user_inputs,
 )
 
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ def _import_fx(
 
     importer = fx_importer.FxImporter(context=context, hooks=Hooks())
     importer._cc = LayerLocations(context, py_attr_tracker=importer._py_attr_tracker)
-    input_names = [str(name) for name in program.graph_signature.user_inputs]
+    input_names = user_inputs(program)
     state.update(unsaved)
     try:
         importer.import_frozen_program(program, func_name=func_name)

@@ -184,6 +184,18 @@ def test_keyword_inputs_keep_their_names() -> None:
     assert "func.func @Two(" in text
 
 
+def test_arguments_and_results_that_are_no_tensors() -> None:
+    model = function(lambda x, n, mode: (x * n, None, x + 1 if mode == "a" else x))
+    results = run(import_torch(model, (X, 3, "a")), X)
+    np.testing.assert_allclose(results[0], X.numpy() * 3)
+    np.testing.assert_allclose(results[1], X.numpy() + 1)
+
+
+def test_ops_that_torch_mlir_takes_apart_wrongly() -> None:
+    model = function(lambda x: torch.meshgrid(x[0], x[1], indexing="xy")[1])
+    check(model, import_torch(model, (X,)), X)
+
+
 def test_exported_program_stays_usable() -> None:
     model = Net().eval()
     program = export_module(model, (X,))
