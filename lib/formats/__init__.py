@@ -1,17 +1,49 @@
 """Number formats: what each code means, and how reals become codes. No IR here."""
 
+from mase_opt.lib.formats.binary import Binary
+from mase_opt.lib.formats.block import E8M0, Block, Encoded, Exponent
 from mase_opt.lib.formats.choose import Method, choose_fraction
 from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.format import Element, Format
+from mase_opt.lib.formats.log import Log
+from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
-from mase_opt.lib.formats.spec import FormatSpec, parse_format
+from mase_opt.lib.formats.scaled import Layout, Scaled, fit_scales
+from mase_opt.lib.formats.spec import (
+    FormatSpec,
+    ScaledSpec,
+    Spec,
+    add_family,
+    parse_format,
+    parse_spec,
+)
+from mase_opt.lib.formats.ternary import Ternary
 
 __all__ = [
+    "E8M0",
+    "Binary",
+    "Block",
+    "Element",
+    "Encoded",
+    "Exponent",
     "Fixed",
+    "Format",
     "FormatError",
     "FormatSpec",
+    "Kind",
+    "Layout",
+    "Log",
     "Method",
+    "MiniFloat",
     "Overflow",
     "RoundingMode",
+    "Scaled",
+    "ScaledSpec",
+    "Spec",
+    "Ternary",
+    "add_family",
     "choose_fraction",
+    "fit_scales",
     "parse_format",
+    "parse_spec",
 ]

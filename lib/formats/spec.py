@@ -1,17 +1,31 @@
-"""Formats as text, with parts that may be left open: `fixed<8, auto>`."""
+"""
+Formats as text: `mxint8`, `minifloat<4, 3, fn>`, `fixed<8, auto>`.
+
+The text of a format is that of its type without `!mase.`. Some parts may be `auto`:
+they are chosen from data. A new family of formats is added with `add_family`.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-from mase_opt.lib.formats.fixed import MAX_WIDTH
+from mase_opt.lib.formats import aliases
+from mase_opt.lib.formats.binary import Binary
+from mase_opt.lib.formats.block import E8M0, Block, Exponent
+from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
+from mase_opt.lib.formats.format import Element, Format, Values
+from mase_opt.lib.formats.log import Log
+from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError
+from mase_opt.lib.formats.scaled import Layout, Scaled, fit_scales
+from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.suggest import did_you_mean
 
 AVAILABLE = ("fixed<W, F>", "ufixed<W, F>")
-"""What a format may look like, for messages."""
-
-_FIXED = re.compile(r"(?:!mase\.)?(u?)fixed\s*<\s*([^,<>]+?)\s*,\s*([^,<>]+?)\s*>")
+"""What a format of which W or F may be open looks like, for messages."""
 
 
 @dataclass(frozen=True)
@@ -33,31 +47,321 @@ class FormatSpec:
         return f"{'u' if self.signed is False else ''}fixed<{width}, {frac}>"
 
 
-def parse_format(text: str) -> FormatSpec:
-    """
-    Read `fixed<W, F>` or `ufixed<W, F>`; W or F may be `auto`.
+@dataclass(frozen=True)
+class ScaledSpec:
+    """A scaled format whose scales, and zero point if `affine`, come from data."""
 
-    Raises `FormatError` saying what is available for anything else.
-    """
-    match = _FIXED.fullmatch(text.strip())
-    if match is None:
-        raise FormatError(
-            f"'{text}' is not an available format, expected {' or '.join(AVAILABLE)} "
-            "(W or F may be auto)"
-        )
-    unsigned, width, frac = match.groups()
-    spec = FormatSpec(not unsigned, _number(width, text), _number(frac, text))
+    element: Element
+    layout: Layout = field(default_factory=Layout)
+    affine: bool = False
+
+    def fit(self, values: Values) -> Scaled:
+        """The format for `values`; raises `FormatError` as `fit_scales` does."""
+        return fit_scales(values, self.element, self.layout, affine=self.affine)
+
+    def __str__(self) -> str:
+        zero = ", zero_point = auto" if self.affine else ""
+        return f"scaled<{self.element}, auto{self.layout}{zero}>"
+
+
+Spec = FormatSpec | ScaledSpec | Format[Any]
+"""What a format's text stands for: a format, or one with open parts."""
+
+
+@dataclass
+class Term:
+    """A parsed `name<argument, …, key = argument>`."""
+
+    name: str
+    text: str
+    """The whole text, for messages."""
+    arguments: list[Argument] = field(default_factory=list["Argument"])
+    options: dict[str, Argument] = field(default_factory=dict[str, "Argument"])
+
+    def fail(self, reason: str, hint: str = "") -> FormatError:
+        return FormatError(f"{reason} in '{self.text}'{hint}")
+
+    def whole(self, argument: Argument) -> int:
+        """`argument` as a whole number."""
+        word = argument.name if isinstance(argument, Term) else argument
+        try:
+            return int(str(word))
+        except ValueError:
+            raise self.fail(f"'{word}' is not a whole number") from None
+
+    def element(self, argument: Argument) -> Element:
+        """`argument` as a format of elements, without open parts."""
+        spec = build(argument) if isinstance(argument, Term) else None
+        if isinstance(spec, FormatSpec) and None not in (spec.width, spec.frac):
+            assert spec.width is not None
+            assert spec.frac is not None
+            return Fixed(spec.width, spec.frac, spec.signed is not False)
+        if not isinstance(spec, Element):
+            raise self.fail(f"'{spec or argument}' is no format of elements")
+        return spec
+
+
+Argument = Term | str | list[str]
+"""A nested term or word, a number as text, or a list of those."""
+
+Builder = Callable[[Term], Spec]
+
+
+def _fixed(term: Term) -> FormatSpec:
+    if len(term.arguments) != 2 or term.options:
+        raise _unavailable(term.text)
+    signed = term.name == "fixed"
+    spec = FormatSpec(signed, *(_number(word, term) for word in term.arguments))
     if spec.width is None and spec.frac is None:
-        raise FormatError(f"'{text}' leaves width and fraction open, give one of them")
+        raise FormatError(
+            f"'{term.text}' leaves width and fraction open, give one of them"
+        )
     return spec
 
 
-def _number(word: str, text: str) -> int | None:
+def _number(argument: Argument, term: Term) -> int | None:
+    word = argument.name if isinstance(argument, Term) else str(argument)
     if word == "auto":
         return None
     try:
         return int(word)
     except ValueError:
         raise FormatError(
-            f"'{word}' in '{text}' is neither a whole number nor auto"
+            f"'{word}' in '{term.text}' is neither a whole number nor auto"
         ) from None
+
+
+def _minifloat(term: Term) -> MiniFloat:
+    exponent, mantissa, kind, bias = _take(term, 2, 4)
+    return MiniFloat(
+        term.whole(exponent),
+        term.whole(mantissa),
+        Kind.IEEE if kind is None else _choice(term, kind, Kind),
+        None if bias is None else term.whole(bias),
+    )
+
+
+def _log(term: Term) -> Log:
+    width, bias, zero = _take(term, 1, 3)
+    return Log(
+        term.whole(width),
+        None if bias is None else term.whole(bias),
+        zero is None or _word(term, zero, ("zero", "no_zero")) == "zero",
+    )
+
+
+def _binary(term: Term) -> Binary:
+    (unsigned,) = _take(term, 0, 1)
+    return Binary(unsigned is None or not _word(term, unsigned, ("unsigned",)))
+
+
+def _ternary(term: Term) -> Ternary:
+    _take(term, 0, 0)
+    return Ternary()
+
+
+def _block(term: Term) -> Block:
+    element, scale, shape, bump = _take(term, 3, 4)
+    if not isinstance(shape, list):
+        raise term.fail("expected a list as the shape of a block")
+    return Block(
+        term.element(element),
+        _exponent(term, scale),
+        tuple(term.whole(size) for size in cast(list[str], shape)),
+        bump is not None and bool(_word(term, bump, ("bump",))),
+    )
+
+
+def _exponent(term: Term, scale: Argument | None) -> Exponent:
+    match scale:
+        case Term("e8m0", arguments=[]):
+            return E8M0
+        case Term("exp", arguments=[bits, bias]):
+            return Exponent(term.whole(bits), term.whole(bias))
+        case _:
+            raise term.fail("expected e8m0 or exp<bits, bias> as the scale of a block")
+
+
+def _scaled(term: Term) -> Scaled | ScaledSpec:
+    keys = ("axis", "group", "zero_point")
+    for key in term.options:
+        if key not in keys:
+            raise term.fail(f"unknown option '{key}'", did_you_mean(key, keys))
+    options = dict(term.options)
+    zero = options.pop("zero_point", "0")
+    layout = Layout(**{key: term.whole(value) for key, value in options.items()})
+    term.options.clear()
+    element, scale = _take(term, 2, 2)
+    element = term.element(element)
+    affine = isinstance(zero, Term) and zero.name == "auto"
+    if isinstance(scale, Term) and scale.name == "auto":
+        if zero != "0" and not affine:
+            raise term.fail("a zero point is given, but no scale")
+        return ScaledSpec(element, layout, affine)
+    if affine:
+        raise term.fail("a scale is given, but no zero point")
+    scales = scale
+    if isinstance(scale, list):
+        scales = [float(s) for s in cast(list[str], scale)]
+    if isinstance(scales, Term | None):
+        raise term.fail("expected a scale, a list of scales or auto")
+    if layout.group is not None:
+        raise term.fail("scales of groups have no text, only auto")
+    return Scaled(element, scales, layout, zero_point=term.whole(zero))
+
+
+def _take(term: Term, least: int, most: int) -> list[Any]:
+    """The arguments, with None for those left out."""
+    given = len(term.arguments)
+    if not least <= given <= most:
+        counts = str(least) if least == most else f"{least} to {most}"
+        raise term.fail(f"{term.name} takes {counts} parameters, not {given},")
+    if term.options:
+        raise term.fail(f"{term.name} takes no option '{next(iter(term.options))}'")
+    return [*term.arguments, *[None] * (most - given)]
+
+
+def _word(term: Term, argument: Argument, words: tuple[str, ...]) -> str:
+    if isinstance(argument, Term) and not argument.arguments and argument.name in words:
+        return argument.name
+    word = argument.name if isinstance(argument, Term) else argument
+    hint = did_you_mean(str(word), words)
+    raise term.fail(f"'{word}' is not {' or '.join(words)}", hint)
+
+
+def _choice(term: Term, argument: Argument, choices: type[Kind]) -> Kind:
+    return choices(_word(term, argument, tuple(choices)))
+
+
+FAMILIES: dict[str, tuple[Builder, str]] = {
+    "fixed": (_fixed, "fixed<W, F>"),
+    "ufixed": (_fixed, "ufixed<W, F>"),
+    "minifloat": (_minifloat, "minifloat<E, M, kind, bias>"),
+    "log": (_log, "log<W, bias>"),
+    "binary": (_binary, "binary"),
+    "ternary": (_ternary, "ternary"),
+    "scaled": (_scaled, "scaled<element, scale>"),
+    "block": (_block, "block<element, scale, [shape]>"),
+}
+"""How to make a format of its parsed text, and what the text looks like."""
+
+
+def add_family(name: str, builder: Builder, spelling: str) -> None:
+    """Make formats `name<…>` known; raises `ValueError` if they are already."""
+    if name in FAMILIES or aliases.meaning(name):
+        raise ValueError(f"there is a format named '{name}' already")
+    FAMILIES[name] = (builder, spelling)
+
+
+def parse_spec(text: str) -> Spec:
+    """
+    Read the text of any format.
+
+    Raises `FormatError` naming the text, the reason and the nearest valid name.
+    """
+    tokens = list(_tokens(text))
+    term = _parse_term(tokens, text)
+    if tokens != [""]:
+        raise FormatError(f"'{tokens[0]}' is not expected in '{text}'")
+    if not isinstance(term, Term):
+        kind = "list" if isinstance(term, list) else "number"
+        raise FormatError(f"'{text}' is a {kind}, not a format")
+    return build(term)
+
+
+def parse_format(text: str) -> FormatSpec:
+    """
+    Read `fixed<W, F>` or `ufixed<W, F>`; W or F may be `auto`.
+
+    Raises `FormatError` saying what is available for anything else.
+    """
+    try:
+        spec = parse_spec(text)
+    except FormatError:
+        if re.match(r"\s*(!mase\.)?u?fixed\s*<[^<>]*,[^<>]*>\s*$", text):
+            raise
+        raise _unavailable(text) from None
+    if not isinstance(spec, FormatSpec):
+        raise _unavailable(text)
+    return spec
+
+
+def build(term: Term) -> Spec:
+    """The format of a parsed text; raises `FormatError` if there is none."""
+    if term.name in FAMILIES:
+        try:
+            return FAMILIES[term.name][0](term)
+        except FormatError:
+            raise
+        except ValueError as error:
+            raise term.fail(str(error)) from None
+    if (text := aliases.meaning(term.name)) and not (term.arguments or term.options):
+        return parse_spec(text)
+    valid = [*FAMILIES, *aliases.names()]
+    raise FormatError(
+        f"unknown format '{term.name}' in '{term.text}', expected one of "
+        f"{', '.join(valid)}{did_you_mean(term.name, valid)}"
+    )
+
+
+def _unavailable(text: str) -> FormatError:
+    return FormatError(
+        f"'{text}' is not an available format, expected {' or '.join(AVAILABLE)} "
+        "(W or F may be auto)"
+    )
+
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<token>!mase\.(?=\w)|[A-Za-z_]\w*|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+    r"|[<>\[\],=])|(?P<bad>\S)|$)"
+)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """The tokens, without the prefix of types, then an empty one."""
+    for match in _TOKEN.finditer(text):
+        if match["bad"] is not None:
+            raise FormatError(f"'{match['bad']}' is not expected in '{text}'")
+        if match["token"] not in ("!mase.", None):
+            yield match["token"]
+    yield ""
+
+
+def _parse_term(tokens: list[str], text: str) -> Argument:
+    token = tokens.pop(0) if tokens[0] else ""
+    if token == "[":
+        return _parse_list(tokens, text)
+    if re.match(r"[-+\d]", token):
+        return token
+    if not re.match(r"\w", token):
+        raise FormatError(f"'{text}' is no format: a name or number is missing")
+    term = Term(token, text)
+    if tokens[0] != "<":
+        return term
+    separator = tokens.pop(0)
+    while separator in ("<", ","):
+        if tokens[1:2] == ["="]:
+            key = tokens.pop(0)
+            tokens.pop(0)
+            term.options[key] = _parse_term(tokens, text)
+        else:
+            term.arguments.append(_parse_term(tokens, text))
+        separator = tokens.pop(0) if tokens[0] else ""
+    if separator != ">":
+        raise FormatError(f"'{text}' is no format: a '>' is missing")
+    return term
+
+
+def _parse_list(tokens: list[str], text: str) -> list[str]:
+    items: list[str] = []
+    while tokens[0] not in ("]", ""):
+        item = _parse_term(tokens, text)
+        if not isinstance(item, str):
+            raise FormatError(f"expected numbers in the list in '{text}'")
+        items.append(item)
+        if tokens[0] == ",":
+            tokens.pop(0)
+    if not tokens[0]:
+        raise FormatError(f"'{text}' is no format: a ']' is missing")
+    tokens.pop(0)
+    return items
