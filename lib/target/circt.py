@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +123,8 @@ def to_text(module: ModuleOp | str) -> str:
 
 
 @contextmanager
-def _context() -> Iterator[list[str]]:
-    """A CIRCT context; diagnostics gather in the list and end in a `CirctError`."""
+def _context() -> Generator[None, None, None]:
+    """A CIRCT context; diagnostics end in a `CirctError`."""
     bindings, ir = _bindings(""), _bindings(".ir")
     diagnostics: list[str] = []
 
@@ -136,7 +136,7 @@ def _context() -> Iterator[list[str]]:
         bindings.register_dialects(context)
         handler = context.attach_diagnostic_handler(collect)
         try:
-            yield diagnostics
+            yield
         except ir.MLIRError as error:
             diagnostics.extend(_describe(d) for d in error.error_diagnostics)
             raise CirctError("CIRCT: " + "\n".join(diagnostics or [str(error)])) from (

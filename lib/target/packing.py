@@ -47,14 +47,14 @@ def check_codes(codes: NDArray[np.integer], width: int, signed: bool) -> None:
         )
 
 
-def to_storage(codes: NDArray[np.integer], width: int) -> NDArray[np.unsignedinteger]:
+def to_storage(codes: NDArray[np.integer], width: int) -> NDArray[np.integer]:
     """The low `width` bits of each code, zero-extended to the storage size."""
     dtype = storage_dtype(width, signed=False)
     return (codes.astype(dtype) & dtype.type(_mask(width))).astype(dtype, copy=False)
 
 
 def from_storage(
-    stored: NDArray[np.unsignedinteger], width: int, signed: bool
+    stored: NDArray[np.integer], width: int, signed: bool
 ) -> NDArray[np.integer]:
     """The reverse of `to_storage`; upper bits of `stored` are not looked at."""
     bits = 8 * stored.dtype.itemsize

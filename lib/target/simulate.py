@@ -205,18 +205,16 @@ def _aligned(size: int) -> NDArray[np.uint8]:
     return memory[start : start + size]
 
 
-def _rows(codes: NDArray[np.integer], port: Port) -> NDArray[np.unsignedinteger]:
+def _rows(codes: NDArray[np.integer], port: Port) -> NDArray[np.integer]:
     return np.ascontiguousarray(packing.to_storage(codes, port.width))
 
 
-def _empty(rows: int, port: Port, *lanes: int) -> NDArray[np.unsignedinteger]:
+def _empty(rows: int, port: Port, *lanes: int) -> NDArray[np.integer]:
     shape = (rows, port.elements, *lanes)
     return np.zeros(shape, packing.storage_dtype(port.width, False))
 
 
-def _to_lanes(
-    codes: NDArray[np.unsignedinteger], rows: int, width: int
-) -> NDArray[np.unsignedinteger]:
+def _to_lanes(codes: NDArray[np.integer], rows: int, width: int) -> NDArray[np.integer]:
     """(samples, elements) to (rows, elements, lanes), zeros where samples run out."""
     elements = codes.shape[1]
     padded = codes
