@@ -164,8 +164,8 @@ def _parse_number(parser: AttrParser, storage: str) -> int | float:
                 return -value if negative else value
         value = float(parser.parse_number(allow_boolean=False))
         with np.errstate(over="ignore"):
-            if storage == "f32" and np.isinf(np.float32(value)):
-                parser.raise_error(f"{value} is out of range for f32")
+            if np.isinf(np.dtype(DTYPES[storage]).type(value)):
+                parser.raise_error(f"{value} is out of range for {storage}")
         return -value if negative else value
     value = parser.parse_integer(allow_boolean=storage == "i1")
     lowest, highest = 0, 1
@@ -180,12 +180,18 @@ def _parse_number(parser: AttrParser, storage: str) -> int | float:
 
 
 def _format_number(value: Any, storage: str) -> str:
-    """The shortest text that parses to the NumPy scalar `value` again."""
+    """A short text that parses to the NumPy scalar `value` again."""
     if storage == "i1":
         return "true" if value else "false"
-    text = str(value)
-    if storage == "f32" and value == value and np.float32(float(text)) != value:
-        text = repr(float(value))  # the parser goes through float64
+    if not storage.startswith("f"):
+        return str(value)
+    text = repr(float(value))
+    if storage == "f32" and np.isfinite(value):
+        # Nine digits tell all float32 numbers apart.
+        texts = (f"{value:.{digits}g}" for digits in range(6, 10))
+        text = next(t for t in texts if np.float32(float(t)) == value)
+        if not {".", "e"} & set(text):
+            text += ".0"
     # MLIR's number syntax wants a fraction before an exponent.
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")
@@ -287,9 +293,12 @@ class CalibrationAttr(ParametrizedAttribute):
         """
         The quantiles, ascending, as float64.
 
-        Raises `ValueError` if a parsed text held no or malformed data for it.
+        Raises `VerifyException` if a parsed text held no or malformed data for it.
         """
-        return self.quantiles.array().astype(np.float64)
+        try:
+            return self.quantiles.array().astype(np.float64)
+        except ValueError as error:
+            raise VerifyException(f"calibration: {error}") from error
 
     def verify(self) -> None:
         if self.quantiles.data.storage != "f32":

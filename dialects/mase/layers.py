@@ -770,14 +770,20 @@ class PoolOp(UnaryOp, ABC):
                 f"padding is {show(padding)}, expected at most half of the kernel "
                 f"{show(kernel)}"
             )
+        strides = check_length(self.strides, rank, "strides")
+        dilation = check_length(self.dilation, rank, "dilation")
         spatial = window_positions(
-            shape[-rank:],
-            kernel,
-            check_length(self.strides, rank, "strides"),
-            padding,
-            check_length(self.dilation, rank, "dilation"),
-            bool(self.ceil_mode),
+            shape[-rank:], kernel, strides, padding, dilation, bool(self.ceil_mode)
         )
+        for n, k, s, p, d, positions in zip(
+            shape[-rank:], kernel, strides, padding, dilation, spatial, strict=True
+        ):
+            starts = range(-p, positions * s - p, s)
+            if any(all(not 0 <= i + o * d < n for o in range(k)) for i in starts):
+                raise VerifyException(
+                    f"a window of {k} elements with dilation {d} lies in the padding "
+                    f"around {n} elements"
+                )
         return (*shape[:-rank], *spatial)
 
 

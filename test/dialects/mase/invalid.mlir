@@ -271,6 +271,14 @@ func.func @pool_padding(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @only_padding(%x: tensor<1xf32>) {
+  // expected-error@+1 {{a window of 2 elements with dilation 2 lies in the padding around 1 elements}}
+  %y = mase.max_pool %x {kernel = array<i64: 2>, strides = array<i64: 1>, padding = array<i64: 1>, dilation = array<i64: 2>} : (tensor<1xf32>) -> tensor<1xf32>
+  func.return
+}
+
+// -----
+
 func.func @output_size(%x: tensor<4xf32>) {
   // expected-error@+1 {{output_size is 0, expected 1 to 1 positive values}}
   %y = mase.adaptive_avg_pool %x {output_size = array<i64: 0>} : (tensor<4xf32>) -> tensor<0xf32>
