@@ -55,6 +55,8 @@ class Report:
     totals: dict[str, int]
     logic_depth: int
     """Adders (or what takes as long) between two registers at most."""
+    gate_depth: int | None
+    """Levels of an and-inverter graph between two registers, if synthesized."""
     synthesis: Resources | None
     """What Yosys makes of it."""
 
@@ -113,7 +115,7 @@ class Report:
             console.print(
                 f"{found.version}, {found.family}: {found.lut} LUT, {found.ff} FF, "
                 f"{found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
-                f"{found.lutram} LUTRAM"
+                f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers"
             )
 
 
@@ -204,8 +206,9 @@ def build_report(
         for key in ("multiplies", "adders", "register_bits", "memory_bits")
     }
     totals["parameters"] = sum(layer.parameters for layer in layers)
-    synthesis = None
+    depth = synthesis = None
     if synth:
+        depth = circt.gate_depth(circuit, layout.top)
         synthesis = synthesize(circt.export_verilog(circuit), layout.top)
     return Report(
         layout.top,
@@ -213,6 +216,7 @@ def build_report(
         tuple(layers),
         totals,
         layout.logic_depth,
+        depth,
         synthesis,
     )
 
