@@ -16,6 +16,7 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
+from typing import Any, cast
 
 RUNS = 5
 ZOO = Path(__file__).parents[1] / "test" / "models"
@@ -64,10 +65,22 @@ def bench_import() -> None:
         _print(f"import_resnet18_{name}", mine, base, unit, 2.0, "torch.export")
 
 
+def generic_form(text: str) -> str:
+    """MLIR text in the form that xDSL parses, by torch-mlir's own tool."""
+    tool = Path(sys.executable).with_name("torch-mlir-opt")
+    command = [str(tool), "--mlir-print-op-generic"]
+    run = subprocess.run(
+        command, check=True, capture_output=True, text=True, input=text
+    )
+    return run.stdout
+
+
 def bench_text() -> None:
     sys.path.insert(0, str(ZOO))
-    import zoo  # pyright: ignore[reportMissingImports]
+    from importlib import import_module
+
     from xdsl.context import Context
+    from xdsl.dialects.builtin import ModuleOp
     from xdsl.parser import Parser
     from xdsl.printer import Printer
 
@@ -81,18 +94,19 @@ def bench_text() -> None:
             ctx.register_dialect(name, factory)
         return ctx
 
-    def parse(text: str, ctx: Context):
+    def parse(text: str, ctx: Context) -> ModuleOp:
         return Parser(ctx, text).parse_module()
 
-    def show(module: object, ctx: Context) -> str:
+    def show(module: ModuleOp, ctx: Context) -> str:
         stream = StringIO()
         printer = Printer(stream=stream)
-        printer.print_op(module)  # pyright: ignore[reportArgumentType]
+        printer.print_op(module)
         printer.print_metadata(ctx.loaded_dialects)
         return stream.getvalue()
 
-    module, inputs = zoo.MODELS["resnet18"]()
-    torch_dialect = torch_text(module, inputs, generic=True)
+    zoo = import_module("zoo")
+    module, inputs = cast("tuple[Any, tuple[Any, ...]]", zoo.MODELS["resnet18"]())
+    torch_dialect = generic_form(torch_text(module, inputs))
     ctx = context()
     ctx.load_registered_dialect("mase")
     text = show(mase_opt.import_torch(module, inputs), ctx)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.context import Context
@@ -99,7 +99,7 @@ class Model:
             raise UserError(
                 f"'{self._folder / MANIFEST}' is damaged: no interface; emit it again"
             )
-        return data
+        return cast("dict[str, Any]", data)
 
     @cached_property
     def imported(self) -> ModuleOp:

@@ -191,7 +191,7 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
     arrays = {f"out{i}": a for i, a in enumerate(model.decode(level, outputs))}
     # In memory first: a zip archive is written with seeks.
     archive = io.BytesIO()
-    np.savez(archive, **arrays)
+    np.savez(archive, allow_pickle=False, **arrays)
     with atomic_file(path) as stream:
         stream.buffer.write(archive.getvalue())
 
