@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
-from math import ceil, floor, inf, nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import brought_in, encoded, rounded
 
 from mase_opt.lib.formats import Fixed, FormatError, Overflow, RoundingMode
 from mase_opt.lib.formats.rounding import (
@@ -22,59 +23,6 @@ from mase_opt.lib.formats.rounding import (
     round_shift,
     shift_left,
 )
-
-HALF = Fraction(1, 2)
-
-
-def rounded(x: Fraction, mode: RoundingMode) -> int:
-    """`x` rounded to an integer, by the definition of the mode."""
-    below, above = floor(x), ceil(x)
-    distance = x - below
-    match mode:
-        case RoundingMode.FLOOR:
-            return below
-        case RoundingMode.CEIL:
-            return above
-        case RoundingMode.ZERO:
-            return below if x > 0 else above
-        case RoundingMode.HALF_UP:
-            tie = above
-        case RoundingMode.NEAREST_AWAY:
-            tie = above if x > 0 else below
-        case RoundingMode.NEAREST_EVEN:
-            tie = below if below % 2 == 0 else above
-    if distance == HALF:
-        return tie
-    return below if distance < HALF else above
-
-
-def brought_in(code: int, format: Fixed, overflow: Overflow) -> int | None:
-    """`code` in the range of the format; None: an error."""
-    bits = format.width
-    low, high = (
-        (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        if format.signed
-        else (
-            0,
-            2**bits - 1,
-        )
-    )
-    if low <= code <= high:
-        return code
-    match overflow:
-        case Overflow.ERROR:
-            return None
-        case Overflow.SATURATE:
-            return low if code < low else high
-        case Overflow.WRAP:
-            code %= 2**bits
-            return code - 2**bits if code > high else code
-
-
-def expected(
-    x: Fraction, format: Fixed, mode: RoundingMode, overflow: Overflow
-) -> int | None:
-    return brought_in(rounded(x * Fraction(2) ** format.frac, mode), format, overflow)
 
 
 def python_ints(array: np.ndarray[Any, Any]) -> list[int]:
@@ -121,7 +69,7 @@ def test_every_code_and_midpoint(signed: bool, mode: RoundingMode, overflow: Ove
             format = Fixed(width, frac, signed)
             values = np.ldexp(quarters.astype(np.float64), -frac - 2)
             wanted = [
-                expected(Fraction(v), format, mode, overflow) for v in values.tolist()
+                encoded(Fraction(v), format, mode, overflow) for v in values.tolist()
             ]
             fits = np.array([w is not None for w in wanted])
             codes = format.encode(values[fits], mode, overflow)
@@ -154,7 +102,7 @@ def test_every_code_is_its_own_encoding(signed: bool):
 def test_encode(
     format: Fixed, values: list[float], mode: RoundingMode, overflow: Overflow
 ):
-    wanted = [expected(Fraction(v), format, mode, overflow) for v in values]
+    wanted = [encoded(Fraction(v), format, mode, overflow) for v in values]
     array = np.array(values, dtype=np.float64)
     if None in wanted:
         with pytest.raises(FormatError):
@@ -174,7 +122,7 @@ def test_encode_near_codes(
     )
     value = float(np.ldexp(float(data.draw(half_codes)), -format.frac - 1))
     for x in (value, np.nextafter(value, -inf), np.nextafter(value, inf)):
-        wanted = expected(Fraction(float(x)), format, mode, overflow)
+        wanted = encoded(Fraction(float(x)), format, mode, overflow)
         if wanted is None:
             with pytest.raises(FormatError):
                 format.encode(np.array([x]), mode, overflow)
@@ -191,7 +139,7 @@ def test_cast_codes(
     overflow: Overflow,
 ):
     scale = Fraction(2) ** -frac
-    wanted = [expected(c * scale, format, mode, overflow) for c in codes]
+    wanted = [encoded(c * scale, format, mode, overflow) for c in codes]
     if None in wanted:
         with pytest.raises(FormatError):
             format.cast_codes(array_of(codes), frac, mode, overflow)
@@ -218,7 +166,7 @@ def test_cast_ratio(
 ):
     scale = Fraction(2) ** -frac
     wanted = [
-        expected(Fraction(n, denominator) * scale, format, mode, overflow)
+        encoded(Fraction(n, denominator) * scale, format, mode, overflow)
         for n in numerators
     ]
     arguments = array_of(numerators), array_of([denominator]), frac, mode, overflow
