@@ -156,7 +156,7 @@ class _Hardware:
 
 
 def _bits(type: Attribute) -> int:
-    return type.width.data if isinstance(type, IntegerType) else 0
+    return type.bitwidth if isinstance(type, IntegerType) else 0
 
 
 def build_report(

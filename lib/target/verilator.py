@@ -123,7 +123,8 @@ class VerilatorSimulator:
 
     Same `run` as the simulation in process. A context manager: the program lies in a
     temporary folder that goes away at the end. `optimize` is the level for the C++
-    compiler: 0 builds fast, 3 pays off for millions of samples. Raises `UserError` if the text does not compile or a tool is missing.
+    compiler: 0 builds fast, 3 pays off for millions of samples. Raises `UserError` if
+    the text does not compile or a tool is missing.
     """
 
     def __init__(self, verilog: str, layout: PortLayout, *, optimize: int = 0):
