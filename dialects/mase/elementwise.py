@@ -40,7 +40,10 @@ class CastOp(UnaryOp):
     """
     The same numbers in another format: rounded, then brought into range.
 
-    Between any two element types, builtin floats and integers included.
+    Between any two element types, builtin floats and integers included. Integers are
+    fixed point without fraction bits. An `i1`, here and as the result of every other
+    op, says whether the exact number is not zero; floats round to nearest, ties to
+    even. NaN in a type without it is an error.
 
     ```mlir
     %1 = mase.cast %0 : (tensor<4xf32>) -> tensor<4x!mase.fixed<8, 4>>
@@ -467,7 +470,7 @@ class MulOp(BinaryOp):
 @irdl_op_definition
 class DivOp(BinaryOp):
     """
-    lhs / rhs; an error where a fixed-point or integer divisor is zero.
+    lhs / rhs; an error where both are fixed point or integers and rhs is zero.
 
     ```mlir
     %2 = mase.div %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
@@ -506,7 +509,7 @@ class MinimumOp(BinaryOp):
 @irdl_op_definition
 class PowOp(BinaryOp):
     """
-    lhs to the power of rhs
+    lhs to the power of rhs, computed in floating point for every element type.
 
     ```mlir
     %2 = mase.pow %0, %1 : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>

@@ -661,7 +661,8 @@ class AttentionOp(ArithmeticOp):
 
     Shapes: query `[…, L, E]`, key `[…, S, E]`, value `[…, S, V]`; leading dimensions
     broadcast. The mask broadcasts to `[…, L, S]`: `i1` (false: masked out) or an
-    addend. `causal` masks key positions behind the query position.
+    addend. `causal` masks key positions behind the query position. Where everything is
+    masked out the result is zero.
     Vaswani et al., arXiv:1706.03762.
 
     ```mlir
@@ -790,7 +791,8 @@ class PoolOp(UnaryOp, ABC):
 @irdl_op_definition
 class MaxPoolOp(PoolOp):
     """
-    The largest element of each window; padding never wins.
+    The largest element of each window; padding never wins, and no window may lie in
+    the padding alone.
 
     ```mlir
     %1 = mase.max_pool %0 {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>,
