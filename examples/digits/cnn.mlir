@@ -19,17 +19,17 @@ module {
     %9 = torch.prim.ListConstruct %int1, %int1 : (!torch.int, !torch.int) -> !torch.list<int>
     %10 = torch.prim.ListConstruct %int1, %int1 : (!torch.int, !torch.int) -> !torch.list<int>
     %11 = torch.prim.ListConstruct  : () -> !torch.list<int>
-    %12 = torch.aten.convolution %arg0, %6, %7, %8, %9, %10, %false, %11, %int1 {mase.layer = "conv", mase.source = "examples/digits/train.py:56"} : !torch.vtensor<[1,1,8,8],f32>, !torch.vtensor<[6,1,3,3],f32>, !torch.vtensor<[6],f32>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.bool, !torch.list<int>, !torch.int -> !torch.vtensor<[1,6,8,8],f32>
-    %13 = torch.aten.batch_norm %12, %5, %4, %3, %2, %false, %float1.000000e-01, %float1.000000e-05, %false {mase.layer = "bn", mase.source = "examples/digits/train.py:56"} : !torch.vtensor<[1,6,8,8],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.bool, !torch.float, !torch.float, !torch.bool -> !torch.vtensor<[1,6,8,8],f32>
-    %14 = torch.aten.relu %13 {mase.layer = "relu", mase.source = "examples/digits/train.py:56"} : !torch.vtensor<[1,6,8,8],f32> -> !torch.vtensor<[1,6,8,8],f32>
+    %12 = torch.aten.convolution %arg0, %6, %7, %8, %9, %10, %false, %11, %int1 {mase.layer = "conv", mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,1,8,8],f32>, !torch.vtensor<[6,1,3,3],f32>, !torch.vtensor<[6],f32>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.bool, !torch.list<int>, !torch.int -> !torch.vtensor<[1,6,8,8],f32>
+    %13 = torch.aten.batch_norm %12, %5, %4, %3, %2, %false, %float1.000000e-01, %float1.000000e-05, %false {mase.layer = "bn", mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,6,8,8],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.vtensor<[6],f32>, !torch.bool, !torch.float, !torch.float, !torch.bool -> !torch.vtensor<[1,6,8,8],f32>
+    %14 = torch.aten.relu %13 {mase.layer = "relu", mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,6,8,8],f32> -> !torch.vtensor<[1,6,8,8],f32>
     %15 = torch.prim.ListConstruct %int2, %int2 : (!torch.int, !torch.int) -> !torch.list<int>
     %16 = torch.prim.ListConstruct %int2, %int2 : (!torch.int, !torch.int) -> !torch.list<int>
     %17 = torch.prim.ListConstruct %int0, %int0 : (!torch.int, !torch.int) -> !torch.list<int>
     %18 = torch.prim.ListConstruct %int1, %int1 : (!torch.int, !torch.int) -> !torch.list<int>
-    %19 = torch.aten.max_pool2d %14, %15, %16, %17, %18, %false {mase.layer = "pool", mase.source = "examples/digits/train.py:56"} : !torch.vtensor<[1,6,8,8],f32>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.bool -> !torch.vtensor<[1,6,4,4],f32>
+    %19 = torch.aten.max_pool2d %14, %15, %16, %17, %18, %false {mase.layer = "pool", mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,6,8,8],f32>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.list<int>, !torch.bool -> !torch.vtensor<[1,6,4,4],f32>
     %20 = torch.prim.ListConstruct %int1, %int-1 : (!torch.int, !torch.int) -> !torch.list<int>
-    %21 = torch.aten.view %19, %20 {mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,6,4,4],f32>, !torch.list<int> -> !torch.vtensor<[1,96],f32>
-    %22 = torch.aten.linear %21, %1, %0 {mase.layer = "fc", mase.source = "examples/digits/train.py:57"} : !torch.vtensor<[1,96],f32>, !torch.vtensor<[10,96],f32>, !torch.vtensor<[10],f32> -> !torch.vtensor<[1,10],f32>
+    %21 = torch.aten.view %19, %20 {mase.source = "examples/digits/train.py:58"} : !torch.vtensor<[1,6,4,4],f32>, !torch.list<int> -> !torch.vtensor<[1,96],f32>
+    %22 = torch.aten.linear %21, %1, %0 {mase.layer = "fc", mase.source = "examples/digits/train.py:58"} : !torch.vtensor<[1,96],f32>, !torch.vtensor<[10,96],f32>, !torch.vtensor<[10],f32> -> !torch.vtensor<[1,10],f32>
     return %22 : !torch.vtensor<[1,10],f32>
   }
 }

@@ -4,9 +4,9 @@ module {
     %1 = torch.vtensor.literal(dense_resource<fc2.weight> : tensor<10x32xf32>) : !torch.vtensor<[10,32],f32>
     %2 = torch.vtensor.literal(dense_resource<fc1.weight> : tensor<32x64xf32>) : !torch.vtensor<[32,64],f32>
     %3 = torch.vtensor.literal(dense_resource<fc1.bias> : tensor<32xf32>) : !torch.vtensor<[32],f32>
-    %4 = torch.aten.linear %arg0, %2, %3 {mase.layer = "fc1", mase.source = "examples/digits/train.py:38"} : !torch.vtensor<[1,64],f32>, !torch.vtensor<[32,64],f32>, !torch.vtensor<[32],f32> -> !torch.vtensor<[1,32],f32>
-    %5 = torch.aten.relu %4 {mase.layer = "relu", mase.source = "examples/digits/train.py:38"} : !torch.vtensor<[1,32],f32> -> !torch.vtensor<[1,32],f32>
-    %6 = torch.aten.linear %5, %1, %0 {mase.layer = "fc2", mase.source = "examples/digits/train.py:38"} : !torch.vtensor<[1,32],f32>, !torch.vtensor<[10,32],f32>, !torch.vtensor<[10],f32> -> !torch.vtensor<[1,10],f32>
+    %4 = torch.aten.linear %arg0, %2, %3 {mase.layer = "fc1", mase.source = "examples/digits/train.py:39"} : !torch.vtensor<[1,64],f32>, !torch.vtensor<[32,64],f32>, !torch.vtensor<[32],f32> -> !torch.vtensor<[1,32],f32>
+    %5 = torch.aten.relu %4 {mase.layer = "relu", mase.source = "examples/digits/train.py:39"} : !torch.vtensor<[1,32],f32> -> !torch.vtensor<[1,32],f32>
+    %6 = torch.aten.linear %5, %1, %0 {mase.layer = "fc2", mase.source = "examples/digits/train.py:39"} : !torch.vtensor<[1,32],f32>, !torch.vtensor<[10,32],f32>, !torch.vtensor<[10],f32> -> !torch.vtensor<[1,10],f32>
     return %6 : !torch.vtensor<[1,10],f32>
   }
 }
