@@ -55,6 +55,22 @@ def test_wide_values_are_simulated_without_lanes():
     assert results[:, 0].tolist() == [int(x) ** 2 >> 40 for x in inputs["x"][:, 0]]
 
 
+@pytest.mark.parametrize("clocked", [False, True])
+def test_valid_without_registers(clocked: bool):
+    clock = "in %clk: !seq.clock, in %rst: i1, " if clocked else ""
+    text = f"""hw.module @top({clock}in %in_valid: i1, in %x: i8, out out_valid: i1,
+                             out y: i8) {{
+      %one = hw.constant -1 : i8
+      %y = comb.xor %x, %one : i8
+      hw.output %in_valid, %y : i1, i8
+    }}"""
+    ports = (Port("x", "in", 1, 8), Port("y", "out", 1, 8))
+    layout = PortLayout("top", ports, has_clock=clocked, has_valid=True)
+    inputs = random_inputs(layout, 40)
+    results = Simulator(text, layout).run(inputs)
+    assert (results["y"] == ~inputs["x"]).all()
+
+
 def test_runs_are_independent():
     simulator = Simulator(ROM, ROM_LAYOUT)
     first = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
