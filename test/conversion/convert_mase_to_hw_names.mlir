@@ -1,4 +1,4 @@
-// RUN: mase-opt %s --convert-mase-to-hw=max-logic-depth=0 | filecheck %s
+// RUN: mase-opt %s --split-input-file --convert-mase-to-hw=max-logic-depth=0 | filecheck %s
 
 // Names: ports from `mase.name` or the argument, layers made legal and unique, ops
 // without a layer numbered by kind. Shape ops are wiring in the top.
@@ -24,3 +24,15 @@ func.func @top(%x: tensor<2x!mase.fixed<4, 0>> {mase.name = "pixels"},
 // CHECK: hw.module @top(in %in_valid: i1, in %pixels: i8, in %wire_: i8, out out_valid: i1, out logits: i8)
 // CHECK:   %[[PART:.*]] = comb.extract %{{.*}} from 4 :  (i8) -> i4
 // CHECK:   hw.instance "input_" @input_(lhs: %{{.*}}: i8, rhs: %[[PART]]: i4) -> (out: i8)
+
+// -----
+
+// A number at the end belongs to the name.
+func.func @numbered(%x: tensor<1x!mase.fixed<4, 0>> {mase.name = "x_0"},
+                    %y: tensor<1x!mase.fixed<4, 0>> {mase.name = "x_1"})
+    -> tensor<1x!mase.fixed<4, 0>> {
+  %0 = mase.sub %x, %y : (tensor<1x!mase.fixed<4, 0>>, tensor<1x!mase.fixed<4, 0>>) -> tensor<1x!mase.fixed<4, 0>>
+  func.return %0 : tensor<1x!mase.fixed<4, 0>>
+}
+
+// CHECK: hw.module @numbered(in %in_valid: i1, in %{{.*}}x_0: i4, in %{{.*}}x_1: i4, out out_valid: i1, out out0: i4)

@@ -107,6 +107,8 @@ class Builder:
         self.depth = depth
         self.block = Block()
         self.inputs: list[Port] = []
+        self._names: dict[BlockArgument, str] = {}
+        """The ports' names: name hints lose a number at their end."""
         self._clock: BlockArgument | None = None
         self._enable: BlockArgument | None = None
         self._reads: dict[tuple[SSAValue | None, int, int, int], SSAValue] = {}
@@ -129,9 +131,15 @@ class Builder:
             return [constant(lo) for lo, _ in spans]
         port = Port(name, width, tuple(spans))
         self.inputs.append(port)
-        value = self.block.insert_arg(port.type, len(self.block.args))
-        value.name_hint = name
+        value = self.argument(name, port.type, len(self.block.args))
         return self.unpack(value, port, 0, self.depth)
+
+    def argument(self, name: str, type: Attribute, index: int) -> BlockArgument:
+        """A new input port called `name`, before the one at `index`."""
+        value = self.block.insert_arg(type, index)
+        value.name_hint = name
+        self._names[value] = name
+        return value
 
     def unpack(self, value: SSAValue, port: Port, stage: int, depth: int) -> list[Wire]:
         """The elements of a packed value."""
@@ -145,8 +153,7 @@ class Builder:
 
     def clock(self) -> SSAValue:
         if self._clock is None:
-            self._clock = self.block.insert_arg(seq.clock, 0)
-            self._clock.name_hint = "clk"
+            self._clock = self.argument("clk", seq.clock, 0)
         return self._clock
 
     def enable(self) -> SSAValue:
@@ -154,8 +161,7 @@ class Builder:
         assert self.design.stall
         if self._enable is None:
             self.clock()
-            self._enable = self.block.insert_arg(i1, 1)
-            self._enable.name_hint = "ce"
+            self._enable = self.argument("ce", i1, 1)
         return self._enable
 
     def drive_enable(self, value: SSAValue) -> None:
@@ -187,7 +193,7 @@ class Builder:
             [(port.name, v) for port, v in zip(results, values, strict=True)]
         )
         module.attributes[LATENCY] = IntegerAttr(stage, i64)
-        control = tuple(arg.name_hint or "" for arg in self._control())
+        control = tuple(self._names[arg] for arg in self._control())
         return Module(self.name, tuple(self.inputs), results, stage, control, depth)
 
     def close(
@@ -197,7 +203,7 @@ class Builder:
         self.block.add_op(hw.OutputOp([value for _, value in outputs]))
         self._sweep()
         ports = [
-            *(_port(arg.name_hint or "", arg.type, True) for arg in self.block.args),
+            *(_port(self._names[arg], arg.type, True) for arg in self.block.args),
             *(_port(name, value.type, False) for name, value in outputs),
         ]
         module = hw.HWModuleOp(

@@ -187,7 +187,7 @@ class TopBuilder:
 
         `ce = !out_valid | out_ready` is a loop through the last valid register.
         """
-        top, block = self.top, self.top.block
+        top = self.top
         names = ["in_valid"]
         if latency:
             top.clock()
@@ -196,8 +196,7 @@ class TopBuilder:
             names.append("out_ready")
         arguments: dict[str, BlockArgument] = {}
         for index, name in enumerate(names, start=int(latency > 0)):
-            arguments[name] = argument = block.insert_arg(i1, index)
-            argument.name_hint = name
+            arguments[name] = top.argument(name, i1, index)
         valid: SSAValue = arguments["in_valid"]
         for _ in range(latency):
             valid = top.register(valid, (arguments["rst"], top.literal(0, 1)))
