@@ -25,12 +25,17 @@ SHOWN = 8
 
 
 def to_ports(arrays: Sequence[Array], layout: PortLayout, direction: str) -> Codes:
-    """Arrays `[samples, *shape]` in argument order as flat codes by port name."""
+    """
+    Arrays `[samples, *shape]` in argument order as flat codes by port name.
+
+    Booleans, the interpreter's values of type `i1`, become 0 and 1.
+    """
     ports = layout.inputs if direction == "in" else layout.outputs
-    return {
-        port.name: np.asarray(array).reshape(len(array), port.elements)
-        for port, array in zip(ports, arrays, strict=True)
-    }
+    codes: Codes = {}
+    for port, array in zip(ports, arrays, strict=True):
+        flat = np.asarray(array).reshape(len(array), port.elements)
+        codes[port.name] = flat.astype(np.uint8) if flat.dtype == np.bool_ else flat
+    return codes
 
 
 def reference_vectors(

@@ -25,15 +25,35 @@ func.func @two(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4
 """
 
 
-@pytest.fixture
-def model() -> ModuleOp:
+MASKED = """
+func.func @masked(%m: tensor<3xi1>, %x: tensor<3x!mase.fixed<4, 0>>)
+    -> (tensor<3xi1>, tensor<3x!mase.fixed<4, 0>>) {
+  %0 = mase.neg %x
+    : (tensor<3x!mase.fixed<4, 0>>) -> tensor<3x!mase.fixed<4, 0>>
+  %1 = mase.select %m, %x, %0
+    : (tensor<3xi1>, tensor<3x!mase.fixed<4, 0>>, tensor<3x!mase.fixed<4, 0>>)
+    -> tensor<3x!mase.fixed<4, 0>>
+  func.return %m, %1 : tensor<3xi1>, tensor<3x!mase.fixed<4, 0>>
+}
+"""
+"""A truth value as input and as output."""
+
+
+def parse(text: str) -> ModuleOp:
     ctx = Context()
     for name, factory in load_universe().all_dialects.items():
         ctx.register_dialect(name, factory)
-    return Parser(ctx, MODEL).parse_module()
+    return Parser(ctx, text).parse_module()
 
 
-def test_right_circuit(model: ModuleOp):
+@pytest.fixture
+def model() -> ModuleOp:
+    return parse(MODEL)
+
+
+@pytest.mark.parametrize("text", [MODEL, MASKED])
+def test_right_circuit(text: str):
+    model = parse(text)
     circuit = model.clone()
     ConvertMaseToHwPass(max_logic_depth=2).apply(Context(), circuit)
     verify_rtl(model, circuit, port_layout(circuit), 64)
