@@ -6,7 +6,7 @@ See RATIONALE.md for the decisions behind it.
 
 from xdsl.ir import Dialect
 
-from mase_opt.dialects.mase import attrs, elementwise, layers, shape, types
+from mase_opt.dialects.mase import attrs, elementwise, formats, layers, shape, types
 from mase_opt.dialects.mase.resources import RESOURCES
 
 Mase = Dialect(
@@ -84,6 +84,12 @@ Mase = Dialect(
         attrs.CalibrationAttr,
         types.FixedType,
         types.UFixedType,
+        formats.MiniFloatType,
+        formats.LogType,
+        formats.BinaryType,
+        formats.TernaryType,
+        formats.ScaledType,
+        formats.BlockType,
     ],
     [RESOURCES],
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -29,10 +29,16 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
+from mase_opt.lib.formats.format import Element, Format
 
 
-class ElementType(ParametrizedAttribute, TypeAttribute, ABC):
+class ElementType(TypeAttribute, ABC):
     """A number format as an element type."""
+
+    @property
+    @abstractmethod
+    def format(self) -> Format[Any]:
+        """What the codes mean."""
 
     @property
     @abstractmethod
@@ -40,7 +46,7 @@ class ElementType(ParametrizedAttribute, TypeAttribute, ABC):
         """The storage type of codes in constants (see `DenseAttr`)."""
 
 
-class FixedPoint(ElementType, ABC):
+class FixedPoint(ParametrizedAttribute, ElementType, ABC):
     """Signed or unsigned fixed point: a width and the number of fraction bits."""
 
     SIGNED: ClassVar[bool]
@@ -60,8 +66,7 @@ class FixedPoint(ElementType, ABC):
 
     @property
     def storage(self) -> str:
-        bits = next(b for b in (8, 16, 32, 64) if self.width.data <= b)
-        return f"{'' if self.SIGNED else 'u'}i{bits}"
+        return code_storage(self.format)
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -91,7 +96,7 @@ class FixedType(FixedPoint):
     """
     Signed fixed point: two's complement code of `width` bits, value = code · 2^-frac.
 
-    `frac` may be negative or larger than `width`.
+    `width` is 1 to 64; `frac` may be negative or larger than it (-256 to 256).
 
     ```mlir
     tensor<1x64x!mase.fixed<8, 4>>
@@ -114,6 +119,8 @@ class UFixedType(FixedPoint):
     """
     Unsigned fixed point: code of `width` bits, value = code · 2^-frac.
 
+    `width` is 1 to 64; `frac` may be negative or larger than it (-256 to 256).
+
     ```mlir
     tensor<1x64x!mase.ufixed<8, 8>>
     ```
@@ -128,6 +135,12 @@ class UFixedType(FixedPoint):
     # Type checkers take the decorator for one that makes an empty constructor.
     def __init__(self, width: int | IntAttr, frac: int | IntAttr):
         super().__init__(width, frac)
+
+
+def code_storage(format: Element) -> str:
+    """The storage type for the codes of elements."""
+    bits = next(b for b in (8, 16, 32, 64) if format.bits <= b)
+    return f"{'' if format.min_code < 0 else 'u'}i{bits}"
 
 
 def fixed_type(format: Fixed) -> FixedPoint:
@@ -158,15 +171,21 @@ def check_type(type: TensorType[Attribute]) -> None:
     """
     Raises `VerifyException` unless shape and element type are ones mase can compute.
 
-    Shapes are static; elements are number formats, integers of up to 64 bits and
-    floats of 16, 32 or 64 bits.
+    Shapes are static; elements are fixed point, integers of up to 64 bits and floats of
+    16, 32 or 64 bits.
     """
     for index, size in enumerate(type.get_shape()):
         if size == DYNAMIC_INDEX:
             raise VerifyException(f"dimension {index} of {type} is dynamic")
     match element := type.element_type:
-        case ElementType() | Float16Type() | BFloat16Type():
+        case FixedPoint() | Float16Type() | BFloat16Type():
             pass
+        case ElementType():
+            # Types of formats exist before ops compute with them.
+            raise VerifyException(
+                f"element type is {element}, which no op computes with yet, expected "
+                "!mase.fixed, !mase.ufixed, i1 to i64, f16, bf16, f32 or f64"
+            )
         case Float32Type() | Float64Type():
             pass
         case IntegerType() if 1 <= element.width.data <= MAX_WIDTH:
