@@ -42,11 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--labels",
-        nargs="?",
-        const="labels",
-        metavar="KEY",
-        help="print accuracy, with the labels that the input file has under KEY "
-        "(default: labels)",
+        action="store_true",
+        help="print accuracy, with the classes in the input file's array labels or y",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
@@ -89,17 +86,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _labels(path: str, key: str, count: int) -> Array:
+def _labels(path: str, count: int) -> Array:
+    """The class of each sample. Raises `UserError` if the file has none."""
     import numpy as np
 
     from mase_opt.lib.errors import UserError
-    from mase_opt.lib.suggest import did_you_mean
 
     with np.load(path, allow_pickle=False) as file:
-        if isinstance(file, np.ndarray) or key not in file:
-            keys = [] if isinstance(file, np.ndarray) else list(file)
+        keys = [] if isinstance(file, np.ndarray) else list(file)
+        key = next((k for k in ("labels", "y") if k in keys), None)
+        if key is None:
             raise UserError(
-                f"data '{path}' has no array '{key}'{did_you_mean(key, keys)}"
+                f"data '{path}' has no array 'labels' or 'y' (it has "
+                f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
             )
         labels = file[key]
     if labels.ndim != 1 or len(labels) < count:
@@ -122,8 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not samples:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
-    if arguments.labels is not None:
-        labels = _labels(arguments.input, arguments.labels, len(samples[0]))
+    if arguments.labels:
+        labels = _labels(arguments.input, len(samples[0]))
     if arguments.compare:
         levels = [
             level

@@ -142,8 +142,9 @@ def test_mistakes(folder: Path, tmp_path: Path):
     assert "no manifest.json" in fails(mase_run(empty, "--input", data))
     assert "no such file" in fails(mase_run("nowhere.mlir", "--input", data))
     assert "no such file" in fails(mase_run(folder, "--input", "nowhere.npz"))
-    assert "no array 'label'" in fails(
-        mase_run(folder, "--input", data, "--labels", "label")
+    unlabelled = DIGITS / "mlp_calibration.npz"
+    assert "no array 'labels'" in fails(
+        mase_run("--labels", folder, "--input", unlabelled)
     )
     assert "quantized model only" in fails(
         mase_run(folder, "--input", data, "--level", "float")
