@@ -12,7 +12,7 @@
 // CHECK-NEXT: argument 0: is still f32: quantize it first (mase-quantize)
 // CHECK-NEXT: mase.sigmoid act: has no circuit of its own: make it a table (mase-lower-to-lookup)
 // CHECK-NEXT: mase.exp wide: has an input of 16 bits: quantize it to at most 12 bits, then make it a table (mase-lower-to-lookup)
-// CHECK-NEXT: mase.softmax: no spatial template
+// CHECK-NEXT: mase.softmax: no spatial template: leave it out of the hardware part of the model (mase-run --level quantized runs all of it)
 // CHECK-NOT: mase.relu
 
 // expected-error@below {{function all cannot become hardware}}
@@ -39,4 +39,18 @@ func.func @overflow(%x: tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<6, 
   // expected-error@below {{values between -128 and 127 steps may overflow fixed<6, 4>, and hardware cannot stop with an error: use overflow saturate or wrap}}
   %0 = mase.cast %x {rounding = #mase.rounding<floor, error>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<6, 4>>
   func.return %0 : tensor<2x!mase.fixed<6, 4>>
+}
+
+// -----
+
+// expected-error@below {{argument 0: dimension 1 of its shape is dynamic (?): import the model with fixed sizes}}
+func.func @dynamic(%x: tensor<2x?x!mase.fixed<8, 4>>) -> tensor<2x?x!mase.fixed<8, 4>> {
+  func.return %x : tensor<2x?x!mase.fixed<8, 4>>
+}
+
+// -----
+
+// expected-error@below {{it takes no input: there is nothing to compute}}
+func.func @nothing() {
+  func.return
 }

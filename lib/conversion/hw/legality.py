@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
@@ -16,6 +16,11 @@ from mase_opt.lib.conversion.hw.top import describe, live_ops
 
 LOOKUP_BITS = 12
 """Unary functions of inputs up to this width become tables."""
+
+_NO_TEMPLATE = (
+    "no spatial template: leave it out of the hardware part of the model "
+    "(mase-run --level quantized runs all of it), or add a template (docs/extending.md)"
+)
 
 
 def only_function(module: ModuleOp) -> func.FuncOp:
@@ -45,6 +50,8 @@ def only_function(module: ModuleOp) -> func.FuncOp:
 def check_function(op: func.FuncOp) -> None:
     """Raises one `PassFailedException` that lists everything without a circuit."""
     problems: list[str] = []
+    if not op.body.block.args:
+        problems.append("it takes no input: there is nothing to compute")
     for index, argument in enumerate(op.body.block.args):
         reason = _value_problem(argument)
         if reason:
@@ -76,6 +83,11 @@ def _value_problem(value: SSAValue) -> str | None:
     if not isinstance(value.type, TensorType):
         return f"type is {value.type}, expected a tensor"
     shape, element = shape_of(value), element_of(value)
+    if DYNAMIC_INDEX in shape:
+        return (
+            f"dimension {shape.index(DYNAMIC_INDEX)} of its shape is dynamic (?): "
+            "import the model with fixed sizes"
+        )
     if min(shape, default=1) < 1:
         return f"shape is {'x'.join(map(str, shape))}, expected elements"
     if format_of(element) is not None:
@@ -92,20 +104,21 @@ def _missing_template(op: Operation) -> str:
                 "no spatial template: fold it into the layer before "
                 "(mase-fold-batch-norm)"
             )
-        case layers.SoftmaxOp() | layers.LayerNormOp() | layers.AttentionOp():
-            return "no spatial template: leave it out of the hardware part of the model"
         case elementwise.PowOp():
             return (
                 "no spatial template: use multiplications, or a table of at most "
                 f"{LOOKUP_BITS} bits where one operand is a constant "
                 "(mase-lower-to-lookup)"
             )
+        case layers.SoftmaxOp():
+            # Not a function of one element, though it has one operand.
+            return _NO_TEMPLATE
         case UnaryOp() if is_float(element_of(op.operands[0])):
             return "is still in floating point: quantize it first (mase-quantize)"
         case UnaryOp():
             return _lookup_advice(op)
         case _:
-            return "no spatial template"
+            return _NO_TEMPLATE
 
 
 def _lookup_advice(op: UnaryOp) -> str:
