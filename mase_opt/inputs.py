@@ -58,7 +58,8 @@ def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
         raise UserError(f"{name} is empty: a module is expected")
     if _is_binary(name, data):
         return [_unsplit(Chunk(name, None), split)]
-    text = data.decode("utf-8")
+    # Some editors begin a file with a byte order mark.
+    text = data.decode("utf-8").removeprefix("\ufeff")
     if not split:
         return [Chunk(name, text)]
     parts = _MARKER_LINE.split(text)
