@@ -90,6 +90,11 @@ class DriverParser(argparse.ArgumentParser):
             help="print mase-opt's and the plug-ins' passes with their options",
         )
         self.add_argument(
+            "--list-formats",
+            action="store_true",
+            help="print the number formats with their sizes, ranges and steps",
+        )
+        self.add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )
 

@@ -192,6 +192,11 @@ class MaseOptMain(xDSLOptMain):
         if self.args.list_passes:
             _write_stdout(self._list_passes())
             return 0
+        if self.args.list_formats:
+            from mase_opt.lib.formats.catalog import listing
+
+            _write_stdout(listing())
+            return 0
         try:
             chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
             as_expected = True

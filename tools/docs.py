@@ -1,10 +1,11 @@
 """
-Write docs/passes.md and docs/dialects/*.md from the registered passes and dialects.
+Write docs/passes.md, docs/dialects/*.md and docs/formats.md with its pictures.
 
 `python tools/docs.py` writes, `--check` compares and fails if a page is stale.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,20 @@ from xdsl.irdl import (
 )
 from xdsl.passes import ModulePass
 
+from mase_opt.lib.formats import (
+    Binary,
+    Block,
+    Element,
+    Fixed,
+    Log,
+    MiniFloat,
+    Overflow,
+    RoundingMode,
+    Scaled,
+    Ternary,
+    parse_spec,
+)
+from mase_opt.lib.formats.catalog import HEADER, element_of, entries, number_line
 from mase_opt.pass_docs import PassDoc, describe, field_docstrings, short_flag
 from mase_opt.universe import UNIVERSE
 
@@ -200,6 +215,69 @@ def name_of(cls: type[Attribute]) -> str:
     return f"`{cls.name}`" if "name" in cls.__dict__ else cls.__name__
 
 
+# Formats.
+
+FORMATS = (Fixed, MiniFloat, Log, Binary, Ternary, Block, Scaled)
+
+
+def formats_page() -> str:
+    """docs/formats.md: what codes mean, sizes and ranges, and pictures."""
+    listed = list(entries())
+    lines = [
+        GENERATED,
+        "# Number formats",
+        "",
+        "What codes mean, and how numbers become codes. Element types are spelled as "
+        "here, with `!mase.` in front; everyday names are for command lines and "
+        "configurations. `mase-opt --list-formats` prints the table below.",
+        "",
+        "## Meaning",
+        "",
+    ]
+    for cls in FORMATS:
+        lines += [f"### {cls.__name__}", "", own_doc(cls), ""]
+    lines += ["## Rounding and overflow", ""]
+    for cls in (RoundingMode, Overflow):
+        texts = field_docstrings(cls)
+        rows = [(f"`{m.value}`", " ".join(texts[m.name].split())) for m in cls]
+        lines += [cls.__doc__ or "", "", *table(("mode", "meaning"), rows)]
+    lines += [
+        "## Sizes and ranges",
+        "",
+        "`bits` are those of one element, its part of a shared exponent or scale "
+        "included. Numbers in a name may be others.",
+        "",
+        *table(
+            HEADER,
+            [(f"`{e.name}`", *e.cells[1:-1], f"`{e.meaning}`") for e in listed],
+        ),
+        "## Pictures",
+        "",
+        "All values of an element, each a stroke, from the lowest to the highest; of a "
+        "block or scaled format, before scaling. Only up to 8 bits.",
+        "",
+    ]
+    for element, names in pictured().items():
+        lines += [f"{', '.join(f'`{name}`' for name in names)}:", ""]
+        lines += [f"![values of {element}](formats/{picture_name(element)})", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def pictured() -> dict[Element, list[str]]:
+    """Elements with a picture, and the listed formats that consist of them."""
+    names: dict[Element, list[str]] = {}
+    for entry in entries():
+        element = element_of(parse_spec(entry.name))
+        if element is not None and element.bits <= 8:
+            names.setdefault(element, []).append(entry.name)
+    return names
+
+
+def picture_name(element: Element) -> str:
+    """`minifloat<4, 3, fn>` -> `minifloat_4_3_fn.svg`"""
+    return "_".join(re.findall(r"[-\w]+", str(element))) + ".svg"
+
+
 # Writing.
 
 
@@ -209,13 +287,26 @@ def pages() -> dict[Path, str]:
         DOCS / "dialects" / f"{name}.md": dialect_page(factory())
         for name, factory in UNIVERSE.all_dialects.items()
     }
-    return {DOCS / "passes.md": passes_page(UNIVERSE.all_passes.values()), **dialects}
+    pictures = {
+        DOCS / "formats" / picture_name(element): number_line(element)
+        for element in pictured()
+    }
+    return {
+        DOCS / "passes.md": passes_page(UNIVERSE.all_passes.values()),
+        DOCS / "formats.md": formats_page(),
+        **pictures,
+        **dialects,
+    }
 
 
 def main() -> int:
     """Write the pages, or compare them with `--check`; 1 if one is stale."""
     wanted = pages()
-    present = {DOCS / "passes.md", *(DOCS / "dialects").glob("*.md")}
+    present = {
+        DOCS / "passes.md",
+        *(DOCS / "dialects").glob("*.md"),
+        *(DOCS / "formats").glob("*.svg"),
+    }
     if sys.argv[1:] == ["--check"]:
         stale = sorted(
             path
