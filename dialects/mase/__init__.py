@@ -6,7 +6,16 @@ See RATIONALE.md for the decisions behind it.
 
 from xdsl.ir import Dialect
 
-from mase_opt.dialects.mase import attrs, elementwise, formats, layers, shape, types
+from mase_opt.dialects.mase import (
+    attrs,
+    elementwise,
+    formats,
+    layers,
+    normalization,
+    pooling,
+    shape,
+    types,
+)
 from mase_opt.dialects.mase.resources import RESOURCES
 
 Mase = Dialect(
@@ -22,17 +31,17 @@ Mase = Dialect(
         layers.Conv2dOp,
         layers.ConvTranspose2dOp,
         layers.EmbeddingOp,
-        layers.BatchNormOp,
-        layers.LayerNormOp,
-        layers.GroupNormOp,
-        layers.SoftmaxOp,
-        layers.AttentionOp,
-        layers.MaxPoolOp,
-        layers.AvgPoolOp,
-        layers.AdaptiveAvgPoolOp,
-        layers.AdaptiveMaxPoolOp,
-        layers.ReduceOp,
-        layers.ArgmaxOp,
+        normalization.BatchNormOp,
+        normalization.LayerNormOp,
+        normalization.GroupNormOp,
+        normalization.SoftmaxOp,
+        normalization.AttentionOp,
+        pooling.MaxPoolOp,
+        pooling.AvgPoolOp,
+        pooling.AdaptiveAvgPoolOp,
+        pooling.AdaptiveMaxPoolOp,
+        pooling.ReduceOp,
+        pooling.ArgmaxOp,
         layers.LookupOp,
         # elementwise
         elementwise.NegOp,

@@ -153,6 +153,14 @@ class UnaryOp(ArithmeticOp, ABC):
         return shape_of(self.input)
 
 
+Value = SSAValue | Operation
+"""What constructors take as an operand."""
+
+
+def optional(value: Value | None) -> SSAValue | None:
+    return None if value is None else SSAValue.get(value)
+
+
 def layer_attr(layer: str | None) -> StringAttr | None:
     return None if layer is None else StringAttr(layer)
 
@@ -218,3 +226,36 @@ def check_indices(value: SSAValue) -> None:
             f"indices have element type {element_of(value)}, expected an integer or "
             "fixed point without fraction bits"
         )
+
+
+def window_positions(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool = False,
+) -> Shape:
+    """
+    Number of window positions per spatial dimension.
+
+    Raises `VerifyException` where a window does not fit or a parameter is out of range.
+    """
+    result: list[int] = []
+    for n, k, s, p, d in zip(size, kernel, strides, padding, dilation, strict=True):
+        if s < 1 or d < 1 or p < 0:
+            raise VerifyException(
+                f"stride {s}, dilation {d}, padding {p}: expected at least 1, 1, 0"
+            )
+        span = d * (k - 1) + 1
+        free = n + 2 * p - span
+        if k < 1 or free < 0:
+            raise VerifyException(
+                f"a window of {span} does not fit into {n} elements padded by {p}"
+            )
+        count = free // s + 1
+        if ceil_mode and free % s and count * s < n + p:
+            # torch: the last window must start inside the input or left padding.
+            count += 1
+        result.append(count)
+    return tuple(result)

@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import (
     f64,
     i64,
 )
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -36,6 +36,7 @@ from mase_opt.dialects.mase.base import (
     MaseOp,
     SameElementOp,
     Shape,
+    Value,
     broadcast,
     check_axis,
     check_indices,
@@ -52,8 +53,6 @@ from mase_opt.dialects.mase.types import (
     tensor_of,
 )
 from mase_opt.lib.formats import Fixed, FormatError, Overflow, RoundingMode
-
-Value = SSAValue | Operation
 
 
 @irdl_op_definition

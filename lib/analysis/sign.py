@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from mase_opt.dialects.mase import elementwise, layers, shape
+from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.dialects.mase.base import SameElementOp
 from mase_opt.dialects.mase.types import UFixedType, element_of
 
@@ -21,7 +21,7 @@ ALWAYS = (
     elementwise.ExpOp,
     elementwise.SqrtOp,
     elementwise.RsqrtOp,
-    layers.SoftmaxOp,
+    normalization.SoftmaxOp,
 )
 """Ops whose result is never negative."""
 
@@ -37,11 +37,11 @@ IF_ALL = (
     elementwise.ReciprocalOp,
     elementwise.ErfOp,
     elementwise.FloorOp,
-    layers.MaxPoolOp,
-    layers.AvgPoolOp,
-    layers.AdaptiveAvgPoolOp,
-    layers.AdaptiveMaxPoolOp,
-    layers.ReduceOp,
+    pooling.MaxPoolOp,
+    pooling.AvgPoolOp,
+    pooling.AdaptiveAvgPoolOp,
+    pooling.AdaptiveMaxPoolOp,
+    pooling.ReduceOp,
     # sums and products
     elementwise.AddOp,
     elementwise.MulOp,
@@ -81,7 +81,7 @@ def _result_is_non_negative(op: Operation, known: set[SSAValue]) -> bool:
             return op.on_true in known and op.on_false in known
         case layers.EmbeddingOp():
             return op.weight in known
-        case layers.AttentionOp():
+        case normalization.AttentionOp():
             # A weighted mean of the values.
             return op.value in known
         case shape.PadOp():

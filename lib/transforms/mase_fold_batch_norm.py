@@ -23,12 +23,12 @@ from xdsl.pattern_rewriter import (
 from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.elementwise import AddOp, MulOp
 from mase_opt.dialects.mase.layers import (
-    BatchNormOp,
     Conv1dOp,
     Conv2dOp,
     ConvTranspose2dOp,
     LinearOp,
 )
+from mase_opt.dialects.mase.normalization import BatchNormOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.calibration import CALIBRATION

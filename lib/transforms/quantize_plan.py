@@ -15,12 +15,8 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp, Relu6Op, ReluOp
-from mase_opt.dialects.mase.layers import (
-    AdaptiveMaxPoolOp,
-    EmbeddingOp,
-    MaxPoolOp,
-    ReduceOp,
-)
+from mase_opt.dialects.mase.layers import EmbeddingOp
+from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.calibration import calibration_of

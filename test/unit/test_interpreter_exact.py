@@ -29,7 +29,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation, OpResult
 from xdsl.utils.exceptions import InterpretationError
 
-from mase_opt.dialects.mase import elementwise, layers, shape
+from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import FixedType, UFixedType
 from mase_opt.lib.formats import Overflow, RoundingMode
@@ -442,7 +442,7 @@ def test_pool(
         for k, p, d in zip(kernel, padding, dilation, strict=True)
     )
     x = draw(operands((2, *size)))
-    cls = layers.MaxPoolOp if kind == "max" else layers.AvgPoolOp
+    cls = pooling.MaxPoolOp if kind == "max" else pooling.AvgPoolOp
     op = cls(
         x[0],
         kernel,
@@ -453,7 +453,7 @@ def test_pool(
         element=element,
         rounding=rounding,
     )
-    if isinstance(op, layers.AvgPoolOp):
+    if isinstance(op, pooling.AvgPoolOp):
         op.count_include_pad = type(op.ceil_mode).from_bool(kind == "avg")
 
     def pool(x: Array) -> Array:
@@ -494,7 +494,7 @@ def test_adaptive_pool(
     size = data.draw(st.tuples(st.integers(1, 7), st.integers(1, 5)))
     output = data.draw(st.tuples(st.integers(1, 8), st.integers(1, 3)))
     x = data.draw(operands((2, *size)))
-    cls = layers.AdaptiveMaxPoolOp if is_max else layers.AdaptiveAvgPoolOp
+    cls = pooling.AdaptiveMaxPoolOp if is_max else pooling.AdaptiveAvgPoolOp
     op = cls(x[0], output, element=element, rounding=rounding)
 
     def pool(x: Array) -> Array:
@@ -513,7 +513,7 @@ def test_adaptive_pool(
 
 @given(
     st.data(),
-    st.sampled_from(layers.KINDS),
+    st.sampled_from(pooling.KINDS),
     st.sets(st.integers(0, 2)),
     st.booleans(),
     RESULTS,
@@ -529,7 +529,7 @@ def test_reduce(
     rounding: RoundingAttr,
 ):
     x = data.draw(operands((2, 3, 1)))
-    op = layers.ReduceOp(
+    op = pooling.ReduceOp(
         x[0], kind, sorted(axes), keepdims=keepdims, element=element, rounding=rounding
     )
     combine: dict[str, Callable[[list[Any]], Any]] = {
@@ -545,7 +545,7 @@ def test_reduce(
 @settings(max_examples=40)
 def test_argmax_takes_the_first(data: st.DataObject, axis: int, keepdims: bool):
     value, codes = data.draw(operands((2, 5)))
-    op = layers.ArgmaxOp(value, axis, keepdims=keepdims, element=UFixedType(3, 0))
+    op = pooling.ArgmaxOp(value, axis, keepdims=keepdims, element=UFixedType(3, 0))
     op.verify()
     result = evaluate_op(op, [codes])
     for sample, one in enumerate(codes):
@@ -798,7 +798,7 @@ def test_operands_of_every_integer_dtype(dtype: Any):
         (elementwise.SubOp(x, x, **wide), [0, 0]),
         (elementwise.MulOp(x, y, **wide), [16384, 16129]),
         (elementwise.CastOp(x, element=FixedType(20, 4)), [-2048, 2032]),
-        (layers.ReduceOp(x, "sum", (0,), **wide), [-1]),
+        (pooling.ReduceOp(x, "sum", (0,), **wide), [-1]),
         (layers.LinearOp(x, value_of(FixedType(8, 0), (1, 2)), **wide), [32513]),
     ):
         arrays = [codes] * len(op.operands)

@@ -12,7 +12,7 @@ from reference import value_of
 from xdsl.dialects.builtin import f32, f64, i1, i64
 from xdsl.ir import Attribute, Operation
 
-from mase_opt.dialects.mase import elementwise, layers, shape
+from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.lib.interpreters.mase import evaluate_op
 
 torch = pytest.importorskip("torch", reason="torch is an optional dependency")
@@ -267,7 +267,7 @@ def test_batch_norm(size: tuple[int, ...]):
     x, mean, variance, weight, bias = arrays(size, (5,), (5,), (5,), (5,))
     for own in (1, SAMPLES):
         check(
-            lambda *v: layers.BatchNormOp(*v, eps=1e-3),
+            lambda *v: normalization.BatchNormOp(*v, eps=1e-3),
             [x, mean[:own], variance[:own] ** 2, weight[:own], bias[:own]],
             lambda x, m, v, w, b: F.batch_norm(x, m, v, w, b, eps=1e-3),
         )
@@ -279,7 +279,7 @@ def test_layer_norm(rank: int, affine: tuple[str, ...]):
     normalized = (3, 7)[-rank:]
     x, *parameters = arrays((2, 3, 7), *[normalized] * len(affine))
     check(
-        lambda x, *v: layers.LayerNormOp(
+        lambda x, *v: normalization.LayerNormOp(
             x, **dict(zip(affine, v, strict=True)), rank=rank, eps=1e-5
         ),
         [x, *(p[:1] for p in parameters)],
@@ -294,7 +294,7 @@ def test_layer_norm(rank: int, affine: tuple[str, ...]):
 def test_group_norm(groups: int, affine: bool):
     x, *parameters = arrays((2, 4, 3, 5), *[(4,)] * (2 if affine else 0))
     check(
-        lambda *v: layers.GroupNormOp(*v, groups=groups, eps=1e-5),
+        lambda *v: normalization.GroupNormOp(*v, groups=groups, eps=1e-5),
         [x, *parameters],
         lambda x, *t: F.group_norm(x, groups, *t, eps=1e-5),
     )
@@ -305,7 +305,11 @@ def test_softmax(axis: int):
     (x,) = arrays((2, 3, 5))
     x[0] *= 100
     x[1, 0, 0, :] = -np.inf
-    check(lambda v: layers.SoftmaxOp(v, axis), [x], lambda t: torch.softmax(t, axis))
+    check(
+        lambda v: normalization.SoftmaxOp(v, axis),
+        [x],
+        lambda t: torch.softmax(t, axis),
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,7 +325,7 @@ def test_attention(mask: str | None, causal: bool):
             chosen[:, 2] = False
         inputs.append(chosen)
     check(
-        lambda *x: layers.AttentionOp(*x, scale=0.3, causal=causal),
+        lambda *x: normalization.AttentionOp(*x, scale=0.3, causal=causal),
         inputs,
         lambda q, k, v, m=None: F.scaled_dot_product_attention(
             q, k, v, m, is_causal=causal, scale=0.3
@@ -354,8 +358,8 @@ def test_pool(options: dict[str, Any], size: tuple[int, int], kind: str):
 
     def make(value: Any) -> Operation:
         if kind == "max":
-            return layers.MaxPoolOp(value, kernel, **common)
-        op = layers.AvgPoolOp(value, kernel, **common)
+            return pooling.MaxPoolOp(value, kernel, **common)
+        op = pooling.AvgPoolOp(value, kernel, **common)
         op.count_include_pad = type(op.ceil_mode).from_bool(kind == "avg")
         return op
 
@@ -371,7 +375,7 @@ def test_max_pool_with_dilation_and_nan():
     (x,) = arrays((1, 2, 9))
     x[0, 0, 0, 4] = np.nan
     check(
-        lambda v: layers.MaxPoolOp(v, (3,), strides=(2,), padding=(1,), dilation=(2,)),
+        lambda v: pooling.MaxPoolOp(v, (3,), strides=(2,), padding=(1,), dilation=(2,)),
         [x],
         lambda t: F.max_pool1d(t, 3, 2, 1, 2),
     )
@@ -381,24 +385,24 @@ def test_max_pool_with_dilation_and_nan():
 def test_adaptive_pools(output: tuple[int, int]):
     x = arrays((1, 3, 7, 5))
     check(
-        lambda v: layers.AdaptiveAvgPoolOp(v, output),
+        lambda v: pooling.AdaptiveAvgPoolOp(v, output),
         x,
         lambda t: F.adaptive_avg_pool2d(t, output),
     )
     check(
-        lambda v: layers.AdaptiveMaxPoolOp(v, output),
+        lambda v: pooling.AdaptiveMaxPoolOp(v, output),
         x,
         lambda t: F.adaptive_max_pool2d(t, output),
     )
 
 
-@pytest.mark.parametrize("kind", layers.KINDS)
+@pytest.mark.parametrize("kind", pooling.KINDS)
 @pytest.mark.parametrize("axes", [(0,), (1, 2), (0, 1, 2)])
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_reduce(kind: str, axes: tuple[int, ...], keepdims: bool):
     function = {"max": torch.amax, "min": torch.amin}.get(kind) or getattr(torch, kind)
     check(
-        lambda v: layers.ReduceOp(v, kind, axes, keepdims=keepdims),
+        lambda v: pooling.ReduceOp(v, kind, axes, keepdims=keepdims),
         arrays((2, 3, 5)),
         lambda t: function(t, axes, keepdim=keepdims),
     )
@@ -410,7 +414,7 @@ def test_argmax():
     x[1, 1, 3] = x[1, 1, 6] = np.nan
     for axis in (0, 1):
         check(
-            lambda v, axis=axis: layers.ArgmaxOp(v, axis),
+            lambda v, axis=axis: pooling.ArgmaxOp(v, axis),
             [x],
             lambda t, axis=axis: torch.argmax(t, axis),
         )

@@ -12,7 +12,7 @@ from levels import Model, assert_levels_agree, lower
 from xdsl.dialects.builtin import BoolAttr, i1, i64
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import elementwise, layers, shape
+from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import (
     FixedPoint,
@@ -342,14 +342,14 @@ def test_pools(data: st.DataObject, option: dict[str, Any]) -> None:
                 "rounding": data.draw(roundings),
             }
 
-        average = layers.AvgPoolOp(x, kernel, **window, **result())
+        average = pooling.AvgPoolOp(x, kernel, **window, **result())
         if data.draw(st.booleans()):
             average.count_include_pad = BoolAttr.from_bool(False)
         results = [
             average,
-            layers.MaxPoolOp(x, kernel, **window, **result()),
-            layers.AdaptiveAvgPoolOp(x, output, **result()),
-            layers.AdaptiveMaxPoolOp(x, output, **result()),
+            pooling.MaxPoolOp(x, kernel, **window, **result()),
+            pooling.AdaptiveAvgPoolOp(x, output, **result()),
+            pooling.AdaptiveMaxPoolOp(x, output, **result()),
         ]
     assert_levels_agree(model.returns(*results), samples=8, **option)
 
@@ -362,7 +362,7 @@ def test_reduce(data: st.DataObject, option: dict[str, Any]) -> None:
     model = Model((data.draw(elements()), size))
     with model as (x,):
         results = [
-            layers.ReduceOp(
+            pooling.ReduceOp(
                 x,
                 kind,
                 axes,
@@ -370,7 +370,7 @@ def test_reduce(data: st.DataObject, option: dict[str, Any]) -> None:
                 element=data.draw(elements()),
                 rounding=data.draw(roundings),
             )
-            for kind in layers.KINDS
+            for kind in pooling.KINDS
         ]
     assert_levels_agree(model.returns(*results), **option)
 
@@ -383,7 +383,7 @@ def test_argmax(data: st.DataObject, option: dict[str, Any]) -> None:
     model = Model((data.draw(elements(widest=3)), size))
     with model as (x,):
         results = [
-            layers.ArgmaxOp(x, axis, keepdims=axis == 0, element=element)
+            pooling.ArgmaxOp(x, axis, keepdims=axis == 0, element=element)
             for axis in (0, 1)
             for element in (i64, UFixedType(3, 0))
         ]
@@ -440,14 +440,14 @@ def test_verilator_agrees(depth: int, stall: bool) -> None:
             layer="features.0",
         )
         relu = elementwise.LeakyReluOp(conv, 0.1, layer="features.1")
-        pooled = layers.MaxPoolOp(relu, [2, 2])
-        mean = layers.ReduceOp(relu, "mean", [2, 3], element=UFixedType(6, 3))
+        pooled = pooling.MaxPoolOp(relu, [2, 2])
+        mean = pooling.ReduceOp(relu, "mean", [2, 3], element=UFixedType(6, 3))
         table = layers.LookupOp(pooled, codes(UFixedType(8, 8), 256), layer="act")
         flat = shape.ReshapeOp(table, [1, 16])
         head = layers.LinearOp(
             flat, codes(FixedType(6, 4), 5, 16), element=wide, layer="head"
         )
-        best = layers.ArgmaxOp(head, 1, element=UFixedType(3, 0))
+        best = pooling.ArgmaxOp(head, 1, element=UFixedType(3, 0))
         third = elementwise.DivOp(head, codes(FixedType(3, 0), 1))
         casts = [
             elementwise.CastOp(third, element=kind, rounding=rounded(index))

@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase import layers, normalization
 from mase_opt.dialects.mase.attrs import DTYPES, storage_of
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import CastOp
@@ -246,8 +246,8 @@ _WEIGHTED = (
     layers.ConvOp,
     layers.ConvTranspose2dOp,
     layers.EmbeddingOp,
-    layers.BatchNormOp,
-    layers.AffineNormOp,
+    normalization.BatchNormOp,
+    normalization.AffineNormOp,
 )
 """Ops whose constant operands are learned parameters."""
 

@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import BoolAttr
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import layers as mase
+from mase_opt.dialects.mase import normalization, pooling
 from mase_opt.dialects.mase.elementwise import (
     AbsOp,
     AddOp,
@@ -152,7 +153,7 @@ def _batch_norm_op(
         raise Unsupported("no running statistics: it depends on the batch")
     channels = shape_of(x)[1]
     return call.emit(
-        mase.BatchNormOp(
+        normalization.BatchNormOp(
             x,
             call.tensor(mean),
             call.tensor(variance),
@@ -174,7 +175,7 @@ def _batch_norm(call: Call) -> Sequence[SSAValue | None]:
 def _layer_norm(call: Call) -> Sequence[SSAValue | None]:
     """torch.aten.layer_norm(x, shape, w, b, eps) -> mase.layer_norm(x, w, b)"""
     result = call.emit(
-        mase.LayerNormOp(
+        normalization.LayerNormOp(
             call.tensor(0),
             call.optional_tensor(2),
             call.optional_tensor(3),
@@ -188,7 +189,7 @@ def _layer_norm(call: Call) -> Sequence[SSAValue | None]:
 def _group_norm(call: Call) -> SSAValue:
     """torch.aten.group_norm(x, groups, w, b, eps) -> mase.group_norm(x, w, b)"""
     return call.emit(
-        mase.GroupNormOp(
+        normalization.GroupNormOp(
             call.tensor(0),
             call.optional_tensor(2),
             call.optional_tensor(3),
@@ -204,7 +205,7 @@ def _instance_norm(call: Call) -> SSAValue:
     if not call.bool(5):
         return _batch_norm_op(call, 3, 4, 1, 2, eps)
     return call.emit(
-        mase.GroupNormOp(
+        normalization.GroupNormOp(
             x,
             call.optional_tensor(1),
             call.optional_tensor(2),
@@ -221,7 +222,7 @@ def _rms_norm(call: Call) -> SSAValue:
     eps = float(np.finfo(np.float32).eps) if call.is_none(3) else call.number(3)
     square = call.emit(MulOp(x, x))
     axes = range(rank - count, rank)
-    mean = call.emit(mase.ReduceOp(square, "mean", list(axes), keepdims=True))
+    mean = call.emit(pooling.ReduceOp(square, "mean", list(axes), keepdims=True))
     shifted = call.emit(AddOp(mean, call.constant(eps, call.element)))
     result = call.emit(MulOp(x, call.emit(RsqrtOp(shifted))))
     weight = call.optional_tensor(2)
@@ -231,17 +232,17 @@ def _rms_norm(call: Call) -> SSAValue:
 def _softmax(call: Call) -> SSAValue:
     """torch.aten.softmax(x, dim) -> mase.softmax(x) {axis}"""
     x = call.cast(call.tensor(0), call.element)
-    return call.emit(mase.SoftmaxOp(x, call.axis(1, len(shape_of(x)))))
+    return call.emit(normalization.SoftmaxOp(x, call.axis(1, len(shape_of(x)))))
 
 
 def _log_softmax(call: Call) -> SSAValue:
     """torch.aten.log_softmax(x, dim) -> y - log(sum(exp(y))), y = x - max(x)"""
     x = call.cast(call.tensor(0), call.element)
     axes = [call.axis(1, len(shape_of(x)))]
-    largest = call.emit(mase.ReduceOp(x, "max", axes, keepdims=True))
+    largest = call.emit(pooling.ReduceOp(x, "max", axes, keepdims=True))
     shifted = call.emit(SubOp(x, largest))
     total = call.emit(
-        mase.ReduceOp(call.emit(ExpOp(shifted)), "sum", axes, keepdims=True)
+        pooling.ReduceOp(call.emit(ExpOp(shifted)), "sum", axes, keepdims=True)
     )
     return call.emit(SubOp(shifted, call.emit(LogOp(total))))
 
@@ -256,7 +257,7 @@ def _attention(call: Call) -> SSAValue:
     width = shape_of(query)[-1]
     scale = 1 / sqrt(width) if call.is_none(6) else float(call.number(6))
     return call.emit(
-        mase.AttentionOp(
+        normalization.AttentionOp(
             query,
             key,
             value,
@@ -280,7 +281,7 @@ def _max_pool(rank: int) -> Rule:
 
     def rule(call: Call) -> Sequence[SSAValue | None]:
         result = call.emit(
-            mase.MaxPoolOp(
+            pooling.MaxPoolOp(
                 call.tensor(0),
                 call.ints(1, rank),
                 strides=call.ints(2, rank) or None,
@@ -299,7 +300,7 @@ def _avg_pool(rank: int) -> Rule:
 
     def rule(call: Call) -> SSAValue:
         kernel = call.ints(1, rank)
-        op = mase.AvgPoolOp(
+        op = pooling.AvgPoolOp(
             call.tensor(0),
             kernel,
             strides=call.ints(2, rank) or None,
@@ -318,7 +319,7 @@ def _avg_pool(rank: int) -> Rule:
     return rule
 
 
-def _adaptive_pool(cls: type[mase.AdaptivePoolOp], rank: int) -> Rule:
+def _adaptive_pool(cls: type[pooling.AdaptivePoolOp], rank: int) -> Rule:
     """torch.aten.adaptive_avg_pool2d(x, size) -> mase.adaptive_avg_pool(x) {size}"""
 
     def rule(call: Call) -> Sequence[SSAValue | None]:
@@ -354,7 +355,7 @@ def _reduced(
 ) -> SSAValue:
     if not axes:
         return x
-    return call.emit(mase.ReduceOp(x, kind, axes, keepdims=keepdims))
+    return call.emit(pooling.ReduceOp(x, kind, axes, keepdims=keepdims))
 
 
 def _extreme_dim(kind: str) -> Rule:
@@ -365,10 +366,10 @@ def _extreme_dim(kind: str) -> Rule:
         axis = call.axis(1, len(shape_of(x)))
         values = indices = None
         if any(call.op.results[0].uses):
-            values = call.emit(mase.ReduceOp(x, kind, [axis], keepdims=keepdims))
+            values = call.emit(pooling.ReduceOp(x, kind, [axis], keepdims=keepdims))
         if any(call.op.results[1].uses):
             source = x if kind == "max" else call.emit(NegOp(x))
-            indices = call.emit(mase.ArgmaxOp(source, axis, keepdims=keepdims))
+            indices = call.emit(pooling.ArgmaxOp(source, axis, keepdims=keepdims))
         return [values, indices]
 
     return rule
@@ -487,9 +488,9 @@ RULES: dict[str, Rule] = {
     "aten.max_pool2d": _max_pool(2),
     "aten.avg_pool1d": _avg_pool(1),
     "aten.avg_pool2d": _avg_pool(2),
-    "aten.adaptive_avg_pool1d": _adaptive_pool(mase.AdaptiveAvgPoolOp, 1),
-    "aten.adaptive_avg_pool2d": _adaptive_pool(mase.AdaptiveAvgPoolOp, 2),
-    "aten.adaptive_max_pool2d": _adaptive_pool(mase.AdaptiveMaxPoolOp, 2),
+    "aten.adaptive_avg_pool1d": _adaptive_pool(pooling.AdaptiveAvgPoolOp, 1),
+    "aten.adaptive_avg_pool2d": _adaptive_pool(pooling.AdaptiveAvgPoolOp, 2),
+    "aten.adaptive_max_pool2d": _adaptive_pool(pooling.AdaptiveMaxPoolOp, 2),
     "aten.upsample_bilinear2d.vec": _upsample_bilinear,
     "aten.__interpolate.size_list_scale_list": _interpolate,
     # reductions

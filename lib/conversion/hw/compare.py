@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from xdsl.dialects import comb
 
-from mase_opt.dialects.mase import elementwise, layers
+from mase_opt.dialects.mase import elementwise, pooling
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
@@ -73,8 +73,8 @@ def bitwise(op: elementwise.BitwiseOp, b: Builder, lhs: Wires, rhs: Wires) -> Wi
     return result
 
 
-@template(layers.ArgmaxOp)
-def argmax(op: layers.ArgmaxOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.ArgmaxOp)
+def argmax(op: pooling.ArgmaxOp, b: Builder, x: Wires) -> Wires:
     shape, axis = shape_of(op.input), op.axis.value.data
     index = np.moveaxis(np.arange(len(x)).reshape(shape), axis, -1)
     result: Wires = []

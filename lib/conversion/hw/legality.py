@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import elementwise, layers
+from mase_opt.dialects.mase import elementwise, normalization
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
 from mase_opt.dialects.mase.types import element_of, shape_of
@@ -99,7 +99,7 @@ def _value_problem(value: SSAValue) -> str | None:
 
 def _missing_template(op: Operation) -> str:
     match op:
-        case layers.BatchNormOp():
+        case normalization.BatchNormOp():
             return (
                 "no spatial template: fold it into the layer before "
                 "(mase-fold-batch-norm)"
@@ -110,7 +110,7 @@ def _missing_template(op: Operation) -> str:
                 f"{LOOKUP_BITS} bits where one operand is a constant "
                 "(mase-lower-to-lookup)"
             )
-        case layers.SoftmaxOp():
+        case normalization.SoftmaxOp():
             # Not a function of one element, though it has one operand.
             return _NO_TEMPLATE
         case UnaryOp() if is_float(element_of(op.operands[0])):

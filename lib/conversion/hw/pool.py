@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase import layers, pooling
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
@@ -23,7 +23,7 @@ from mase_opt.lib.conversion.hw.registry import (
 from mase_opt.lib.conversion.hw.windows import BEYOND, window_indices
 
 
-def windows(op: layers.PoolOp) -> list[list[int]]:
+def windows(op: pooling.PoolOp) -> list[list[int]]:
     """The elements of every window, as `window_indices` numbers them."""
     kernel = ints(op.kernel)
     index = window_indices(
@@ -37,7 +37,7 @@ def windows(op: layers.PoolOp) -> list[list[int]]:
     return index.reshape(-1, prod(kernel)).tolist()
 
 
-def adaptive_windows(op: layers.AdaptivePoolOp) -> list[list[int]]:
+def adaptive_windows(op: pooling.AdaptivePoolOp) -> list[list[int]]:
     """The elements of every window, whose sizes differ."""
     shape, output = shape_of(op.input), ints(op.output_size)
     lead = shape[: -len(output)]
@@ -54,26 +54,26 @@ def adaptive_windows(op: layers.AdaptivePoolOp) -> list[list[int]]:
     return result
 
 
-@template(layers.MaxPoolOp)
-def max_pool(op: layers.MaxPoolOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.MaxPoolOp)
+def max_pool(op: pooling.MaxPoolOp, b: Builder, x: Wires) -> Wires:
     return _maxima(op, b, x, windows(op))
 
 
-@template(layers.AdaptiveMaxPoolOp)
-def adaptive_max_pool(op: layers.AdaptiveMaxPoolOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.AdaptiveMaxPoolOp)
+def adaptive_max_pool(op: pooling.AdaptiveMaxPoolOp, b: Builder, x: Wires) -> Wires:
     return _maxima(op, b, x, adaptive_windows(op))
 
 
-@template(layers.AvgPoolOp)
-def avg_pool(op: layers.AvgPoolOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.AvgPoolOp)
+def avg_pool(op: pooling.AvgPoolOp, b: Builder, x: Wires) -> Wires:
     rows = windows(op)
     lowest = BEYOND if op.count_include_pad else -1
     counts = [sum(i > lowest for i in row) for row in rows]
     return _means(op, b, x, rows, counts)
 
 
-@template(layers.AdaptiveAvgPoolOp)
-def adaptive_avg_pool(op: layers.AdaptiveAvgPoolOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.AdaptiveAvgPoolOp)
+def adaptive_avg_pool(op: pooling.AdaptiveAvgPoolOp, b: Builder, x: Wires) -> Wires:
     rows = adaptive_windows(op)
     return _means(op, b, x, rows, [len(row) for row in rows])
 

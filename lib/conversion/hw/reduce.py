@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase import pooling
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
@@ -34,8 +34,8 @@ def tree(b: Builder, combine: Combine, wires: Sequence[Wire]) -> Wire:
     return level[0]
 
 
-@template(layers.ReduceOp)
-def reduce(op: layers.ReduceOp, b: Builder, x: Wires) -> Wires:
+@template(pooling.ReduceOp)
+def reduce(op: pooling.ReduceOp, b: Builder, x: Wires) -> Wires:
     shape, axes = shape_of(op.input), ints(op.axes)
     frac = frac_of(op.input)
     kept = [axis for axis in range(len(shape)) if axis not in axes]

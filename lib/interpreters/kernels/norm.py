@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from xdsl.dialects.builtin import i1
 
-from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase import normalization
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
@@ -17,8 +17,8 @@ from mase_opt.lib.interpreters.kernels.values import (
 )
 
 
-@kernel(layers.BatchNormOp)
-def batch_norm(op: layers.BatchNormOp, *arrays: Array) -> Array:
+@kernel(normalization.BatchNormOp)
+def batch_norm(op: normalization.BatchNormOp, *arrays: Array) -> Array:
     x, *rest = floats(arrays, tuple(op.operands))
     # [S, N, C, …] against [S, 1, C, 1…]
     mean, variance, weight, bias = (
@@ -36,7 +36,7 @@ def _normalize(x: Array, axes: tuple[int, ...], eps: float) -> Array:
 
 
 def _affine(
-    op: layers.AffineNormOp, x: Array, rest: tuple[Array, ...], trailing: int
+    op: normalization.AffineNormOp, x: Array, rest: tuple[Array, ...], trailing: int
 ) -> Array:
     values = iter(rest)
     if op.weight is not None:
@@ -54,16 +54,16 @@ def _spread(parameter: Array, rank: int, trailing: int) -> Array:
     )
 
 
-@kernel(layers.LayerNormOp)
-def layer_norm(op: layers.LayerNormOp, x: Array, *rest: Array) -> Array:
+@kernel(normalization.LayerNormOp)
+def layer_norm(op: normalization.LayerNormOp, x: Array, *rest: Array) -> Array:
     x = decode(x, element_of(op.input))
     axes = tuple(range(x.ndim - op.rank.value.data, x.ndim))
     x = _normalize(x, axes, op.eps.value.data)
     return from_float(op, _affine(op, x, rest, 0))
 
 
-@kernel(layers.GroupNormOp)
-def group_norm(op: layers.GroupNormOp, x: Array, *rest: Array) -> Array:
+@kernel(normalization.GroupNormOp)
+def group_norm(op: normalization.GroupNormOp, x: Array, *rest: Array) -> Array:
     x = decode(x, element_of(op.input))
     groups = op.groups.value.data
     split = x.reshape(*x.shape[:2], groups, -1)
@@ -79,15 +79,15 @@ def _exponentials(x: Array, axis: int) -> tuple[Array, Array]:
     return terms, terms.sum(axis=axis, keepdims=True)
 
 
-@kernel(layers.SoftmaxOp)
-def softmax(op: layers.SoftmaxOp, x: Array) -> Array:
+@kernel(normalization.SoftmaxOp)
+def softmax(op: normalization.SoftmaxOp, x: Array) -> Array:
     x = decode(x, element_of(op.input))
     terms, total = _exponentials(x, op.axis.value.data + 1)
     return from_float(op, terms / total)
 
 
-@kernel(layers.AttentionOp)
-def attention(op: layers.AttentionOp, *arrays: Array) -> Array:
+@kernel(normalization.AttentionOp)
+def attention(op: normalization.AttentionOp, *arrays: Array) -> Array:
     rank = max(len(shape_of(v)) for v in (op.query, op.key, op.value))
     q, k, v = same_rank(floats(arrays[:3], (op.query, op.key, op.value)), rank)
     scores = q @ k.swapaxes(-1, -2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase import pooling
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.formats.rounding import (
@@ -33,7 +33,7 @@ from mase_opt.lib.interpreters.kernels.values import (
 Combine = Callable[[Array, Array], Array]
 
 
-def _pooled(op: layers.PoolOp, x: Array, combine: Combine, outside: Any) -> Array:
+def _pooled(op: pooling.PoolOp, x: Array, combine: Combine, outside: Any) -> Array:
     """
     `combine` over the elements of each window: `[…, *spatial]` → `[…, *positions]`.
 
@@ -64,8 +64,8 @@ def _pooled(op: layers.PoolOp, x: Array, combine: Combine, outside: Any) -> Arra
     return result
 
 
-@kernel(layers.MaxPoolOp)
-def max_pool(op: layers.MaxPoolOp, x: Array) -> Array:
+@kernel(pooling.MaxPoolOp)
+def max_pool(op: pooling.MaxPoolOp, x: Array) -> Array:
     if all_exact(op.input):
         x = integers(x)
         best = _pooled(op, x, np.maximum, x.min(initial=0))
@@ -73,8 +73,8 @@ def max_pool(op: layers.MaxPoolOp, x: Array) -> Array:
     return from_float(op, _pooled(op, x, np.maximum, -np.inf))
 
 
-@kernel(layers.AvgPoolOp)
-def avg_pool(op: layers.AvgPoolOp, x: Array) -> Array:
+@kernel(pooling.AvgPoolOp)
+def avg_pool(op: pooling.AvgPoolOp, x: Array) -> Array:
     counts = pool_counts(op)
     if not all_exact(op.input):
         total = _pooled(op, decode(x, element_of(op.input)), np.add, 0)
@@ -91,7 +91,7 @@ def _summable(codes: IntArray, count: int) -> IntArray:
     return codes
 
 
-def pool_counts(op: layers.AvgPoolOp) -> IntArray:
+def pool_counts(op: pooling.AvgPoolOp) -> IntArray:
     """The divisor of each window of an average pool, shaped like the positions."""
     spatial = shape_of(op.input)[-len(op.kernel) :]
     padding = ints(op.padding)
@@ -123,7 +123,7 @@ def adaptive_bounds(size: int, count: int) -> list[tuple[int, int]]:
 
 
 def _adaptive(
-    op: layers.AdaptivePoolOp, x: Array, reduce: Callable[[Array], Array]
+    op: pooling.AdaptivePoolOp, x: Array, reduce: Callable[[Array], Array]
 ) -> Array:
     """Apply `reduce` (over the last, flattened axis) to every adaptive window."""
     output = ints(op.output_size)
@@ -147,16 +147,16 @@ def _sum(windows: Array) -> Array:
     return windows.sum(axis=-1)
 
 
-@kernel(layers.AdaptiveMaxPoolOp)
-def adaptive_max_pool(op: layers.AdaptiveMaxPoolOp, x: Array) -> Array:
+@kernel(pooling.AdaptiveMaxPoolOp)
+def adaptive_max_pool(op: pooling.AdaptiveMaxPoolOp, x: Array) -> Array:
     if all_exact(op.input):
         best = _adaptive(op, integers(x), _largest)
         return from_exact(op, best, frac_of(element_of(op.input)))
     return from_float(op, _adaptive(op, x, _largest))
 
 
-@kernel(layers.AdaptiveAvgPoolOp)
-def adaptive_avg_pool(op: layers.AdaptiveAvgPoolOp, x: Array) -> Array:
+@kernel(pooling.AdaptiveAvgPoolOp)
+def adaptive_avg_pool(op: pooling.AdaptiveAvgPoolOp, x: Array) -> Array:
     spatial = shape_of(op.input)[-len(op.output_size) :]
     counts = _adaptive(op, np.ones((1, *spatial), dtype=np.int64), _sum)[0]
     if not all_exact(op.input):
@@ -166,8 +166,8 @@ def adaptive_avg_pool(op: layers.AdaptiveAvgPoolOp, x: Array) -> Array:
     return from_ratio(op, total, counts, frac_of(element_of(op.input)))
 
 
-@kernel(layers.ReduceOp)
-def reduce(op: layers.ReduceOp, x: Array) -> Array:
+@kernel(pooling.ReduceOp)
+def reduce(op: pooling.ReduceOp, x: Array) -> Array:
     axes = tuple(a + 1 for a in ints(op.axes))
     exact_input = all_exact(op.input)
     x = integers(x) if exact_input else decode(x, element_of(op.input))
@@ -189,8 +189,8 @@ def reduce(op: layers.ReduceOp, x: Array) -> Array:
     return from_float(op, total / total.dtype.type(count))
 
 
-@kernel(layers.ArgmaxOp)
-def argmax(op: layers.ArgmaxOp, x: Array) -> Array:
+@kernel(pooling.ArgmaxOp)
+def argmax(op: pooling.ArgmaxOp, x: Array) -> Array:
     # NaN counts as the largest, as in torch.
     index = np.argmax(x, axis=op.axis.value.data + 1)
     return index.astype(np.int64).reshape(x.shape[0], *shape_of(op.result))
