@@ -100,7 +100,7 @@ def _labels(path: str, count: int) -> Array:
                 f"data '{path}' has no array 'labels' or 'y' (it has "
                 f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
             )
-        labels = file[key]
+        labels: Array = np.asarray(file[key])
     if labels.ndim != 1 or len(labels) < count:
         raise UserError(
             f"data '{path}', array '{key}' has shape {labels.shape}, expected one "

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from mase_opt.dialects.mase import layers, pooling
-from mase_opt.dialects.mase.base import ints
+from mase_opt.dialects.mase import pooling
+from mase_opt.dialects.mase.base import UnaryOp, ints
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
@@ -78,14 +78,14 @@ def adaptive_avg_pool(op: pooling.AdaptiveAvgPoolOp, b: Builder, x: Wires) -> Wi
     return _means(op, b, x, rows, [len(row) for row in rows])
 
 
-def _maxima(op: layers.UnaryOp, b: Builder, x: Wires, rows: list[list[int]]) -> Wires:
+def _maxima(op: UnaryOp, b: Builder, x: Wires, rows: list[list[int]]) -> Wires:
     frac = frac_of(op.input)
     best = (tree(b, arith.maximum, [x[i] for i in row if i >= 0]) for row in rows)
     return [round_into(b, op, [Term(w)], frac) for w in best]
 
 
 def _means(
-    op: layers.UnaryOp,
+    op: UnaryOp,
     b: Builder,
     x: Wires,
     rows: list[list[int]],
