@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from mase_opt.levels import Level, Model
@@ -92,15 +92,17 @@ def _labels(path: str, count: int) -> Array:
 
     from mase_opt.lib.errors import UserError
 
-    with np.load(path, allow_pickle=False) as file:
-        keys = [] if isinstance(file, np.ndarray) else list(file)
-        key = next((k for k in ("labels", "y") if k in keys), None)
-        if key is None:
-            raise UserError(
-                f"data '{path}' has no array 'labels' or 'y' (it has "
-                f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
-            )
-        labels: Array = np.asarray(file[key])
+    loaded: Any = np.load(path, allow_pickle=False)
+    # A .npy file gives the array itself, which has no names.
+    keys: list[str] = getattr(loaded, "files", [])
+    key = next((k for k in ("labels", "y") if k in keys), None)
+    if key is None:
+        raise UserError(
+            f"data '{path}' has no array 'labels' or 'y' (it has "
+            f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
+        )
+    with loaded:
+        labels: Array = loaded[key]
     if labels.ndim != 1 or len(labels) < count:
         raise UserError(
             f"data '{path}', array '{key}' has shape {labels.shape}, expected one "
