@@ -123,7 +123,7 @@ def emit_sv(
             "command": options.command,
             "interface": layout.to_json(),
             "initiation_interval": 1,
-            "sources": sorted(files),
+            "sources": [name for name in files if name.endswith(".sv")],
         }
         _write_json(folder / MANIFEST, manifest)
         _write_json(folder / "report.json", report.to_json())
