@@ -190,6 +190,32 @@ def test_round_ratio(pairs: list[tuple[int, int]], mode: RoundingMode):
     assert python_ints(got) == [rounded(Fraction(*p), mode) for p in pairs]
 
 
+EDGES = [
+    s * (2**e + d)
+    for e in (1, 31, 53, 61, 62, 63, 64)
+    for d in (-1, 0, 1)
+    for s in (1, -1)
+]
+
+
+@pytest.mark.parametrize("mode", RoundingMode)
+def test_shifts_at_the_edge_of_int64(mode: RoundingMode):
+    for shift in (1, 2, 31, 60, 61, 62, 63, 64, 65, -1, -30, -61, -62, -63):
+        for codes in (EDGES, [e for e in EDGES if -(2**63) <= e < 2**63]):
+            got = round_shift(array_of(codes), shift, mode)
+            exact = [Fraction(c) / Fraction(2) ** shift for c in codes]
+            assert python_ints(got) == [rounded(x, mode) for x in exact]
+
+
+@pytest.mark.parametrize("mode", RoundingMode)
+def test_ratios_at_the_edge_of_int64(mode: RoundingMode):
+    for bound in (2**62, 2**63, 2**65):
+        edges = [e for e in EDGES if -bound <= e < bound]
+        got = round_ratio(array_of(edges)[:, None], array_of(edges)[None], mode)
+        wanted = [rounded(Fraction(n, d), mode) for n, d in product(edges, edges)]
+        assert python_ints(got) == wanted
+
+
 def test_round_ratio_broadcasts():
     got = round_ratio(
         np.arange(6).reshape(2, 3), np.array([[2], [-2]]), RoundingMode.NEAREST_EVEN

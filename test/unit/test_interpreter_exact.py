@@ -33,6 +33,7 @@ from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import FixedType, UFixedType
 from mase_opt.lib.formats import Overflow, RoundingMode
+from mase_opt.lib.interpreters import exact as exact_arithmetic
 from mase_opt.lib.interpreters.mase import evaluate_op
 
 Operand = tuple[OpResult, Array]
@@ -819,3 +820,89 @@ def test_unsigned_64_bit_operands():
     assert evaluate_op(op, [evaluate_op(constant, []), other]).tolist() == [
         [2**64 - 1, 1, 2**63, 5]
     ]
+
+
+# ---- borders at which the way of computing changes ---------------------------------
+
+
+@pytest.mark.parametrize("bits", [23, 24, 25, 52, 53, 54, 61, 62, 63, 64, 65])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("last", [1, -1])
+def test_products_at_the_limits_of_float_and_int64(bits: int, sign: int, last: int):
+    """±2**bits ± 1: the first integers that a narrower type would not hold."""
+    high, low = sign * 2 ** (bits // 2), 2 ** (bits - bits // 2)
+    exact = high * low + last
+    row, column = np.array([[high, 1]]), np.array([[low], [last]])
+    assert exact_arithmetic.matmul(row, column).tolist() == [[exact]]
+    assert exact_arithmetic.matmul(column.T, row.T).tolist() == [[exact]]
+    image, weight = row.reshape(1, 2, 1), column.reshape(1, 2, 1)
+    for a, b in ((image, weight), (weight, image)):
+        result = exact_arithmetic.conv(
+            a, b, strides=(1,), padding=(0,), dilation=(1,), groups=1
+        )
+        assert result.tolist() == [[[exact]]]
+
+
+def test_elementwise_results_beyond_int64():
+    x, wide = value_of(FixedType(64, 0), (2,)), FixedType(64, -2)
+    edge = np.array([[2**62, -(2**63)]])
+    four = np.array([[4, 4]])
+    for op, arrays, wanted in (
+        (elementwise.AddOp(x, x, element=wide), [edge, edge], [2**61, -(2**62)]),
+        (
+            elementwise.SubOp(x, x, element=wide),
+            [-four, edge],
+            [-(2**60) - 1, 2**61 - 1],
+        ),
+        (elementwise.MulOp(x, x, element=wide), [edge, four], [2**62, -(2**63)]),
+        (elementwise.NegOp(x, element=wide), [edge], [-(2**60), 2**61]),
+        (elementwise.AbsOp(x, element=wide), [edge], [2**60, 2**61]),
+        (pooling.ReduceOp(x, "sum", (0,), element=wide), [edge], [-(2**60)]),
+    ):
+        assert evaluate_op(op, arrays).ravel().tolist() == wanted
+
+
+def test_relu6_between_codes():
+    x = value_of(FixedType(8, -2), (4,))
+    op = elementwise.Relu6Op(x, element=FixedType(8, 0))
+    assert evaluate_op(op, [np.array([[-1, 1, 2, 31]])]).tolist() == [[0, 4, 6, 6]]
+    x = value_of(FixedType(8, 70), (2,))
+    op = elementwise.Relu6Op(x, element=FixedType(8, 70))
+    assert evaluate_op(op, [np.array([[-1, 127]])]).tolist() == [[0, 127]]
+
+
+def test_padding_never_wins():
+    x = value_of(FixedType(8, 0), (3,))
+    op = pooling.MaxPoolOp(x, (2,), strides=(1,), padding=(1,))
+    codes = np.array([[-5, -7, -128]])
+    assert evaluate_op(op, [codes]).tolist() == [[-5, -5, -7, -128]]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_floats_next_to_a_tie(sign: int):
+    """Just off a tie of float32, and float64 cannot tell."""
+    top = 2**24 + 1  # a tie when it stands for 25 bits
+    x = value_of(FixedType(64, 0), (3,))
+    codes = [sign * ((top << 38) + d) for d in (-1, 0, 1)]
+    result = evaluate_op(elementwise.CastOp(x, element=f32), [np.array([codes])])
+    assert result.tolist() == [
+        [sign * 2.0**62, sign * 2.0**62, sign * (2.0**62 + 2**39)]
+    ]
+
+    y = value_of(FixedType(64, 0), (1,))
+    divisor = -pow(top, -1, 2**24) % 2**24 + 2**40
+    numerator = (top * divisor + 1) // 2**24
+    assert numerator * 2**24 == top * divisor + 1
+    assert numerator / divisor == top / 2**24
+    op = elementwise.DivOp(y, y, element=f32)
+    arrays = [np.array([[sign * numerator]]), np.array([[divisor]])]
+    assert evaluate_op(op, arrays).tolist() == [[sign * (1 + 2.0**-23)]]
+
+
+def test_unsigned_constants_beside_computed_values():
+    element = UFixedType(64, 0)
+    constant = shape.ConstantOp.of(np.array([2**53 + 1], dtype=np.uint64), element)
+    x = value_of(element, (1,))
+    op = shape.ConcatOp([constant.result, x], 0)
+    arrays = [evaluate_op(constant, []), np.array([[1]])]
+    assert evaluate_op(op, arrays).tolist() == [[2**53 + 1, 1]]
