@@ -15,7 +15,7 @@ from typing import Any, cast
 from mase_opt.lib.formats import aliases
 from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import E8M0, Block, Exponent
-from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
+from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
 from mase_opt.lib.formats.format import Element, Format, Values
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
@@ -40,6 +40,10 @@ class FormatSpec:
         if self.width is not None and not 1 <= self.width <= MAX_WIDTH:
             raise FormatError(
                 f"width must be between 1 and {MAX_WIDTH}, got {self.width}"
+            )
+        if self.frac is not None and not -MAX_FRAC <= self.frac <= MAX_FRAC:
+            raise FormatError(
+                f"frac must be between {-MAX_FRAC} and {MAX_FRAC}, got {self.frac}"
             )
 
     def __str__(self) -> str:

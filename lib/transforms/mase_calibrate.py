@@ -90,6 +90,8 @@ def calibrate(
     """
     if samples is not None and samples < 1:
         raise UserError(f"samples is {samples}, expected at least 1")
+    if seed < 0:
+        raise UserError(f"seed is {seed}, expected at least 0")
     function = model_function(module)
     if data is not None:
         inputs = load_samples(data, inputs_of(function), samples)

@@ -22,7 +22,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.analysis.model import describe
-from mase_opt.lib.formats import Fixed, Method
+from mase_opt.lib.formats import Fixed, FormatError, Method
 from mase_opt.lib.transforms.quantize_plan import Plan, float_operands, role_of
 
 
@@ -108,9 +108,15 @@ class Quantizer:
         """The constant operand as codes."""
         values = constant.array().astype(np.float64)
         rounding = self.plan.defaults.rounding_of(self.plan.configs[op])
-        format = self.plan.operands.get((op, index)) or self._format(
-            op, op.operands[index], values, rounding
-        )
+        try:
+            format = self.plan.operands.get((op, index)) or self._format(
+                op, op.operands[index], values, rounding
+            )
+        except FormatError as error:
+            role = role_of(op, op.operands[index])
+            raise PassFailedException(
+                f"{describe(op.result)}: {role} '{constant.value.label}': {error}"
+            ) from error
         element = fixed_type(format)
         key = (constant, element)
         if key not in self.constants:

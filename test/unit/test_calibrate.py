@@ -226,7 +226,9 @@ def test_modules_without_a_model(text, message):
         calibrate(parse(text))
 
 
-def test_no_samples_wanted():
+def test_counts_without_meaning():
+    with pytest.raises(UserError, match="seed is -1, expected at least 0"):
+        calibrate(parse(WIDE), seed=-1)
     with pytest.raises(UserError, match="samples is 0, expected at least 1"):
         calibrate(parse(WIDE), samples=0)
 

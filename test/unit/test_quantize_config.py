@@ -137,6 +137,7 @@ def test_tables_without_meaning(table, message):
         ({"weight": "mxint8"}, "weight: 'mxint8' is not an available format, expected"),
         ({"weight": 8}, "weight: 8 is not a format"),
         ({"weight": "fixed<0,0>"}, "width must be between 1 and 64, got 0"),
+        ({"weight": "fixed<8,300>"}, "frac must be between -256 and 256, got 300"),
         ({"weight_width": 65}, "width must be between 1 and 64, got 65"),
         ({"weight_width": True}, "weight_width is True, expected a whole number"),
         ({"weight_frac_width": "auto"}, "width and fraction are both open"),
