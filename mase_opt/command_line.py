@@ -72,7 +72,7 @@ class DriverParser(argparse.ArgumentParser):
         )
         self.add_argument(
             "--verify-rtl",
-            type=int,
+            type=_count,
             metavar="SAMPLES",
             help="--emit-sv: compare the simulated circuit with the interpreter "
             f"(default with -o: {DEFAULT_SAMPLES}; 0: don't)",
@@ -133,6 +133,12 @@ class DriverParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint as `UserError`."""
         raise UserError(f"{message} (see --help)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of samples")
+    return int(text)
 
 
 def plugin_files(args: Sequence[str]) -> list[str]:

@@ -71,6 +71,7 @@ class MaseOptMain(xDSLOptMain):
         parser.add_pass_flags(self.available_passes)
         self.args = parser.parse(args)
         self._check_target()
+        self._check_emit_options()
 
         self.ctx.allow_unregistered = self.args.allow_unregistered_dialect
         if self.args.disable_verify:
@@ -95,6 +96,16 @@ class MaseOptMain(xDSLOptMain):
                 f"unknown target '{name}': choose from "
                 f"{', '.join(self.available_targets)}"
             )
+
+    def _check_emit_options(self) -> None:
+        given = {
+            "--split": self.args.split,
+            "--synth": self.args.synth,
+            "--verify-rtl": self.args.verify_rtl is not None,
+        }
+        for option, is_given in given.items():
+            if is_given and not self.args.emit_sv:
+                raise UserError(f"{option} is for SystemVerilog: add --emit-sv")
 
     # Passes.
 
