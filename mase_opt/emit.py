@@ -28,6 +28,7 @@ from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 from mase_opt import __version__
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.atomic import atomic_directory, atomic_file, check_directory
+from mase_opt.lib.target.interface import BIT_LAYOUT
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.pipelines import LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
@@ -122,6 +123,9 @@ def emit_sv(
             "versions": _versions(),
             "command": options.command,
             "interface": layout.to_json(),
+            "bit_layout": BIT_LAYOUT,
+            "control_inputs": layout.control_inputs,
+            "control_outputs": layout.control_outputs,
             "initiation_interval": 1,
             "sources": [name for name in files if name.endswith(".sv")],
         }

@@ -24,6 +24,11 @@ IN_VALID = "in_valid"
 IN_READY = "in_ready"
 OUT_VALID = "out_valid"
 OUT_READY = "out_ready"
+BIT_LAYOUT = (
+    "element i of a port, counted in row-major order of its shape, is in bits "
+    "[width * i + width - 1 : width * i]; signed elements are in two's complement"
+)
+"""How the elements of a tensor lie in a port, in words."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class PortLayout:
     def describe(self) -> str:
         """The interface in words, for the head of the SystemVerilog."""
         lines = [f"{self.top}: latency {self.latency} cycles, one sample per cycle"]
+        lines.append("elements are numbered in row-major order of the shape")
         if self.has_clock:
             lines.append(f"{CLOCK}: rising edge; {RESET}: synchronous, active high")
         if self.has_valid:
