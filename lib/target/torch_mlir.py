@@ -381,7 +381,7 @@ class _Weights:
             return ir.DenseElementsAttr.get(
                 array, type=tensor_type.element_type, shape=array.shape
             )
-        key = re.sub(r"[^\w.$]", "_", name)
+        key = re.sub(r"[^\w.$]", "_", name, flags=re.ASCII)
         if not re.match(r"[A-Za-z_]", key):
             key = "_" + key
         stem, count = key, 0

@@ -156,6 +156,12 @@ def test_weights_that_are_views_or_shared() -> None:
     check(model, module, X)
 
 
+def test_names_outside_ascii() -> None:
+    model = nn.Sequential()
+    model.add_module("größe", nn.Linear(4, 4))
+    check(model, import_torch(model, (X,)), X)
+
+
 def test_boolean_buffers() -> None:
     class Masked(nn.Module):
         def __init__(self):
