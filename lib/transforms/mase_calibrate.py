@@ -19,6 +19,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import InterpretationError, PassFailedException
 
 from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, is_float
+from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.calibration import record
@@ -125,6 +126,11 @@ def observe_all(
     def observe(value: SSAValue, array: NDArray[Any]) -> None:
         if not is_float(element_of(value)) or isinstance(value.owner, ConstantOp):
             return
+        if array.size == 0:
+            raise PassFailedException(
+                f"{describe(value)} has no elements: its shape is "
+                f"{show(shape_of(value))}; leave it out of the model"
+            )
         if np.isnan(array).any():
             raise PassFailedException(
                 f"{describe(value)} is NaN for some of the calibration data; look for "

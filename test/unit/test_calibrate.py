@@ -226,6 +226,19 @@ def test_modules_without_a_model(text, message):
         calibrate(parse(text))
 
 
+def test_values_without_elements_are_named(tmp_path: Path):
+    np.savez(tmp_path / "x.npz", x=np.ones((3, 1, 2)))
+    text = """
+    func.func @f(%x: tensor<1x2xf32>) -> tensor<1x0xf32> {
+      %0 = mase.slice %x {starts = array<i64: 0, 0>, stops = array<i64: 1, 0>,
+        strides = array<i64: 1, 1>} : tensor<1x2xf32> -> tensor<1x0xf32>
+      func.return %0 : tensor<1x0xf32>
+    }
+    """
+    with pytest.raises(PassFailedException, match="no elements: its shape is 1x0"):
+        calibrate(parse(text), data=str(tmp_path / "x.npz"))
+
+
 def test_counts_without_meaning():
     with pytest.raises(UserError, match="seed is -1, expected at least 0"):
         calibrate(parse(WIDE), seed=-1)
