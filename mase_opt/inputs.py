@@ -52,6 +52,11 @@ def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
         name, data = "<stdin>", sys.stdin.buffer.read()
     elif _is_factory(argument):
         return [_unsplit(Chunk(argument, None), split)]
+    elif argument.endswith(".py"):
+        raise UserError(
+            f"'{argument}' is Python: name a function that returns a module and its "
+            f"example inputs, as in {argument}:factory"
+        )
     else:
         name, data = argument, _read(Path(argument))
     if not data.strip():
