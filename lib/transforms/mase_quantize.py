@@ -160,8 +160,23 @@ def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerCo
             f"{config.source}: '{key}' has no effect: batch norms go into other layers",
             stacklevel=2,
         )
+    _warn_of_missing_operands(config, after)
     selected = config.select(after)
     return {op: selected[op] for op in after if concerned(op)}
+
+
+def _warn_of_missing_operands(config: QuantizeConfig, ops: list[MaseOp]) -> None:
+    """Warn of settings for weights and biases that no layer they are for has."""
+    for key, layer in config.layers.items():
+        fitting = config.fitting(key, ops)
+        roles = {role_of(op, value) for op in fitting for value in op.operands}
+        for role in ("weight", "bias"):
+            if fitting and getattr(layer, role) is not None and role not in roles:
+                warnings.warn(
+                    f"{config.source}: '{key}' has no {role}: the setting has no "
+                    "effect",
+                    stacklevel=2,
+                )
 
 
 def check_constants(function: FuncOp) -> None:

@@ -103,15 +103,16 @@ class QuantizeConfig:
         """The settings of each op; the first key that matches wins."""
         selected = {op: self.default for op in ops}
         for key, layer in reversed(self.layers.items()):
-            for op in self._matches(key, ops):
+            for op in self.fitting(key, ops):
                 selected[op] = layer.over(self.default)
         return selected
 
     def matched(self, ops: Sequence[Operation]) -> set[str]:
         """The keys that fit some of `ops`."""
-        return {key for key in self.layers if self._matches(key, ops)}
+        return {key for key in self.layers if self.fitting(key, ops)}
 
-    def _matches(self, key: str, ops: Sequence[Operation]) -> list[Operation]:
+    def fitting(self, key: str, ops: Sequence[Operation]) -> list[Operation]:
+        """The ops that a key of `layers` fits."""
         match self.by:
             case "type":
                 name = f"mase.{key.removeprefix('mase.')}"

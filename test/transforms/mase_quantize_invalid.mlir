@@ -9,6 +9,7 @@
 // RUN: not mase-opt --quantize=method=msee %S/Inputs/model.mlir 2>&1 | filecheck %s --check-prefix=METHOD
 // RUN: not mase-opt --quantize=config=%S/Inputs/unknown_layer.toml %S/Inputs/model.mlir 2>&1 | filecheck %s --check-prefix=LAYER
 // RUN: not mase-opt --quantize=config=%S/Inputs/no_width.toml %S/Inputs/model.mlir 2>&1 | filecheck %s --check-prefix=NOWIDTH
+// RUN: mase-opt --quantize=config=%S/Inputs/no_bias.toml %S/Inputs/model.mlir 2>&1 | filecheck %s --check-prefix=BIAS
 // RUN: mase-opt --quantize=config=%S/Inputs/by_type.toml %S/Inputs/model.mlir 2>&1 | filecheck %s --check-prefix=TYPE
 
 // NAMES: error: data '{{.*}}y.npz' has no array 'x' (it has y, z)
@@ -17,6 +18,8 @@
 // METHOD: error: options: method is 'msee', expected one of mse, minmax, percentile; did you mean 'mse'?
 // LAYER: error: config '{{.*}}unknown_layer.toml': there is no layer 'fc2'; did you mean 'fc1'? (layers: fc1)
 // NOWIDTH: error: layer 'fc1' (mase.linear): weight '{{.*}}': a value between {{.*}} overflows fixed<64, 99>
+// BIAS: warning: config '{{.*}}no_bias.toml': 'fc1' has no bias: the setting has no effect
+// BIAS-NOT: has no weight
 // TYPE-DAG: warning: config '{{.*}}by_type.toml': the model has no layer of type 'conv2d'
 // TYPE-DAG: tensor<2x3x!mase.fixed<5, {{[0-9]}}>>) -> tensor<1x2x!mase.fixed<9, 5>>
 
