@@ -6,6 +6,7 @@ pipeline syntax) and `--quantize="width=6 by=type"`. Values in the second need n
 inner quotes: `--calibrate="data=calib.npz"`.
 """
 
+import contextlib
 import dataclasses
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -86,9 +87,12 @@ def _literal(text: str) -> ParameterType:
         return text == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        if str(value) == text:
+            return value
+    # `007` and `infinity` may be words; they become numbers where one is wanted.
     return text
 
 
@@ -105,6 +109,11 @@ def _convert_value(value: ParameterType, accepted: tuple[Any, ...]) -> Parameter
         return float(value)
     if str in accepted:
         return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                if kind in accepted:
+                    return kind(value)
     return value
 
 

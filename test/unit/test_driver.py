@@ -61,6 +61,8 @@ def options(text: str) -> OptionsPass:
         ("scale=2", OptionsPass(scale=2.0)),
         ("scale", OptionsPass(scale=None)),
         ("names=8", OptionsPass(names=("8",))),
+        ("names=007,infinity", OptionsPass(names=("007", "infinity"))),
+        ("scale=2.50 count=007", OptionsPass(scale=2.5, count=7)),
         ("names=a/b.npz,'c d'", OptionsPass(names=("a/b.npz", "c d"))),
         ("names=fixed<8,4>,mxint8", OptionsPass(names=("fixed<8,4>", "mxint8"))),
     ],
