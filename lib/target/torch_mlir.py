@@ -115,9 +115,8 @@ def import_fx(
     Import an exported program: generic torch-dialect text and its weights.
 
     The text refers to weights as `dense_resource<key>`; the dict maps each key to
-    the array, which shares memory with the program's tensors where it can. The
-    program's graph is consumed. Raises `UserError` for programs that are dynamic,
-    that mutate state, or that torch-mlir cannot represent.
+    the array. The program's graph is consumed. Raises `UserError` for programs that
+    are dynamic, that mutate state, or that torch-mlir cannot represent.
     """
     with quiet_torch():
         module, arrays = _import_fx(program, func_name)
@@ -375,7 +374,8 @@ class _Weights:
                 "the import"
             )
         with unset_fake_temporarily():
-            array = tensor.detach().cpu().contiguous().numpy()
+            # A copy: training the model later must not change the IR.
+            array = np.array(tensor.detach().cpu().numpy(), order="C")
         tensor_type = _bindings("extras.fx_importer").create_mlir_tensor_type(tensor)
         if array.size <= 1:
             return ir.DenseElementsAttr.get(

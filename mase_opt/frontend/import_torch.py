@@ -2,7 +2,7 @@
 Import of torch modules and exported programs into torch-dialect IR.
 
 `export_module` traces a module with torch.export; `import_program` brings the result
-into xDSL. Weights go from torch tensor to IR constant without being copied.
+into xDSL. Weights are copied once, from torch tensor to IR constant, never as text.
 """
 
 from __future__ import annotations

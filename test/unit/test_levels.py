@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model, assert_levels_agree, lower
+from mase_text import parse
 from xdsl.dialects.builtin import BoolAttr, i1, i64
 from xdsl.utils.exceptions import PassFailedException
 
@@ -530,3 +531,34 @@ def test_same_text_twice() -> None:
         return str(lower(model.returns(y), 3)[0])
 
     assert build() == build()
+
+
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "maximum", "minimum"])
+@pytest.mark.parametrize("element", ["i1", "!mase.fixed<3, 1>"])
+def test_truth_of_arithmetic(op: str, element: str):
+    """As `i1` every number but zero is true, negative and fractional ones too."""
+    type = f"tensor<1x3x{element}>"
+    module = parse(
+        f"""func.func @truth(%x: {type}, %y: {type}) -> tensor<1x3xi1> {{
+          %0 = mase.{op} %x, %y : ({type}, {type}) -> tensor<1x3xi1>
+          func.return %0 : tensor<1x3xi1>
+        }}"""
+    )
+    assert_levels_agree(module, max_logic_depth=2)
+
+
+@pytest.mark.parametrize("op", ["avg_pool", "reduce"])
+def test_truth_of_means(op: str):
+    kernel = "kernel = array<i64: 3>, strides = array<i64: 3>, padding = array<i64: 0>"
+    options = {
+        "avg_pool": f"{kernel}, dilation = array<i64: 1>",
+        "reduce": 'kind = "mean", axes = array<i64: 1>, keepdims = true',
+    }
+    module = parse(
+        f"""func.func @truth(%x: tensor<1x3x!mase.fixed<3, 1>>) -> tensor<1x1xi1> {{
+          %0 = mase.{op} %x {{{options[op]}}}
+            : (tensor<1x3x!mase.fixed<3, 1>>) -> tensor<1x1xi1>
+          func.return %0 : tensor<1x1xi1>
+        }}"""
+    )
+    assert_levels_agree(module, max_logic_depth=2)

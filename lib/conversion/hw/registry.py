@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xdsl.dialects.builtin import IntegerType, Signedness
+from xdsl.dialects.builtin import IntegerType, Signedness, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of
-from mase_opt.lib.conversion.hw.arith import Term, shift_left
+from mase_opt.lib.conversion.hw.arith import Term, compare, shift_left, total
 from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.rounding import Target, cast_ratio, cast_sum
-from mase_opt.lib.conversion.hw.wire import Wire
+from mase_opt.lib.conversion.hw.wire import Wire, constant
 from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 
 Wires = list[Wire]
@@ -96,7 +96,13 @@ def target_of(op: Operation) -> Target:
 def round_into(
     b: Builder, op: Operation, terms: Sequence[Term], frac: int, offset: int = 0
 ) -> Wire:
-    """The exact sum `(Σ terms + offset) · 2^-frac` as an element of the result."""
+    """
+    The exact sum `(Σ terms + offset) · 2^-frac` as an element of the result.
+
+    As `i1` every number but zero is true.
+    """
+    if element_of(op.results[0]) == i1:
+        return compare(b, "ne", total(b, terms, offset), constant(0))
     return cast_sum(b, terms, offset, frac, target_of(op))
 
 
@@ -104,6 +110,8 @@ def divide_into(
     b: Builder, op: Operation, terms: Sequence[Term], divisor: int, frac: int
 ) -> Wire:
     """The exact quotient `Σ terms / divisor · 2^-frac` as an element of the result."""
+    if element_of(op.results[0]) == i1:
+        return round_into(b, op, terms, frac)
     return cast_ratio(b, terms, 0, divisor, frac, target_of(op))
 
 
