@@ -8,6 +8,7 @@ into xDSL. Weights are copied once, from torch tensor to IR constant, never as t
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import re
 import sys
@@ -75,6 +76,18 @@ def _evaluation_mode(module: torch.nn.Module) -> Generator[None]:
             child.training = True
 
 
+@contextlib.contextmanager
+def _garbage_collector_paused() -> Generator[None]:
+    """Nearly all that an import makes lives on; looking for garbage takes a fifth."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def import_torch(
     module: torch.nn.Module | ExportedProgram,
     example_inputs: ExampleInputs = (),
@@ -85,7 +98,7 @@ def import_torch(
 
     The result holds one function, named `name` or after the module's class, with
     inputs of the example inputs' shapes. It is traced in evaluation mode; constants
-    share memory with the module's parameters. Raises `UserError` if torch cannot trace
+    are a snapshot of the module's parameters. Raises `UserError` if torch cannot trace
     the module, `PassFailedException` listing all ops that cannot be converted.
     """
     from torch.export import ExportedProgram
@@ -93,17 +106,18 @@ def import_torch(
     from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
     from mase_opt.lib.target.torch_mlir import quiet_torch
 
-    if isinstance(module, ExportedProgram):
-        with quiet_torch():
-            # A new program of the same tensors: the import consumes the graph.
-            program = cast(Any, module).run_decompositions({})
-        name = name or "main"
-    else:
-        program = export_module(module, example_inputs)
-        name = name or type(module).__name__
-    result = import_program(program, name)
-    ConvertTorchToMasePass().apply(Context(), result)
-    return result
+    with _garbage_collector_paused():
+        if isinstance(module, ExportedProgram):
+            with quiet_torch():
+                # A new program of the same tensors: the import consumes the graph.
+                program = cast(Any, module).run_decompositions({})
+            name = name or "main"
+        else:
+            program = export_module(module, example_inputs)
+            name = name or type(module).__name__
+        result = import_program(program, name)
+        ConvertTorchToMasePass().apply(Context(), result)
+        return result
 
 
 def function_name(name: str) -> str:
@@ -126,8 +140,8 @@ def import_program(program: ExportedProgram, name: str = "main") -> ModuleOp:
     """
     Bring an exported program into torch-dialect IR with one function, `name`.
 
-    The program's graph is consumed; constants share memory with its tensors. Raises
-    `UserError` as `mase_opt.lib.target.torch_mlir.import_fx`.
+    The program's graph is consumed. Raises `UserError` as
+    `mase_opt.lib.target.torch_mlir.import_fx`.
     """
     from mase_opt.lib.target import torch_mlir
 
