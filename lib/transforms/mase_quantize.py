@@ -107,12 +107,16 @@ class MaseQuantizePass(ModulePass):
         function = model_function(op)
         if any(map(concerned, _ops(function))):
             configs = _select(config, op)
-            if any(not layer.bypass for layer in configs.values()):
-                check_constants(function)
-                if not is_calibrated(function):
-                    calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
-                plan = Plan(function, configs, config.default, defaults)
-                Quantizer(function, plan).run()
+            changes = any(not layer.bypass for layer in configs.values())
+        else:
+            configs = {}
+            changes = _returns_float_argument(function)
+        if changes:
+            check_constants(function)
+            if not is_calibrated(function):
+                calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
+            plan = Plan(function, configs, config.default, defaults)
+            Quantizer(function, plan).run()
         strip(function)
 
     def _config(self) -> QuantizeConfig:
@@ -145,6 +149,15 @@ class MaseQuantizePass(ModulePass):
 
 def _ops(function: FuncOp) -> list[MaseOp]:
     return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
+
+
+def _returns_float_argument(function: FuncOp) -> bool:
+    """Whether an argument is a result as it is: then it needs a format too."""
+    returned = function.get_return_op()
+    return returned is not None and any(
+        value in function.args and is_float(element_of(value))
+        for value in returned.operands
+    )
 
 
 def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:

@@ -88,3 +88,14 @@ func.func @indices(%ids: tensor<1x2xi64>, %x: tensor<1x2x1xf32> {mase.calibratio
   %2 = mase.argmax %0 {axis = 2 : i64} : (tensor<1x2x1xf32>) -> tensor<1x2xi64>
   func.return %1, %2 : tensor<1x2x1xi1>, tensor<1x2xi64>
 }
+
+// -----
+
+// An argument that is a result as it is needs a format too.
+
+// CHECK-LABEL: func.func @identity(%x: tensor<2x!mase.fixed<8, 6>>
+// CHECK-SAME:      -> tensor<2x!mase.fixed<8, 6>> {
+// CHECK-NEXT:    func.return %x : tensor<2x!mase.fixed<8, 6>>
+func.func @identity(%x: tensor<2xf32> {mase.calibration = #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 1.0]>>}) -> tensor<2xf32> {
+  func.return %x : tensor<2xf32>
+}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from xdsl.dialects.builtin import AnyFloat, Float64Type, i1
+from xdsl.dialects.builtin import AnyFloat, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
@@ -46,11 +45,6 @@ def decode(array: Array, element: Attribute) -> Array:
     if isinstance(element, FixedPoint):
         return element.format.decode(array)
     return array if isinstance(element, AnyFloat) else array.astype(np.float64)
-
-
-def numpy_float(element: Attribute) -> type[np.floating[Any]]:
-    """The NumPy type for a builtin float; 16-bit ones are held in float32."""
-    return np.float64 if isinstance(element, Float64Type) else np.float32
 
 
 def floats(
