@@ -49,8 +49,27 @@ from mase_opt.dialects.mase.types import (
 )
 
 
+class ContractionOp(ArithmeticOp, ABC):
+    """
+    A sum of products.
+
+    It is exact, whatever `accumulator` says: that is the format in which
+    `mase-lower-block-arithmetic` adds what blocks contribute.
+    """
+
+    accumulator = opt_prop_def(Attribute)
+
+    def verify_(self) -> None:
+        super().verify_()
+        if not isinstance(self.accumulator, FixedPoint | None):
+            raise VerifyException(
+                f"accumulator is {self.accumulator}, expected !mase.fixed or "
+                "!mase.ufixed"
+            )
+
+
 @irdl_op_definition
-class LinearOp(ArithmeticOp):
+class LinearOp(ContractionOp):
     """
     input · weightᵀ + bias over the last dimension.
 
@@ -104,7 +123,7 @@ class LinearOp(ArithmeticOp):
 
 
 @irdl_op_definition
-class MatmulOp(ArithmeticOp):
+class MatmulOp(ContractionOp):
     """
     Matrix product of the last two dimensions; leading ones broadcast.
 
@@ -148,7 +167,7 @@ class MatmulOp(ArithmeticOp):
         return (*broadcast(lhs[:-2], rhs[:-2]), lhs[-2], rhs[-1])
 
 
-class ConvOp(ArithmeticOp, ABC):
+class ConvOp(ContractionOp, ABC):
     """What convolutions of every spatial rank share."""
 
     SPATIAL: ClassVar[int]
