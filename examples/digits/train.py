@@ -1,10 +1,10 @@
 """
-Train the two digits models and write what the examples and tests use.
+Train the three digits models and write what the examples and tests use.
 
-An MLP and a small CNN on scikit-learn's 8x8 digits, pixels scaled to [0, 1]. Writes
-beside itself: `mlp.mlir` and `cnn.mlir` (torch dialect, weights included, batch 1),
+An MLP, a CNN and a transformer on scikit-learn's 8x8 digits, pixels in [0, 1]. Writes
+beside itself `{mlp,cnn,transformer}.mlir` (torch dialect, weights included, batch 1),
 `*_calibration.npz` (`x`: 256 training samples) and `*_test.npz` (`x`, `labels`: the
-held-out fifth). Needs torch and scikit-learn; same seed, same files.
+held-out fifth); the transformer takes those of the CNN. Same seed, same files.
 """
 
 from __future__ import annotations
@@ -60,6 +60,61 @@ def cnn() -> nn.Module:
     return DigitsCnn()
 
 
+class Attention(nn.Module):
+    """Self-attention of `[N, tokens, width]`."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        heads = nn.functional.scaled_dot_product_attention(query, key, value)
+        return self.out(heads.transpose(1, 2).flatten(2))
+
+
+class EncoderBlock(nn.Module):
+    """Attention and an MLP of twice the width, each with layer norm before it."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, 2 * width)
+        self.gelu = nn.GELU()
+        self.fc2 = nn.Linear(2 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.fc2(self.gelu(self.fc1(self.norm2(x))))
+
+
+def transformer() -> nn.Module:
+    """1x8x8 pixels -> 8 rows as tokens -> 2 encoder blocks -> mean -> 10 scores."""
+
+    class DigitsTransformer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(8, 32)
+            self.position = nn.Parameter(0.1 * torch.randn(8, 32))
+            self.blocks = nn.Sequential(EncoderBlock(32, 4), EncoderBlock(32, 4))
+            self.fc = nn.Linear(32, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.embed(x.squeeze(1)) + self.position
+            return self.fc(self.blocks(x).mean(1))
+
+    return DigitsTransformer()
+
+
 def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
     """Adam with a cosine schedule; deterministic on one machine."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3, weight_decay=1e-4)
@@ -81,22 +136,27 @@ def main() -> None:
     x_train, x_test, y_train, y_test = train_test_split(
         pixels, labels, test_size=0.2, random_state=SEED, stratify=labels
     )
-    for name, factory, shape in (("mlp", mlp, (64,)), ("cnn", cnn, (1, 8, 8))):
+    image = (1, 8, 8)
+    for name, shape in (("mlp", (64,)), ("cnn", image)):
+        calibration = x_train[:256].reshape(-1, *shape)
+        test = x_test.reshape(-1, *shape)
+        np.savez_compressed(HERE / f"{name}_calibration.npz", x=calibration)
+        np.savez_compressed(HERE / f"{name}_test.npz", x=test, labels=y_test)
+    for factory, shape in ((mlp, (64,)), (cnn, image), (transformer, image)):
+        name = factory.__name__
         torch.manual_seed(SEED)
         model = factory()
-        inputs = {
-            "train": x_train.reshape(-1, *shape),
-            "test": x_test.reshape(-1, *shape),
-        }
-        train(model, torch.from_numpy(inputs["train"]), torch.from_numpy(y_train))
+        train(
+            model,
+            torch.from_numpy(x_train.reshape(-1, *shape)),
+            torch.from_numpy(y_train),
+        )
         with torch.no_grad():
-            scores = model(torch.from_numpy(inputs["test"])).numpy()
+            scores = model(torch.from_numpy(x_test.reshape(-1, *shape))).numpy()
         correct = int((scores.argmax(1) == y_test).sum())
         print(f"{name}: float test accuracy {correct}/{len(y_test)}")
         text = torch_text(model, (torch.zeros(1, *shape),), f"digits_{name}")
         (HERE / f"{name}.mlir").write_text(text)
-        np.savez_compressed(HERE / f"{name}_calibration.npz", x=inputs["train"][:256])
-        np.savez_compressed(HERE / f"{name}_test.npz", x=inputs["test"], labels=y_test)
 
 
 if __name__ == "__main__":
