@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from math import isfinite
+from typing import Any
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -19,6 +20,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
 )
 from xdsl.utils.exceptions import VerifyException
@@ -32,7 +34,11 @@ from mase_opt.dialects.mase.base import (
     broadcast,
     layer_attr,
 )
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.lib.formats.format import Format
+from mase_opt.lib.formats.rounding import FormatError
+from mase_opt.lib.formats.scaled import Scaled
+from mase_opt.lib.formats.ternary import Ternary
 
 
 @irdl_op_definition
@@ -45,14 +51,59 @@ class CastOp(UnaryOp):
     op, says whether the exact number is not zero; floats round to nearest, ties to
     even. NaN in a type without it is an error.
 
+    Ternary elements are the signs of magnitudes above `threshold`, else zero; without
+    it, above 0.7 times the mean magnitude of what shares a scale, in one sample.
+
     ```mlir
     %1 = mase.cast %0 : (tensor<4xf32>) -> tensor<4x!mase.fixed<8, 4>>
     %2 = mase.cast %1 {rounding = #mase.rounding<floor, wrap>}
       : (tensor<4x!mase.fixed<8, 4>>) -> tensor<4x!mase.fixed<4, 2>>
+    %3 = mase.cast %0 {threshold = 0.35 : f64}
+      : (tensor<4xf32>) -> tensor<4x!mase.ternary>
     ```
     """
 
     name = "mase.cast"
+
+    threshold = opt_prop_def(FloatAttr[Float64Type])
+
+    def __init__(
+        self,
+        input: SSAValue | Operation,
+        *,
+        element: Attribute,
+        layer: str | None = None,
+        rounding: RoundingAttr = RoundingAttr.DEFAULT,
+        threshold: float | None = None,
+    ):
+        super().__init__(input, element=element, layer=layer, rounding=rounding)
+        if threshold is not None:
+            self.threshold = FloatAttr(threshold, f64)
+
+    @property
+    def format(self) -> Format[Any] | None:
+        """The format to cast to, with the threshold; None for builtin types."""
+        element = element_of(self.result)
+        if not isinstance(element, ElementType):
+            return None
+        if self.threshold is None:
+            return element.format
+        ternary = Ternary(self.threshold.value.data)
+        if isinstance(element.format, Scaled):
+            return element.format.of(ternary)
+        return ternary
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.threshold is None:
+            return
+        element = element_of(self.result)
+        if not isinstance(element, ElementType) or element.codes != Ternary():
+            raise VerifyException(f"a threshold, but the result is of {element}")
+        try:
+            Ternary(self.threshold.value.data)
+        except FormatError as error:
+            raise VerifyException(str(error)) from error
 
 
 @irdl_op_definition

@@ -6,7 +6,7 @@ An impossible format is an error where it is read.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -22,8 +22,6 @@ from xdsl.utils.exceptions import ParseError
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.types import (
     ElementType,
-    FixedPoint,
-    code_storage,
     fixed_type,
 )
 from mase_opt.lib.formats.binary import Binary
@@ -57,10 +55,6 @@ class MiniFloatType(Data[MiniFloat], ElementType):
     @property
     def format(self) -> MiniFloat:
         return self.data
-
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data)
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> MiniFloat:
@@ -96,10 +90,6 @@ class LogType(Data[Log], ElementType):
     def format(self) -> Log:
         return self.data
 
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data)
-
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Log:
         with _format(parser), parser.in_angle_brackets():
@@ -132,10 +122,6 @@ class BinaryType(Data[Binary], ElementType):
     def format(self) -> Binary:
         return self.data
 
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data)
-
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Binary:
         unsigned = parser.parse_optional_punctuation("<") is not None
@@ -163,10 +149,6 @@ class TernaryType(Data[Ternary], ElementType):
     @property
     def format(self) -> Ternary:
         return self.data
-
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data)
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Ternary:
@@ -197,10 +179,6 @@ class BlockType(Data[Block], ElementType):
     @property
     def format(self) -> Block:
         return self.data
-
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data.element)
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Block:
@@ -256,10 +234,6 @@ class ScaledType(Data[Scaled], ElementType):
     @property
     def format(self) -> Scaled:
         return self.data
-
-    @property
-    def storage(self) -> str:
-        return code_storage(self.data.element)
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Scaled:
@@ -317,41 +291,44 @@ def _scales(parser: AttrParser) -> NDArray[Any]:
     return dense.array()
 
 
+TypeOf = Callable[[Any], ElementType]
+
+_TYPES: dict[type[Format[Any]], TypeOf] = {
+    Fixed: fixed_type,
+    MiniFloat: MiniFloatType,
+    Log: LogType,
+    Binary: BinaryType,
+    Ternary: TernaryType,
+    Block: BlockType,
+    Scaled: ScaledType,
+}
+
+
+def add_element_type(format: type[Format[Any]], type_of: TypeOf) -> None:
+    """Make `type_of` give the element types of a new class of formats."""
+    _TYPES[format] = type_of
+
+
 def element_type(format: Format[Any]) -> ElementType:
     """The element type of a format; raises `TypeError` if it has none."""
-    match format:
-        case Fixed():
-            return fixed_type(format)
-        case MiniFloat():
-            return MiniFloatType(format)
-        case Log():
-            return LogType(format)
-        case Binary():
-            return BinaryType(format)
-        case Ternary():
-            return TernaryType(format)
-        case Block():
-            return BlockType(format)
-        case Scaled():
-            return ScaledType(format)
-        case _:
-            raise TypeError(f"no element type for {format}")
+    type_of = _TYPES.get(type(format))
+    if type_of is None:
+        raise TypeError(f"no element type for {format}")
+    return type_of(format)
 
 
 def _element(parser: AttrParser) -> Element:
     """A type of elements with a code each."""
     position = parser.pos
     type = parser.parse_type()
-    match type:
-        case FixedPoint() | MiniFloatType() | LogType() | BinaryType() | TernaryType():
-            return type.format
-        case _:
-            parser.raise_error(
-                f"element is {type}, expected a fixed, ufixed, minifloat, log, binary "
-                "or ternary type of mase",
-                position,
-                parser.pos,
-            )
+    if isinstance(type, ElementType) and isinstance(type.format, Element):
+        return type.format
+    parser.raise_error(
+        f"element is {type}, expected a type of mase whose elements have a code each, "
+        "such as fixed, minifloat or ternary",
+        position,
+        parser.pos,
+    )
 
 
 def _integer(parser: AttrParser) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,9 @@ from mase_opt.dialects.mase.types import (
     shape_of,
     tensor_of,
 )
-from mase_opt.lib.formats import Fixed, FormatError, Overflow, RoundingMode
+from mase_opt.lib.formats import FormatError, Overflow, RoundingMode
+from mase_opt.lib.formats.block import Block, Encoded
+from mase_opt.lib.formats.format import Element, Format
 
 
 @irdl_op_definition
@@ -60,21 +63,33 @@ class ConstantOp(MaseOp):
     """
     Constant data: codes where the element type is a number format.
 
+    Of block formats, `scales` are the codes of the shared exponents, one per block.
+
     ```mlir
     %0 = mase.constant <f32, [1.0, -2.5]> : tensor<2xf32>
     %1 = mase.constant <i8, [16, -40]> : tensor<2x!mase.fixed<8, 4>>
+    %2 = mase.constant <i8, [64, -96]> {scales = #mase.dense<ui8, [127]>}
+      : tensor<2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>
     ```
     """
 
     name = "mase.constant"
 
     value = prop_def(DenseAttr)
+    scales = opt_prop_def(DenseAttr)
 
     traits = traits_def(Pure(), ConstantLike())
     assembly_format = "$value attr-dict `:` type($result)"
 
-    def __init__(self, value: DenseAttr, type: TensorType[Attribute]):
-        super().__init__(properties={"value": value}, result_types=[type])
+    def __init__(
+        self,
+        value: DenseAttr,
+        type: TensorType[Attribute],
+        scales: DenseAttr | None = None,
+    ):
+        super().__init__(
+            properties={"value": value, "scales": scales}, result_types=[type]
+        )
 
     @staticmethod
     def of(
@@ -83,7 +98,7 @@ class ConstantOp(MaseOp):
         name: str = "data",
     ) -> ConstantOp:
         """
-        A constant of `values` (codes for a number format), shaped like them.
+        A constant of `values`, shaped like them: what `array` gives.
 
         Raises `ValueError` where `element` cannot hold them.
         """
@@ -93,14 +108,47 @@ class ConstantOp(MaseOp):
                 raise ValueError(f"codes of {element} are {values.dtype}")
             if problem := _out_of_range(values, format):
                 raise ValueError(f"{problem} of {element}")
-        storage = DenseAttr.from_array(
+        scales = None
+        if isinstance(element, ElementType) and format is None:
+            encoded = element.format.encode(values.astype(np.float64))
+            if not np.array_equal(
+                element.format.decode(encoded), values, equal_nan=True
+            ):
+                raise ValueError(f"not all values are of {element}")
+            values = encoded
+            if isinstance(element.format, Block):
+                values = encoded.codes
+                dtype = _numpy_dtype(scale_storage(element.format))
+                scales = DenseAttr.from_array(
+                    encoded.scales.astype(dtype), f"{name}.scales"
+                )
+        data = DenseAttr.from_array(
             values.astype(_numpy_dtype(_storage(element)), copy=False), name
         )
-        return ConstantOp(storage, TensorType(element, values.shape))
+        return ConstantOp(data, TensorType(element, values.shape), scales)
+
+    def codes(self) -> NDArray[np.generic]:
+        """The codes of the elements, or plain numbers; shaped and read-only."""
+        return self.value.array().reshape(shape_of(self.result))
 
     def array(self) -> NDArray[np.generic]:
-        """The codes or numbers, shaped and read-only."""
-        return self.value.array().reshape(shape_of(self.result))
+        """
+        Codes of fixed point and integers, and the numbers of all other types.
+
+        Shaped and read-only, as the interpreter takes them.
+        """
+        element, codes = element_of(self.result), self.codes()
+        if not isinstance(element, ElementType) or exact_format(element) is not None:
+            return codes
+        encoded: Any = codes.astype(np.int64)
+        if isinstance(element.format, Block):
+            assert self.scales is not None, "verified"
+            grid = element.format.parts(codes.shape).grid
+            scales = self.scales.array().astype(np.int64).reshape(grid)
+            encoded = Encoded(encoded, scales)
+        values = np.asarray(element.format.decode(encoded))
+        values.flags.writeable = False
+        return values
 
     def infer_shape(self) -> Shape:
         return shape_of(self.result)
@@ -108,44 +156,67 @@ class ConstantOp(MaseOp):
     def verify_(self) -> None:
         super().verify_()
         type = tensor_of(self.result)
-        storage, expected = self.value.data.storage, _storage(type.element_type)
-        if storage != expected:
-            raise VerifyException(
-                f"data of {type.element_type} is stored as {storage}, expected "
-                f"{expected}"
-            )
-        if not self.value.data.blob.loaded:
-            raise VerifyException(
-                f"resource '{self.value.label}' has no data in this file"
-            )
-        try:
-            count, wanted = self.value.array().size, prod(type.get_shape())
-        except ValueError as error:
-            raise VerifyException(str(error)) from error
-        if count != wanted:
-            raise VerifyException(f"data has {count} elements, expected {wanted}")
-        format = exact_format(type.element_type)
-        if format is not None and (
-            problem := _out_of_range(self.value.array(), format)
-        ):
-            raise VerifyException(f"{problem} of {type.element_type}")
+        element, shape = type.element_type, type.get_shape()
+        _check_data(self.value, _storage(element), shape, element)
+        codes: Element | None = exact_format(element)
+        if isinstance(element, ElementType):
+            codes = element.codes
+            block = element.format if isinstance(element.format, Block) else None
+            if (self.scales is None) != (block is None):
+                raise VerifyException(
+                    f"data of {element} has {'no' if block else 'no use for'} scales"
+                )
+            if self.scales is not None and block is not None:
+                grid = block.parts(shape).grid
+                _check_data(self.scales, scale_storage(block), grid, block.scale)
+                if problem := _outside(
+                    self.scales.array(), 0, (1 << block.scale.bits) - 1
+                ):
+                    raise VerifyException(f"scales: {problem} of {block.scale}")
+        if codes is not None and (problem := _out_of_range(self.value.array(), codes)):
+            raise VerifyException(f"{problem} of {element}")
 
 
-def _out_of_range(codes: NDArray[np.generic], format: Fixed) -> str | None:
+def scale_storage(format: Block) -> str:
+    """The storage type of the codes of shared exponents."""
+    return "ui8" if format.scale.bits <= 8 else "ui16"
+
+
+def _check_data(data: DenseAttr, expected: str, shape: Shape, of: object) -> None:
+    """Raises `VerifyException` unless `data` is there for all of `shape`."""
+    if data.data.storage != expected:
+        raise VerifyException(
+            f"data of {of} is stored as {data.data.storage}, expected {expected}"
+        )
+    if not data.data.blob.loaded:
+        raise VerifyException(f"resource '{data.label}' has no data in this file")
+    try:
+        count, wanted = data.array().size, prod(shape)
+    except ValueError as error:
+        raise VerifyException(str(error)) from error
+    if count != wanted:
+        raise VerifyException(f"data has {count} elements, expected {wanted}")
+
+
+def _out_of_range(codes: NDArray[np.generic], format: Element) -> str | None:
     """What is wrong with `codes` if not all of them are in the format."""
     if codes.dtype.kind == "b":
         # A byte of a Boolean array from a text may be anything.
         codes = codes.view(np.uint8)
-    elif codes.dtype.itemsize * 8 == format.width and codes.dtype.kind in "iu":
-        if format.signed == (codes.dtype.kind == "i"):
+    elif codes.dtype.kind in "iu":
+        limits = np.iinfo(codes.dtype.str)
+        if (limits.min, limits.max) == (format.min_code, format.max_code):
             return None
+    return _outside(codes, format.min_code, format.max_code)
+
+
+def _outside(codes: NDArray[np.generic], lowest: int, highest: int) -> str | None:
     if codes.size == 0:
         return None
     for code in (int(codes.min()), int(codes.max())):
-        if not format.min_code <= code <= format.max_code:
+        if not lowest <= code <= highest:
             return (
-                f"data has the code {code}, expected {format.min_code} to "
-                f"{format.max_code}, the range"
+                f"data has the code {code}, expected {lowest} to {highest}, the range"
             )
     return None
 
@@ -417,19 +488,21 @@ class PadOp(SameElementOp):
         super().verify_()
         element, value = element_of(self.result), self.value.value.data
         format = exact_format(element)
+        if isinstance(element, ElementType) and not element.format.positional:
+            format = element.format
         if format is not None and not _represents(format, value):
             raise VerifyException(f"value is {value}, which {element} has no code for")
 
 
-def _represents(format: Fixed, value: float) -> bool:
+def _represents(format: Format[Any], value: float) -> bool:
     try:
         below, above = (
-            format.encode(np.array(value), mode, Overflow.ERROR).item()
+            format.cast(np.array([value]), mode, Overflow.ERROR).item()
             for mode in (RoundingMode.FLOOR, RoundingMode.CEIL)
         )
     except FormatError:
         return False
-    return below == above
+    return below == value == above
 
 
 @irdl_op_definition

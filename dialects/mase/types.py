@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     BFloat16Type,
@@ -28,8 +30,11 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
 from mase_opt.lib.formats.format import Element, Format
+from mase_opt.lib.formats.rounding import FormatError
+from mase_opt.lib.formats.scaled import Scaled
 
 
 class ElementType(TypeAttribute, ABC):
@@ -41,9 +46,32 @@ class ElementType(TypeAttribute, ABC):
         """What the codes mean."""
 
     @property
-    @abstractmethod
+    def codes(self) -> Element:
+        """The format of the elements, which says what codes there are."""
+        format = self.format
+        if isinstance(format, Element):
+            return format
+        assert isinstance(format, Block | Scaled), f"no codes of elements: {format}"
+        return format.element
+
+    def held(self, values: NDArray[Any]) -> NDArray[Any]:
+        """
+        Samples of numbers, cast to the format, as the interpreter holds them.
+
+        Codes of fixed point, else float64 numbers. Raises `FormatError` for NaN in a
+        format without it.
+        """
+        return self.format.cast_samples(values.astype(np.float64))
+
+    def numbers(self, held: NDArray[Any]) -> NDArray[np.float64]:
+        """The numbers of what the interpreter holds."""
+        return held
+
+    @property
     def storage(self) -> str:
         """The storage type of codes in constants (see `DenseAttr`)."""
+        bits = next(b for b in (8, 16, 32, 64) if self.codes.bits <= b)
+        return f"{'' if self.codes.min_code < 0 else 'u'}i{bits}"
 
 
 class FixedPoint(ParametrizedAttribute, ElementType, ABC):
@@ -64,9 +92,11 @@ class FixedPoint(ParametrizedAttribute, ElementType, ABC):
     def format(self) -> Fixed:
         return Fixed(self.width.data, self.frac.data, self.SIGNED)
 
-    @property
-    def storage(self) -> str:
-        return code_storage(self.format)
+    def held(self, values: NDArray[Any]) -> NDArray[Any]:
+        return self.format.encode(values)
+
+    def numbers(self, held: NDArray[Any]) -> NDArray[np.float64]:
+        return self.format.decode(held)
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -137,12 +167,6 @@ class UFixedType(FixedPoint):
         super().__init__(width, frac)
 
 
-def code_storage(format: Element) -> str:
-    """The storage type for the codes of elements."""
-    bits = next(b for b in (8, 16, 32, 64) if format.bits <= b)
-    return f"{'' if format.min_code < 0 else 'u'}i{bits}"
-
-
 def fixed_type(format: Fixed) -> FixedPoint:
     """The element type of a fixed-point format."""
     cls = FixedType if format.signed else UFixedType
@@ -151,7 +175,7 @@ def fixed_type(format: Fixed) -> FixedPoint:
 
 def exact_format(element: Attribute) -> Fixed | None:
     """
-    The format of an element type whose values are integers times a power of two.
+    The format of an element type whose codes are its values times a power of two.
 
     A builtin integer is fixed point without fraction bits: unsigned if it says so or
     has one bit, else two's complement. None for floats and other formats.
@@ -171,22 +195,21 @@ def check_type(type: TensorType[Attribute]) -> None:
     """
     Raises `VerifyException` unless shape and element type are ones mase can compute.
 
-    Shapes are static; elements are fixed point, integers of up to 64 bits and floats of
-    16, 32 or 64 bits.
+    Shapes are static; elements are of a number format that suits the shape, integers of
+    up to 64 bits or floats of 16, 32 or 64 bits.
     """
     for index, size in enumerate(type.get_shape()):
         if size == DYNAMIC_INDEX:
             raise VerifyException(f"dimension {index} of {type} is dynamic")
     match element := type.element_type:
-        case FixedPoint() | Float16Type() | BFloat16Type():
+        case FixedPoint():
             pass
         case ElementType():
-            # Types of formats exist before ops compute with them.
-            raise VerifyException(
-                f"element type is {element}, which no op computes with yet, expected "
-                "!mase.fixed, !mase.ufixed, i1 to i64, f16, bf16, f32 or f64"
-            )
-        case Float32Type() | Float64Type():
+            try:
+                element.format.check(type.get_shape())
+            except FormatError as error:
+                raise VerifyException(f"element type is {element}: {error}") from error
+        case Float16Type() | BFloat16Type() | Float32Type() | Float64Type():
             pass
         case IntegerType() if 1 <= element.width.data <= MAX_WIDTH:
             pass

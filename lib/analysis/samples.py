@@ -17,7 +17,7 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.mase.base import SameElementOp, show
 from mase_opt.dialects.mase.layers import EmbeddingOp
 from mase_opt.dialects.mase.shape import GatherOp
-from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
+from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.model import argument_names
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
@@ -148,10 +148,10 @@ def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:
 
 
 def encode_inputs(function: FuncOp, samples: Sequence[Array]) -> list[Array]:
-    """Numbers as the codes of the arguments' formats; other arguments stay."""
+    """Numbers as the interpreter holds them in the arguments' formats."""
     return [
-        element.format.encode(array)
-        if isinstance(element := element_of(argument), FixedPoint)
+        element.held(array)
+        if isinstance(element := element_of(argument), ElementType)
         else array
         for argument, array in zip(function.args, samples, strict=True)
     ]

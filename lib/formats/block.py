@@ -148,6 +148,13 @@ class Block(Format[Encoded]):
     def has_nan(self) -> bool:
         return self.element.has_nan
 
+    @property
+    def positional(self) -> bool:
+        return True
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.parts(shape)
+
     def parts(self, shape: tuple[int, ...]) -> Parts:
         """The blocks of a tensor; raises `FormatError` if it has too few dimensions."""
         free = len(shape) - len(self.shape)

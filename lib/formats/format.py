@@ -66,6 +66,23 @@ class Format(ABC, Generic[Encoding]):
         """Whether `quantize` computes exactly in float32 for all float32 numbers."""
         return False
 
+    @property
+    def positional(self) -> bool:
+        """Whether the values that an element may have depend on where it is."""
+        return False
+
+    @property
+    def per_sample(self) -> bool:
+        """
+        Whether a leading axis for samples would change how values are cast.
+
+        Because axes count from the first one, or something of the whole tensor matters.
+        """
+        return False
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises `FormatError` unless tensors of `shape` can have the format."""
+
     def reach(self, values: Array) -> tuple[Array, Array]:
         """Where saturation begins, for each of `values`; numbers, or arrays like it."""
         return self.min_value, self.max_value
@@ -115,6 +132,27 @@ class Format(ABC, Generic[Encoding]):
         return self.decode(
             self.encode(values, rounding, overflow, nan_to_zero=nan_to_zero)
         )
+
+    def cast_samples(
+        self,
+        values: Values,
+        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        overflow: Overflow = Overflow.SATURATE,
+    ) -> Values:
+        """
+        `cast` for each of the samples along the first axis.
+
+        Raises `FormatError` as `cast` does.
+        """
+        if not self.has_nan:
+            reject_nan(values, self)
+        with np.errstate(all="ignore"):
+            if self.per_sample:
+                parts = [
+                    np.asarray(self.quantize(v, rounding, overflow)) for v in values
+                ]
+                return np.stack(parts) if parts else values
+            return np.asarray(self.quantize(values, rounding, overflow))
 
 
 class Element(Format[IntArray]):

@@ -139,6 +139,10 @@ class Scaled(Format[IntArray]):
     def _key(self) -> tuple[Any, ...]:
         return (self.element, self.layout, self.zero_point, self.scales.shape)
 
+    def of(self, element: Element) -> Scaled:
+        """The same scales with other elements."""
+        return Scaled(element, self.scales, self.layout, zero_point=self.zero_point)
+
     @property
     def power_of_two(self) -> bool:
         """Whether all scales are powers of two, which hardware gets for free."""
@@ -173,6 +177,22 @@ class Scaled(Format[IntArray]):
     def _offset(self) -> float:
         return self.zero_point * self.element.step
 
+    @property
+    def positional(self) -> bool:
+        return self.layout.axis is not None
+
+    @property
+    def per_sample(self) -> bool:
+        return self.positional or self.element.per_sample
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        wanted = self.layout.scales_shape(shape)
+        if self.scales.shape != wanted:
+            raise FormatError(
+                f"scales have shape {list(self.scales.shape)}, but a tensor of shape "
+                f"{list(shape)} needs {list(wanted)}{self.layout}"
+            )
+
     def spread(self, like: Array) -> tuple[Array, Parts]:
         """
         The scales, to multiply with `like`, and what shares them.
@@ -180,13 +200,8 @@ class Scaled(Format[IntArray]):
         Raises `FormatError` if they are not for a tensor of its shape.
         """
         shape = tuple(like.shape)
+        self.check(shape)
         parts = self.layout.parts(shape)
-        wanted = self.layout.scales_shape(shape)
-        if self.scales.shape != wanted:
-            raise FormatError(
-                f"scales have shape {list(self.scales.shape)}, but a tensor of shape "
-                f"{list(shape)} needs {list(wanted)}{self.layout}"
-            )
         return parts.spread(constants(self.scales.reshape(parts.grid), like)), parts
 
     def quantize(

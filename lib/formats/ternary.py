@@ -66,6 +66,10 @@ class Ternary(Element):
     def step(self) -> float:
         return 1.0
 
+    @property
+    def per_sample(self) -> bool:
+        return self.threshold is None
+
     def thresholds(self, values: Array, parts: Parts) -> Array | float:
         """The threshold, or one for each of `parts`, as a grid."""
         if self.threshold is not None:

@@ -2,12 +2,13 @@
 Exact contractions of integer arrays, as fast as a proven bound allows.
 
 Sums of products are computed in float32 or float64 BLAS where every partial sum is
-an integer of up to 2^24 or 2^53, in `int64` below 2^62, and in Python integers above.
+an integer of up to 2^24 or 2^53, in `int64` below 2^62, and digit by digit above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -29,6 +30,8 @@ def matmul(lhs: Array, rhs: Array) -> Array:
     if lhs.dtype.kind == "f":
         return lhs @ rhs
     dtype = product_dtype(lhs, rhs, axis=-2)
+    if dtype.kind == "O":
+        return _by_limbs(np.matmul, lhs, rhs, terms=lhs.shape[-1])
     return _to_integers(np.matmul(lhs.astype(dtype), rhs.astype(dtype)))
 
 
@@ -51,6 +54,39 @@ def product_dtype(data: Array, weight: Array, axis: int) -> np.dtype[Any]:
     if bound <= 1 << 53:
         return np.dtype(np.float64)
     return np.dtype(np.int64 if bound < INT64_SAFE else object)
+
+
+def _by_limbs(
+    product: Callable[[Array, Array], Array], lhs: Array, rhs: Array, terms: int
+) -> Array:
+    """
+    A bilinear `product` of integers of any size, of which each entry sums `terms`.
+
+    Both sides are split into digits so small that products of digits are exact in
+    float64: x = Σ xᵢ · 2^(b·i).
+    """
+    bits = (53 - terms.bit_length()) // 2
+    left, right = _digits(lhs, bits), _digits(rhs, bits)
+    sums: dict[int, Array] = {}
+    for (i, a), (j, b) in itertools.product(enumerate(left), enumerate(right)):
+        part = product(a, b).astype(np.int64)
+        # At most 2^53 each, so that any realistic number of digits fits.
+        sums[i + j] = sums[i + j] + part if i + j in sums else part
+    total = np.zeros(sums[0].shape, dtype=object)
+    for place, part in sums.items():
+        total += part.astype(object) << (bits * place)
+    return total
+
+
+def _digits(numbers: Array, bits: int) -> list[Array]:
+    """The digits of integers in base 2^bits, lowest first, with the numbers' signs."""
+    signs, rest = np.sign(numbers), np.abs(numbers.astype(object))
+    result: list[Array] = []
+    while not result or rest.any():
+        digit = (rest & ((1 << bits) - 1)) * signs
+        result.append(digit.astype(np.float64))
+        rest = rest >> bits
+    return result
 
 
 def _to_integers(array: Array) -> Array:
@@ -126,6 +162,19 @@ def conv(
     rows = weight.reshape(groups, weight.shape[0] // groups, -1)
     is_float = image.dtype.kind == "f"
     dtype = image.dtype if is_float else product_dtype(image, rows, axis=-1)
+    if dtype.kind == "O":
+
+        def float_conv(data: Array, filters: Array) -> Array:
+            return conv(
+                data,
+                filters,
+                strides=strides,
+                padding=padding,
+                dilation=dilation,
+                groups=groups,
+            )
+
+        return _by_limbs(float_conv, image, weight, terms=rows.shape[2])
     rows = rows.astype(dtype, copy=False)
     positions = tuple(
         (n + 2 * p - d * (k - 1) - 1) // s + 1

@@ -55,11 +55,30 @@ def _to_bfloat16(values: Array) -> Array:
 
 def codes_to_float(codes: IntArray, frac: int, element: Attribute) -> Array:
     """The exact numbers `codes * 2**-frac` as `element`."""
-    if isinstance(element, Float64Type) or max_magnitude(codes) <= 1 << 53:
+    if isinstance(element, Float64Type):
+        return np.ldexp(codes.astype(np.float64), -frac)
+    return to_float(odd_float(codes, frac), element)
+
+
+def odd_float(codes: IntArray, frac: int) -> Array:
+    """
+    The exact numbers `codes * 2**-frac` as float64, rounded to odd.
+
+    Rounding that to a format of up to 51 bits is rounding the exact number.
+    """
+    if max_magnitude(codes) <= 1 << 53:
         wide = codes.astype(np.float64)
     else:
         wide = np.array([_odd(int(c)) for c in codes.ravel().tolist()])
-    return to_float(np.ldexp(wide.reshape(codes.shape), -frac), element)
+    return np.ldexp(wide.reshape(codes.shape), -frac)
+
+
+def odd_ratio(numerator: IntArray, denominator: IntArray, frac: int) -> Array:
+    """The exact `numerator / denominator * 2**-frac` as float64, rounded to odd."""
+    top, bottom = np.broadcast_arrays(numerator, denominator)
+    pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
+    values = np.array([_odd_ratio(n, d) for n, d in pairs], dtype=np.float64)
+    return np.ldexp(values.reshape(top.shape), -frac)
 
 
 def ratio_to_float(
@@ -83,12 +102,11 @@ def ratio_to_float(
 
 
 def _ratios(top: IntArray, bottom: IntArray, element: Attribute) -> Array:
-    pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
     if isinstance(element, Float64Type):
+        pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
         values = [n / d for n, d in pairs]  # Python rounds correctly
-    else:
-        values = [_odd_ratio(n, d) for n, d in pairs]
-    return np.array(values, dtype=np.float64).reshape(top.shape)
+        return np.array(values, dtype=np.float64).reshape(top.shape)
+    return odd_ratio(top, bottom, 0)
 
 
 def _odd(number: int) -> float:

@@ -18,8 +18,14 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.base import show
-from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+)
 from mase_opt.lib.formats import FormatError
+from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.floats import to_float
@@ -59,10 +65,11 @@ def evaluate(
     """
     Run the function of `module`.
 
-    `inputs` and the results have shape `[samples, *shape]`: numbers for builtin
-    element types, codes for number formats (`int64`, or Python integers where they do
-    not fit). An input with one sample stands for all. `observe` is called with every
-    argument and every op result; without samples, nothing is run.
+    `inputs` and the results have shape `[samples, *shape]`: codes for fixed point and
+    integers (`int64`, or Python integers where they do not fit), numbers for all other
+    types (float64 for number formats: `format.encode` gives their codes). An input with
+    one sample stands for all. `observe` is called with every argument and every op
+    result; without samples, nothing is run.
 
     Raises `InterpretationError` for a wrong number, shape or content of inputs, an op
     without a meaning, or a value that a format cannot hold.
@@ -122,6 +129,8 @@ def _admit(argument: SSAValue, array: Array, index: int) -> Array:
         )
     try:
         format = exact_format(element)
+        if isinstance(element, ElementType) and format is None:
+            return _held(_number(array, "fiub").astype(np.float64), element.format)
         if format is None:
             return to_float(_number(array, "fiub"), element)
         if _is_bool(element):
@@ -140,6 +149,15 @@ def _number(array: Array, kinds: str) -> Array:
         wanted = "numbers" if "f" in kinds else "integer codes"
         raise FormatError(f"dtype {array.dtype}, expected {wanted}")
     return array
+
+
+def _held(values: Array, format: Format[Any]) -> Array:
+    """Numbers that the format has. Raises `FormatError` for others."""
+    held = format.cast_samples(values)
+    different = ~((held == values) | np.isnan(values))
+    if different.any():
+        raise FormatError(f"the number {values[different][0]}, which has no code")
+    return values
 
 
 def _fitting(codes: Array, lowest: int, highest: int) -> Array:
@@ -167,7 +185,9 @@ def _samples(counts: list[int]) -> int:
 def _no_samples(value: SSAValue) -> Array:
     element = element_of(value)
     dtype: Any = np.bool_ if _is_bool(element) else np.int64
-    if exact_format(element) is None:
+    if isinstance(element, ElementType) and exact_format(element) is None:
+        dtype = np.float64
+    elif exact_format(element) is None:
         dtype = to_float(np.empty(0), element).dtype
     return np.empty((0, *shape_of(value)), dtype=dtype)
 

@@ -15,14 +15,15 @@ from mase_opt.lib.formats.rounding import integers, max_magnitude, shift_left
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import (
+    Exact,
     align,
     all_exact,
     decode,
+    exact,
     exact_add,
     exact_mul,
     exact_neg,
     floats,
-    frac_of,
     from_exact,
     from_float,
     from_ratio,
@@ -32,8 +33,9 @@ from mase_opt.lib.interpreters.kernels.values import (
 
 @kernel(elementwise.CastOp)
 def cast(op: elementwise.CastOp, x: Array) -> Array:
-    if all_exact(op.input):
-        return from_exact(op, integers(x), frac_of(element_of(op.input)))
+    number = exact(x, op.input)
+    if number is not None:
+        return from_exact(op, number.codes, number.frac)
     return from_float(op, x)
 
 
@@ -138,8 +140,9 @@ def function(op: UnaryOp, x: Array) -> Array:
     elementwise.LeakyReluOp,
 )
 def piecewise_linear(op: UnaryOp, x: Array) -> Array:
-    if all_exact(op.input):
-        return _exact_piecewise_linear(op, x)
+    number = exact(x, op.input)
+    if number is not None:
+        return _exact_piecewise_linear(op, number)
     x = decode(x, element_of(op.input))
     match op:
         case elementwise.NegOp():
@@ -157,8 +160,8 @@ def piecewise_linear(op: UnaryOp, x: Array) -> Array:
     return from_float(op, y)
 
 
-def _exact_piecewise_linear(op: UnaryOp, x: Array) -> Array:
-    x, frac = integers(x), frac_of(element_of(op.input))
+def _exact_piecewise_linear(op: UnaryOp, number: Exact) -> Array:
+    x, frac = number.codes, number.frac
     match op:
         case elementwise.NegOp():
             y = exact_neg(x)
@@ -174,12 +177,8 @@ def _exact_piecewise_linear(op: UnaryOp, x: Array) -> Array:
         case elementwise.LeakyReluOp():
             slope, places = dyadic(op.negative_slope.value.data)
             below = exact_mul(np.minimum(x, 0), integers(np.array([slope])))
-            # Each element is rounded once, in the branch that it takes.
-            return np.where(
-                x >= 0,
-                from_exact(op, np.maximum(x, 0), frac),
-                from_exact(op, below, frac + places),
-            )
+            above = shift_left(np.maximum(x, 0), places)
+            y, frac = exact_add(above, below), frac + places
         case _:
             raise NotImplementedError(op.name)
     return from_exact(op, y, frac)
@@ -205,8 +204,9 @@ def dyadic(value: float) -> tuple[int, int]:
 def binary(op: elementwise.BinaryOp, *arrays: Array) -> Array:
     values = (op.lhs, op.rhs)
     arrays = same_rank(arrays, len(shape_of(op.result)))
-    if all_exact(*values):
-        return _exact_binary(op, arrays)
+    numbers = all_exact(arrays, values)
+    if numbers is not None:
+        return _exact_binary(op, *numbers)
     lhs, rhs = floats(arrays, values)
     match op:
         case elementwise.AddOp():
@@ -226,12 +226,11 @@ def binary(op: elementwise.BinaryOp, *arrays: Array) -> Array:
     return from_float(op, y)
 
 
-def _exact_binary(op: elementwise.BinaryOp, arrays: tuple[Array, ...]) -> Array:
-    values = (op.lhs, op.rhs)
+def _exact_binary(op: elementwise.BinaryOp, left: Exact, right: Exact) -> Array:
     if isinstance(op, elementwise.MulOp):
-        product = exact_mul(*(integers(a) for a in arrays))
-        return from_exact(op, product, sum(frac_of(element_of(v)) for v in values))
-    (lhs, rhs), frac = align(arrays, values)
+        product = exact_mul(left.codes, right.codes)
+        return from_exact(op, product, left.frac + right.frac)
+    (lhs, rhs), frac = align(left, right)
     match op:
         case elementwise.AddOp():
             y = exact_add(lhs, rhs)
@@ -258,8 +257,9 @@ def power(op: elementwise.PowOp, *arrays: Array) -> Array:
 def compare(op: elementwise.CompareOp, *arrays: Array) -> Array:
     values = (op.lhs, op.rhs)
     arrays = same_rank(arrays, len(shape_of(op.result)))
-    if all_exact(*values):
-        (lhs, rhs), _ = align(arrays, values)
+    numbers = all_exact(arrays, values)
+    if numbers is not None:
+        (lhs, rhs), _ = align(*numbers)
     else:
         lhs, rhs = (_reals(a, v) for a, v in zip(arrays, values, strict=True))
     match op.predicate.data:
@@ -280,12 +280,12 @@ def compare(op: elementwise.CompareOp, *arrays: Array) -> Array:
 
 def _reals(array: Array, value: SSAValue) -> Array:
     """Floats, or fractions of Python where float64 is too narrow; they compare."""
-    element = element_of(value)
-    if not all_exact(value) or max_magnitude(codes := integers(array)) <= 1 << 53:
-        return decode(array, element)
-    scale = Fraction(2) ** -frac_of(element)
-    result = np.empty(codes.shape, dtype=object)
-    result.ravel()[:] = [c * scale for c in codes.ravel().tolist()]
+    number = exact(array, value)
+    if number is None or max_magnitude(number.codes) <= 1 << 53:
+        return decode(array, element_of(value))
+    scale = Fraction(2) ** -number.frac
+    result = np.empty(number.codes.shape, dtype=object)
+    result.ravel()[:] = [c * scale for c in number.codes.ravel().tolist()]
     return result
 
 
@@ -294,8 +294,9 @@ def select(op: elementwise.SelectOp, *arrays: Array) -> Array:
     condition, *choices = same_rank(arrays, len(shape_of(op.result)))
     condition = condition.astype(np.bool_, copy=False)
     values = (op.on_true, op.on_false)
-    if all_exact(*values):
-        (lhs, rhs), frac = align(tuple(choices), values)
+    numbers = all_exact(choices, values)
+    if numbers is not None:
+        (lhs, rhs), frac = align(*numbers)
         return from_exact(op, np.where(condition, lhs, rhs), frac)
     lhs, rhs = floats(tuple(choices), values)
     return from_float(op, np.where(condition, lhs, rhs))

@@ -10,17 +10,19 @@ import numpy as np
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.formats.rounding import integers, shift_left
+from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters import exact
 from mase_opt.lib.interpreters.exact import Array
+from mase_opt.lib.interpreters.kernels import values
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import (
+    Exact,
+    align,
     all_exact,
     check_range,
     decode,
     exact_add,
     floats,
-    frac_of,
     from_exact,
     from_float,
     same_rank,
@@ -38,24 +40,22 @@ def _contract(
     bias_rank: int,
 ) -> Array:
     """`product(input, weight) + bias`; the bias gets `bias_rank` trailing axes."""
-    x, weight, *rest = arrays
-    fracs = [frac_of(element_of(v)) for v in op.operands]
-    if all_exact(*op.operands):
-        total, frac = product(x, weight), fracs[0] + fracs[1]
-        if op.bias is not None:
-            bias = _spread_bias(integers(rest[0]), total.ndim, bias_rank)
-            common = max(frac, fracs[2])
-            total = exact_add(
-                shift_left(total, common - frac), shift_left(bias, common - fracs[2])
-            )
-            frac = common
-        return from_exact(op, total, frac)
-    x, weight = floats((x, weight), (op.input, op.weight))
+    numbers = all_exact(arrays, op.operands)
+    if numbers is not None:
+        x, weight, *rest = numbers
+        total = Exact(product(x.codes, weight.codes), x.frac + weight.frac)
+        if rest:
+            rank = total.codes.ndim
+            bias = Exact(_spread_bias(rest[0].codes, rank, bias_rank), rest[0].frac)
+            (codes, bias), frac = align(total, bias)
+            total = Exact(exact_add(codes, bias), frac)
+        return from_exact(op, total.codes, total.frac)
+    x, weight = floats(arrays[:2], (op.input, op.weight))
     if x.dtype != weight.dtype:
         x, weight = x.astype(np.float64), weight.astype(np.float64)
     total = product(x, weight)
     if op.bias is not None:
-        bias = decode(rest[0], element_of(op.bias))
+        bias = decode(arrays[2], element_of(op.bias))
         total = total + _spread_bias(bias, total.ndim, bias_rank)
     return from_float(op, total)
 
@@ -125,9 +125,11 @@ def conv_transpose(op: layers.ConvTranspose2dOp, *arrays: Array) -> Array:
 @kernel(layers.MatmulOp)
 def matmul(op: layers.MatmulOp, lhs: Array, rhs: Array) -> Array:
     lhs, rhs = same_rank((lhs, rhs), max(lhs.ndim, rhs.ndim) - 1)
-    if all_exact(op.lhs, op.rhs):
-        frac = frac_of(element_of(op.lhs)) + frac_of(element_of(op.rhs))
-        return from_exact(op, exact.matmul(lhs, rhs), frac)
+    numbers = all_exact((lhs, rhs), op.operands)
+    if numbers is not None:
+        left, right = numbers
+        product = exact.matmul(left.codes, right.codes)
+        return from_exact(op, product, left.frac + right.frac)
     lhs, rhs = floats((lhs, rhs), (op.lhs, op.rhs))
     return from_float(op, lhs @ rhs)
 
@@ -137,6 +139,7 @@ def embedding(op: layers.EmbeddingOp, weight: Array, indices: Array) -> Array:
     indices = integers(indices)
     check_range(indices, 0, shape_of(op.weight)[0])
     rows = take(weight, indices, 0)
-    if all_exact(op.weight):
-        return from_exact(op, integers(rows), frac_of(element_of(op.weight)))
+    number = values.exact(rows, op.weight)
+    if number is not None:
+        return from_exact(op, number.codes, number.frac)
     return from_float(op, decode(rows, element_of(op.weight)))

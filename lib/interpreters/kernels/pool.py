@@ -15,16 +15,14 @@ from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.formats.rounding import (
     INT64_SAFE,
     IntArray,
-    integers,
     max_magnitude,
 )
 from mase_opt.lib.interpreters.exact import Array, pad_spatial
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import (
-    all_exact,
     decode,
+    exact,
     exact_sum,
-    frac_of,
     from_exact,
     from_float,
     from_ratio,
@@ -66,22 +64,24 @@ def _pooled(op: pooling.PoolOp, x: Array, combine: Combine, outside: Any) -> Arr
 
 @kernel(pooling.MaxPoolOp)
 def max_pool(op: pooling.MaxPoolOp, x: Array) -> Array:
-    if all_exact(op.input):
-        x = integers(x)
-        best = _pooled(op, x, np.maximum, x.min(initial=0))
-        return from_exact(op, best, frac_of(element_of(op.input)))
+    number = exact(x, op.input)
+    if number is not None:
+        codes = number.codes
+        best = _pooled(op, codes, np.maximum, codes.min(initial=0))
+        return from_exact(op, best, number.frac)
     return from_float(op, _pooled(op, x, np.maximum, -np.inf))
 
 
 @kernel(pooling.AvgPoolOp)
 def avg_pool(op: pooling.AvgPoolOp, x: Array) -> Array:
     counts = pool_counts(op)
-    if not all_exact(op.input):
+    number = exact(x, op.input)
+    if number is None:
         total = _pooled(op, decode(x, element_of(op.input)), np.add, 0)
         return from_float(op, total / counts.astype(total.dtype))
-    x = _summable(integers(x), math.prod(ints(op.kernel)))
-    total = _pooled(op, x, np.add, 0)
-    return from_ratio(op, total, counts, frac_of(element_of(op.input)))
+    codes = _summable(number.codes, math.prod(ints(op.kernel)))
+    total = _pooled(op, codes, np.add, 0)
+    return from_ratio(op, total, counts, number.frac)
 
 
 def _summable(codes: IntArray, count: int) -> IntArray:
@@ -149,9 +149,10 @@ def _sum(windows: Array) -> Array:
 
 @kernel(pooling.AdaptiveMaxPoolOp)
 def adaptive_max_pool(op: pooling.AdaptiveMaxPoolOp, x: Array) -> Array:
-    if all_exact(op.input):
-        best = _adaptive(op, integers(x), _largest)
-        return from_exact(op, best, frac_of(element_of(op.input)))
+    number = exact(x, op.input)
+    if number is not None:
+        best = _adaptive(op, number.codes, _largest)
+        return from_exact(op, best, number.frac)
     return from_float(op, _adaptive(op, x, _largest))
 
 
@@ -159,18 +160,19 @@ def adaptive_max_pool(op: pooling.AdaptiveMaxPoolOp, x: Array) -> Array:
 def adaptive_avg_pool(op: pooling.AdaptiveAvgPoolOp, x: Array) -> Array:
     spatial = shape_of(op.input)[-len(op.output_size) :]
     counts = _adaptive(op, np.ones((1, *spatial), dtype=np.int64), _sum)[0]
-    if not all_exact(op.input):
+    number = exact(x, op.input)
+    if number is None:
         total = _adaptive(op, decode(x, element_of(op.input)), _sum)
         return from_float(op, total / counts.astype(total.dtype))
-    total = _adaptive(op, _summable(integers(x), math.prod(spatial)), _sum)
-    return from_ratio(op, total, counts, frac_of(element_of(op.input)))
+    total = _adaptive(op, _summable(number.codes, math.prod(spatial)), _sum)
+    return from_ratio(op, total, counts, number.frac)
 
 
 @kernel(pooling.ReduceOp)
 def reduce(op: pooling.ReduceOp, x: Array) -> Array:
     axes = tuple(a + 1 for a in ints(op.axes))
-    exact_input = all_exact(op.input)
-    x = integers(x) if exact_input else decode(x, element_of(op.input))
+    number = exact(x, op.input)
+    x = decode(x, element_of(op.input)) if number is None else number.codes
     count = math.prod(x.shape[a] for a in axes)
     match op.kind.data:
         case "max":
@@ -181,11 +183,11 @@ def reduce(op: pooling.ReduceOp, x: Array) -> Array:
             total = exact_sum(x, axes)
     total = total.reshape(x.shape[0], *shape_of(op.result))
     if op.kind.data != "mean":
-        if exact_input:
-            return from_exact(op, total, frac_of(element_of(op.input)))
+        if number is not None:
+            return from_exact(op, total, number.frac)
         return from_float(op, total)
-    if exact_input:
-        return from_ratio(op, total, np.array(count), frac_of(element_of(op.input)))
+    if number is not None:
+        return from_ratio(op, total, np.array(count), number.frac)
     return from_float(op, total / total.dtype.type(count))
 
 

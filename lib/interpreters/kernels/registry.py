@@ -13,8 +13,9 @@ Kernel = Callable[..., Array]
 `(op, *operands) -> result`.
 
 Arrays have a leading axis for samples (size 1 where a value is the same for all).
-Elements are numbers for builtin types and integer codes for number formats, in any
-integer dtype. Raises `FormatError` for values that the op or its result type excludes.
+Elements are codes, of any integer dtype, for fixed point and integers, and numbers for
+all other types: float64 for number formats. Raises `FormatError` for values that the op
+or its result type excludes.
 """
 
 KERNELS: dict[type[Operation], Kernel] = {}

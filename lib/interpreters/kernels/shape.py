@@ -18,7 +18,12 @@ from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters import exact
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
-from mase_opt.lib.interpreters.kernels.values import check_range, same_rank, take
+from mase_opt.lib.interpreters.kernels.values import (
+    check_range,
+    moved,
+    same_rank,
+    take,
+)
 
 
 @kernel(shape.ConstantOp)
@@ -40,32 +45,32 @@ def lookup(op: layers.LookupOp, x: Array, table: Array) -> Array:
 
 @kernel(shape.ReshapeOp)
 def reshape(op: shape.ReshapeOp, x: Array) -> Array:
-    return x.reshape(x.shape[0], *shape_of(op.result))
+    return moved(op, x.reshape(x.shape[0], *shape_of(op.result)))
 
 
 @kernel(shape.TransposeOp)
 def transpose(op: shape.TransposeOp, x: Array) -> Array:
-    return x.transpose(0, *(p + 1 for p in ints(op.permutation)))
+    return moved(op, x.transpose(0, *(p + 1 for p in ints(op.permutation))))
 
 
 @kernel(shape.BroadcastOp)
 def broadcast(op: shape.BroadcastOp, x: Array) -> Array:
     (x,) = same_rank((x,), len(shape_of(op.result)))
-    return np.broadcast_to(x, (x.shape[0], *shape_of(op.result)))
+    return moved(op, np.broadcast_to(x, (x.shape[0], *shape_of(op.result))))
 
 
 @kernel(shape.ConcatOp)
 def concat(op: shape.ConcatOp, *arrays: Array) -> Array:
     samples = max(a.shape[0] for a in arrays)
     full = [np.broadcast_to(a, (samples, *a.shape[1:])) for a in arrays]
-    return np.concatenate(full, axis=op.axis.value.data + 1)
+    return moved(op, np.concatenate(full, axis=op.axis.value.data + 1))
 
 
 @kernel(shape.SliceOp)
 def slice_(op: shape.SliceOp, x: Array) -> Array:
     starts, stops, strides = ints(op.starts), ints(op.stops), ints(op.strides)
     spans = zip(starts, stops, strides, strict=True)
-    return x[(slice(None), *(slice(a, b, c) for a, b, c in spans))]
+    return moved(op, x[(slice(None), *(slice(a, b, c) for a, b, c in spans))])
 
 
 @kernel(shape.PadOp)
@@ -73,7 +78,7 @@ def pad(op: shape.PadOp, x: Array) -> Array:
     margins = list(zip(ints(op.low), ints(op.high), strict=True))
     if exact_format(element_of(op.input)) is not None and x.dtype != np.bool_:
         x = integers(x)
-    return exact.pad(x, [(0, 0), *margins], pad_code(op))
+    return moved(op, exact.pad(x, [(0, 0), *margins], pad_code(op)))
 
 
 def pad_code(op: shape.PadOp) -> Any:
@@ -88,4 +93,4 @@ def gather(op: shape.GatherOp, x: Array, indices: Array) -> Array:
     indices, axis = integers(indices), op.axis.value.data
     size = shape_of(op.input)[axis]
     check_range(indices, -size, size)
-    return take(x, indices, axis)
+    return moved(op, take(x, indices, axis))

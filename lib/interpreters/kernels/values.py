@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects.builtin import AnyFloat, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
 from mase_opt.dialects.mase.base import ArithmeticOp
-from mase_opt.dialects.mase.types import FixedPoint, element_of, exact_format
+from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+)
 from mase_opt.lib.formats.rounding import (
     INT64_SAFE,
     FormatError,
@@ -20,30 +27,78 @@ from mase_opt.lib.formats.rounding import (
     shift_left,
 )
 from mase_opt.lib.interpreters.exact import Array
-from mase_opt.lib.interpreters.floats import codes_to_float, ratio_to_float, to_float
+from mase_opt.lib.interpreters.floats import (
+    codes_to_float,
+    odd_float,
+    odd_ratio,
+    ratio_to_float,
+    to_float,
+)
 
-# ---- elements ---------------------------------------------------------------------
-
-
-def is_exact(element: Attribute) -> bool:
-    """Whether values of `element` are integers times a power of two."""
-    return exact_format(element) is not None
-
-
-def all_exact(*values: SSAValue | None) -> bool:
-    """Whether the elements of all values that are present are exact."""
-    return all(v is None or is_exact(element_of(v)) for v in values)
+# ---- operands ---------------------------------------------------------------------
 
 
-def frac_of(element: Attribute) -> int:
-    """The fraction bits of an exact element type."""
-    return element.frac.data if isinstance(element, FixedPoint) else 0
+@dataclass(frozen=True)
+class Exact:
+    """The numbers `codes * 2**-frac`."""
+
+    codes: IntArray
+    frac: int
+
+
+def exact(array: Array, value: SSAValue) -> Exact | None:
+    """
+    The exact numbers that `array` holds for `value`.
+
+    None for builtin floats, and where some are infinite or NaN.
+    """
+    element = element_of(value)
+    format = exact_format(element)
+    if format is not None:
+        return Exact(integers(array), format.frac)
+    if is_float(element) or not np.isfinite(array).all():
+        return None
+    return _dyadic(array)
+
+
+def _dyadic(values: Array) -> Exact:
+    """Finite float64 numbers in units of the highest power of two they all share."""
+    mantissas, exponents = np.frexp(values)
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    nonzero = whole != 0
+    if not nonzero.any():
+        return Exact(np.zeros(values.shape, np.int64), 0)
+    _, lowest = np.frexp((whole & -whole).astype(np.float64))
+    unit = int((exponents + lowest)[nonzero].min()) - 54
+    scaled = np.ldexp(values, -unit)
+    if np.abs(scaled).max() < INT64_SAFE:
+        return Exact(scaled.astype(np.int64), -unit)
+    codes = np.empty(values.shape, dtype=object)
+    # The mantissa is odd but for what the exponent is above the lowest one.
+    pairs = zip(
+        whole.ravel().tolist(), (exponents - 53 - unit).ravel().tolist(), strict=True
+    )
+    codes.ravel()[:] = [w << e if e >= 0 else w >> -e for w, e in pairs]
+    return Exact(codes, -unit)
+
+
+def all_exact(
+    arrays: Sequence[Array], values: Sequence[SSAValue]
+) -> list[Exact] | None:
+    """The exact numbers of several values; None unless all of them are exact."""
+    numbers: list[Exact] = []
+    for array, value in zip(arrays, values, strict=True):
+        number = exact(array, value)
+        if number is None:
+            return None
+        numbers.append(number)
+    return numbers
 
 
 def decode(array: Array, element: Attribute) -> Array:
-    """Codes or numbers as floating-point numbers."""
-    if isinstance(element, FixedPoint):
-        return element.format.decode(array)
+    """What the interpreter holds for `element` as floating-point numbers."""
+    if isinstance(element, ElementType):
+        return element.numbers(array)
     return array if isinstance(element, AnyFloat) else array.astype(np.float64)
 
 
@@ -76,10 +131,12 @@ def from_exact(op: Operation, codes: IntArray, frac: int) -> Array:
     if _is_bool(element):
         return np.asarray(codes != 0, dtype=np.bool_)
     format = exact_format(element)
-    if format is None:
+    if format is not None:
+        rounding = _rounding(op)
+        return format.cast_codes(codes, frac, rounding.mode, rounding.overflow)
+    if is_float(element):
         return codes_to_float(codes, frac, element)
-    rounding = _rounding(op)
-    return format.cast_codes(codes, frac, rounding.mode, rounding.overflow)
+    return _into(op, odd_float(codes, frac))
 
 
 def from_ratio(
@@ -97,12 +154,14 @@ def from_ratio(
         numerator, _ = np.broadcast_arrays(numerator, denominator)
         return np.asarray(numerator != 0, dtype=np.bool_)
     format = exact_format(element)
-    if format is None:
+    if format is not None:
+        rounding = _rounding(op)
+        return format.cast_ratio(
+            numerator, denominator, frac, rounding.mode, rounding.overflow
+        )
+    if is_float(element):
         return ratio_to_float(numerator, denominator, frac, element)
-    rounding = _rounding(op)
-    return format.cast_ratio(
-        numerator, denominator, frac, rounding.mode, rounding.overflow
-    )
+    return _into(op, odd_ratio(numerator, denominator, frac))
 
 
 def from_float(op: Operation, values: Array) -> Array:
@@ -115,24 +174,45 @@ def from_float(op: Operation, values: Array) -> Array:
     if _is_bool(element):
         return np.asarray(values != 0, dtype=np.bool_)
     format = exact_format(element)
-    if format is None:
+    if format is not None:
+        rounding = _rounding(op)
+        return format.encode(values, rounding.mode, rounding.overflow)
+    if is_float(element):
         return to_float(values, element)
-    rounding = _rounding(op)
-    return format.encode(values, rounding.mode, rounding.overflow)
+    return _into(op, values)
+
+
+def moved(op: Operation, values: Array) -> Array:
+    """
+    The result of an op that moves elements.
+
+    Where they share something by position they are rounded among their new neighbours;
+    as long as those stay the same, that changes nothing.
+    """
+    element = element_of(op.results[0])
+    if isinstance(element, ElementType) and element.format.positional:
+        return _into(op, values)
+    return values
+
+
+def _into(op: Operation, values: Array) -> Array:
+    """Numbers, or numbers rounded to odd, as the result's format has them."""
+    element, rounding = element_of(op.results[0]), _rounding(op)
+    assert isinstance(element, ElementType)
+    format = element.format
+    if isinstance(op, CastOp) and op.format is not None:
+        format = op.format
+    values = values.astype(np.float64, copy=False)
+    return format.cast_samples(values, rounding.mode, rounding.overflow)
 
 
 # ---- exact arithmetic -------------------------------------------------------------
 
 
-def align(
-    arrays: tuple[Array, ...], values: tuple[SSAValue, ...]
-) -> tuple[tuple[IntArray, ...], int]:
-    """Bring codes of several values to one fraction; gives the codes and it."""
-    fracs = [frac_of(element_of(v)) for v in values]
-    common = max(fracs)
-    shifted = tuple(
-        shift_left(integers(a), common - f) for a, f in zip(arrays, fracs, strict=True)
-    )
+def align(*numbers: Exact) -> tuple[tuple[IntArray, ...], int]:
+    """Bring exact numbers to one fraction; gives the codes and it."""
+    common = max(n.frac for n in numbers)
+    shifted = tuple(shift_left(n.codes, common - n.frac) for n in numbers)
     if any(a.dtype == object for a in shifted):
         shifted = tuple(a.astype(object) for a in shifted)
     return shifted, common

@@ -30,7 +30,7 @@ func.func @log_width(%x: tensor<2x!mase.log<1, 0>>) {
 
 // -----
 
-// expected-error@+1 {{element is f32, expected a fixed, ufixed, minifloat, log, binary or ternary type of mase}}
+// expected-error@+1 {{element is f32, expected a type of mase whose elements have a code each}}
 func.func @block_element(%x: tensor<2x!mase.block<f32, e8m0, [32]>>) {
   func.return
 }
@@ -114,8 +114,80 @@ func.func @zero_point(%x: tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.5, zero_po
 
 // -----
 
-func.func @no_arithmetic(%x: tensor<2x!mase.minifloat<4, 3, fn>>) {
-  // expected-error@+1 {{element type is !mase.minifloat<4, 3, fn>, which no op computes with yet}}
-  %y = mase.relu %x : (tensor<2x!mase.minifloat<4, 3, fn>>) -> tensor<2xf32>
+func.func @axis(%x: tensor<2xf32>) {
+  // expected-error@+1 {{there is no axis 1}}
+  %y = mase.relu %x : (tensor<2xf32>) -> tensor<2x!mase.scaled<!mase.fixed<8, 0>, #mase.dense<f32, [1.0, 2.0]>, axis = 1>>
+  func.return
+}
+
+// -----
+
+func.func @scales(%x: tensor<3xf32>) {
+  // expected-error@+1 {{scales have shape [2], but a tensor of shape [3] needs [3], axis = 0}}
+  %y = mase.relu %x : (tensor<3xf32>) -> tensor<3x!mase.scaled<!mase.fixed<8, 0>, #mase.dense<f32, [1.0, 2.0]>, axis = 0>>
+  func.return
+}
+
+// -----
+
+func.func @block_rank(%x: tensor<3xf32>) {
+  // expected-error@+1 {{the tensor has rank 1, which is less than that of a block}}
+  %y = mase.relu %x : (tensor<3xf32>) -> tensor<3x!mase.block<!mase.fixed<8, 6>, e8m0, [1, 32]>>
+  func.return
+}
+
+// -----
+
+func.func @no_scales() {
+  // expected-error@+1 {{has no scales}}
+  %y = mase.constant <i8, [1, 2]> : tensor<2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>
+  func.return
+}
+
+// -----
+
+func.func @needless_scales() {
+  // expected-error@+1 {{data of !mase.fixed<8, 6> has no use for scales}}
+  %y = mase.constant <i8, [1, 2]> {scales = #mase.dense<ui8, [1]>} : tensor<2x!mase.fixed<8, 6>>
+  func.return
+}
+
+// -----
+
+func.func @short_scales() {
+  // expected-error@+1 {{data has 1 elements, expected 2}}
+  %y = mase.constant <i8, [1, 2]> {scales = #mase.dense<ui8, [1]>} : tensor<2x!mase.block<!mase.fixed<8, 6>, e8m0, [1]>>
+  func.return
+}
+
+// -----
+
+func.func @scale_range() {
+  // expected-error@+1 {{scales: data has the code 16, expected 0 to 15, the range of exp<4, 7>}}
+  %y = mase.constant <i8, [1, 2]> {scales = #mase.dense<ui8, [16]>} : tensor<2x!mase.block<!mase.fixed<8, 6>, exp<4, 7>, [2]>>
+  func.return
+}
+
+// -----
+
+func.func @no_code() {
+  // expected-error@+1 {{data has the code 2, expected -1 to 1, the range of !mase.ternary}}
+  %y = mase.constant <i8, [2]> : tensor<1x!mase.ternary>
+  func.return
+}
+
+// -----
+
+func.func @threshold(%x: tensor<3xf32>) {
+  // expected-error@+1 {{a threshold, but the result is of f32}}
+  %y = mase.cast %x {threshold = 0.5 : f64} : (tensor<3xf32>) -> tensor<3xf32>
+  func.return
+}
+
+// -----
+
+func.func @negative_threshold(%x: tensor<3xf32>) {
+  // expected-error@+1 {{threshold must be a number and not negative, got -0.5}}
+  %y = mase.cast %x {threshold = -0.5 : f64} : (tensor<3xf32>) -> tensor<3x!mase.ternary>
   func.return
 }
