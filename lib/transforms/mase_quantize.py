@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.context import Context
@@ -26,6 +26,7 @@ from mase_opt.lib.formats import (
     Method,
     Overflow,
     RoundingMode,
+    Spec,
 )
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
@@ -35,13 +36,16 @@ from mase_opt.lib.transforms.quantize_config import (
     QuantizeConfig,
     check_by,
     load_config,
+    parse_accumulator,
     parse_choice,
+    parse_text,
 )
+from mase_opt.lib.transforms.quantize_formats import WIDE, Defaults, bits_of
 from mase_opt.lib.transforms.quantize_plan import (
-    Defaults,
     Plan,
     concerned,
     float_operands,
+    returned_as_is,
     role_of,
 )
 
@@ -82,6 +86,18 @@ class MaseQuantizePass(ModulePass):
     """Bits of weights and other constants, instead of `width`."""
     bias_width: int | None = None
     """Bits of biases (twice `width`)."""
+    format: str | None = None
+    """Format of data and weights, instead of fixed point of `width`: mxint8, …"""
+    data_format: str | None = None
+    """Format of inputs of layers, instead of `format`."""
+    weight_format: str | None = None
+    """Format of weights and other constants, instead of `format`."""
+    bias_format: str | None = None
+    """Format of biases (fixed point, twice as wide as weights, 16 bits at least)."""
+    accumulator: str | None = None
+    """Format in which products of blocks are summed up: fixed<W, F>."""
+    masters: bool = False
+    """Keep constants in floating point, with casts behind them, for training."""
     method: str = "mse"
     """How fractions are chosen: smallest squared error (mse), minmax, percentile."""
     percentile: float = 99.9
@@ -103,20 +119,21 @@ class MaseQuantizePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         config = self._config()
-        defaults = self._defaults()
+        defaults = self._defaults(config.default)
+        config = replace(config, default=config.default.fixed_point())
         function = model_function(op)
         if any(map(concerned, _ops(function))):
             configs = _select(config, op)
             changes = any(not layer.bypass for layer in configs.values())
         else:
             configs = {}
-            changes = _returns_float_argument(function)
+            changes = any(True for _ in returned_as_is(function))
         if changes:
             check_constants(function)
             if not is_calibrated(function):
                 calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
             plan = Plan(function, configs, config.default, defaults)
-            Quantizer(function, plan).run()
+            Quantizer(function, plan, masters=self.masters).run()
         strip(function)
 
     def _config(self) -> QuantizeConfig:
@@ -124,40 +141,52 @@ class MaseQuantizePass(ModulePass):
             return load_config(self.config, self.by and check_by(self.by, "options"))
         return QuantizeConfig(check_by(self.by or "type", "options"))
 
-    def _defaults(self) -> Defaults:
+    def _defaults(self, default: LayerConfig) -> Defaults:
         if not 50 < self.percentile <= 100:
             raise UserError(
                 f"options: percentile is {self.percentile}, expected above 50, to 100"
             )
+        data = self._spec("data")
+        weight = self._spec("weight")
+        # Formats other than fixed point suit operands of some layers only.
+        if not isinstance(default.data_in, FormatSpec | None):
+            data = default.data_in
+        if not isinstance(default.weight, FormatSpec | None):
+            weight = default.weight
+        explicit = self.bias_format is not None or self.bias_width is not None
+        wide = [2 * bits_of(s) for s in (data, weight) if not isinstance(s, FormatSpec)]
         return Defaults(
-            self._spec("data-width", self.data_width, self.width),
-            self._spec("weight-width", self.weight_width, self.width),
-            self._spec("bias-width", self.bias_width, min(2 * self.width, 64)),
+            data,
+            weight,
+            self._spec("bias") if explicit else None,
+            max(2 * self.width, *wide, WIDE) if wide else 2 * self.width,
+            parse_accumulator(self.accumulator, "options") or default.accumulator,
             parse_choice(Method, self.method, "method", "options"),
             self.percentile,
             parse_choice(RoundingMode, self.rounding, "rounding", "options"),
             parse_choice(Overflow, self.overflow, "overflow", "options"),
         )
 
-    @staticmethod
-    def _spec(key: str, width: int | None, default: int) -> FormatSpec:
+    def _spec(self, role: str) -> Spec:
+        """The format that the options have for `data`, `weight` or `bias`."""
+        text: str | None = getattr(self, f"{role}_format")
+        width: int | None = getattr(self, f"{role}_width")
+        if text is not None and width is not None:
+            raise UserError(
+                f"options: both {role}-format and {role}-width are given, keep one"
+            )
+        if text is not None:
+            return parse_text(text, f"{role}-format", "options")
+        if width is None and self.format is not None:
+            return parse_text(self.format, "format", "options")
         try:
-            return FormatSpec(width=default if width is None else width)
+            return FormatSpec(width=self.width if width is None else width)
         except FormatError as error:
-            raise UserError(f"options: {key}: {error}") from error
+            raise UserError(f"options: {role}-width: {error}") from error
 
 
 def _ops(function: FuncOp) -> list[MaseOp]:
     return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
-
-
-def _returns_float_argument(function: FuncOp) -> bool:
-    """Whether an argument is a result as it is: then it needs a format too."""
-    returned = function.get_return_op()
-    return returned is not None and any(
-        value in function.args and is_float(element_of(value))
-        for value in returned.operands
-    )
 
 
 def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:

@@ -14,6 +14,8 @@ name = "integer"                  # ... or the classic keys
 weight_width = 4
 weight_frac_width = 3
 ```
+
+The classic keys are those of `quantize_classic`.
 """
 
 from __future__ import annotations
@@ -32,40 +34,42 @@ from xdsl.ir import Operation
 from mase_opt.dialects.mase import Mase
 from mase_opt.lib.analysis.model import layer_of
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.formats import FormatError, FormatSpec, Overflow, RoundingMode
-from mase_opt.lib.formats.spec import parse_format
+from mase_opt.lib.formats import (
+    Fixed,
+    FormatError,
+    FormatSpec,
+    Overflow,
+    RoundingMode,
+    Spec,
+    parse_spec,
+)
 from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.transforms.quantize_classic import (
+    ALL_PARTS,
+    NAMES,
+    classic_format,
+    keys,
+)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 OPERANDS = ("data_in", "weight", "bias", "data_out")
 """What of a layer has a format."""
 BY = ("type", "name", "regex_name")
-AVAILABLE_NAMES = ("integer", "fixed", "NA")
-LATER_NAMES = (
-    "minifloat_ieee",
-    "minifloat_denorm",
-    "log",
-    "block_fp",
-    "block_minifloat",
-    "block_log",
-    "binary",
-    "ternary",
-    "mxint",
-    "mxfp",
-    "scale_integer",
-)
-"""Known quantizer names whose formats do not exist here yet."""
+ALONE = "NA"
+"""The name of layers that stay in floating point."""
 
 
 @dataclass(frozen=True)
 class LayerConfig:
     """Settings of one layer; None means that those of the default apply."""
 
-    data_in: FormatSpec | None = None
-    weight: FormatSpec | None = None
-    bias: FormatSpec | None = None
-    data_out: FormatSpec | None = None
+    data_in: Spec | None = None
+    weight: Spec | None = None
+    bias: Spec | None = None
+    data_out: Spec | None = None
+    accumulator: Fixed | None = None
+    """In which products of blocks are summed up."""
     rounding: RoundingMode | None = None
     overflow: Overflow | None = None
     bypass: bool | None = None
@@ -75,6 +79,12 @@ class LayerConfig:
         """These settings, and those of `default` where there are none."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(default, **{k: v for k, v in own.items() if v is not None})
+
+    def fixed_point(self) -> LayerConfig:
+        """These settings as those of all layers: what suits some only is left out."""
+        data = self.data_in if isinstance(self.data_in, FormatSpec) else None
+        weight = self.weight if isinstance(self.weight, FormatSpec) else None
+        return replace(self, data_in=data, weight=weight, accumulator=None)
 
 
 @dataclass(frozen=True)
@@ -207,49 +217,73 @@ def _layer(layer: Any, where: str) -> LayerConfig:
     return parse_layer(config, where)
 
 
-_CLASSIC = {
-    f"{operand}_{part}": (operand, part)
-    for operand in OPERANDS
-    for part in ("width", "frac_width")
-}
-_KEYS = ("name", "bypass", "rounding", "overflow", *OPERANDS, *_CLASSIC)
+_FORMATS = (*OPERANDS, "accumulator")
+_GENERAL = ("name", "bypass", "rounding", "overflow", *_FORMATS)
 
 
 def parse_layer(config: Mapping[str, Any], where: str) -> LayerConfig:
     """The meaning of one `config` table; raises `UserError`."""
-    for key in config:
-        if key == "accumulator":
-            raise UserError(
-                f"{where}: accumulator has no format: sums are exact, leave it out"
-            )
-        if key not in _KEYS:
-            raise UserError(
-                f"{where}: unknown key '{key}'{did_you_mean(key, _KEYS)} "
-                f"(keys: {', '.join(_KEYS)})"
-            )
     name = config.get("name", "integer")
-    if name not in AVAILABLE_NAMES:
-        reason = (
-            f"'{name}' is not available yet"
-            if name in LATER_NAMES
-            else f"unknown name '{name}'{did_you_mean(str(name), AVAILABLE_NAMES)}"
+    if name not in (*NAMES, ALONE):
+        names = [*NAMES, ALONE]
+        raise UserError(
+            f"{where}: unknown name '{name}'{did_you_mean(str(name), names)} "
+            f"(names: {', '.join(names)})"
         )
-        raise UserError(f"{where}: {reason} (available: {', '.join(AVAILABLE_NAMES)})")
-    bypass = config.get("bypass", False)
+    bypass = config.get("bypass", name == ALONE)
     if not isinstance(bypass, bool):
         raise UserError(f"{where}: bypass is {bypass!r}, expected true or false")
+    name = "integer" if name == ALONE else name
+    known = keys(NAMES[name], OPERANDS)
+    for key in config:
+        if key not in (*_GENERAL, *known):
+            of = f" of name '{name}'" if key in _every_key() else ""
+            raise UserError(
+                f"{where}: unknown key '{key}'{of}"
+                f"{did_you_mean(key, (*_GENERAL, *known))} "
+                f"(keys: {', '.join((*_GENERAL, *known))})"
+            )
     rounding, overflow = (config.get(key) for key in ("rounding", "overflow"))
     if rounding is not None:
         rounding = parse_choice(RoundingMode, rounding, "rounding", where)
     if overflow is not None:
         overflow = parse_choice(Overflow, overflow, "overflow", where)
     return LayerConfig(
-        **{operand: _operand(config, operand, where) for operand in OPERANDS},
+        **{operand: _operand(config, name, operand, where) for operand in OPERANDS},
+        accumulator=parse_accumulator(config.get("accumulator"), where),
         rounding=rounding,
         overflow=overflow,
         # Any setting of its own takes a layer out of a default of "NA".
-        bypass=(bypass or name == "NA") if config else None,
+        bypass=bypass if config else None,
     )
+
+
+def _every_key() -> list[str]:
+    return [f"{operand}_{part}" for operand in OPERANDS for part in ALL_PARTS]
+
+
+def parse_text(text: Any, key: str, where: str) -> Spec:
+    """The format `text`; raises `UserError`."""
+    try:
+        if not isinstance(text, str):
+            raise FormatError(f"{text!r} is not a format")
+        return parse_spec(text)
+    except FormatError as error:
+        raise UserError(f"{where}: {key}: {error}") from error
+
+
+def parse_accumulator(text: Any, where: str) -> Fixed | None:
+    """The format of an accumulator, if there is one; raises `UserError`."""
+    if text is None:
+        return None
+    spec = parse_text(text, "accumulator", where)
+    if not isinstance(spec, FormatSpec) or None in (spec.width, spec.frac):
+        raise UserError(
+            f"{where}: accumulator is '{text}', expected fixed<W, F> with numbers"
+        )
+    assert spec.width is not None
+    assert spec.frac is not None
+    return Fixed(spec.width, spec.frac, spec.signed is not False)
 
 
 def parse_choice(choices: type[Choice], value: Any, key: str, where: str) -> Choice:
@@ -264,37 +298,17 @@ def parse_choice(choices: type[Choice], value: Any, key: str, where: str) -> Cho
         ) from None
 
 
-def _operand(config: Mapping[str, Any], operand: str, where: str) -> FormatSpec | None:
-    text = config.get(operand)
-    classic = {
-        part: config[key]
-        for key, (name, part) in _CLASSIC.items()
-        if name == operand and key in config
-    }
-    if text is not None and classic:
-        key = f"{operand}_{next(iter(classic))}"
-        raise UserError(f"{where}: both {operand} and {key} are given, keep one")
+def _operand(
+    config: Mapping[str, Any], name: str, operand: str, where: str
+) -> Spec | None:
+    classic = [key for key in keys(NAMES[name], (operand,)) if key in config]
+    if operand in config:
+        if classic:
+            raise UserError(
+                f"{where}: both {operand} and {classic[0]} are given, keep one"
+            )
+        return parse_text(config[operand], operand, where)
     try:
-        if text is not None:
-            if not isinstance(text, str):
-                raise FormatError(f"{text!r} is not a format")
-            return parse_format(text)
-        if not classic:
-            return None
-        width, frac = (
-            _whole(classic.get(part, "auto"), f"{operand}_{part}")
-            for part in ("width", "frac_width")
-        )
-        if width is None and frac is None:
-            raise FormatError("width and fraction are both open, give one of them")
-        return FormatSpec(True, width, frac)
+        return classic_format(name, operand, config)
     except FormatError as error:
         raise UserError(f"{where}: {operand}: {error}") from error
-
-
-def _whole(value: Any, key: str) -> int | None:
-    if value == "auto":
-        return None
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise FormatError(f"{key} is {value!r}, expected a whole number or 'auto'")
-    return value

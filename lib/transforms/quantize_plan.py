@@ -3,95 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
+from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp, Relu6Op, ReluOp
-from mase_opt.dialects.mase.layers import EmbeddingOp
+from mase_opt.dialects.mase.layers import (
+    ContractionOp,
+    ConvOp,
+    ConvTranspose2dOp,
+    EmbeddingOp,
+    LinearOp,
+)
 from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
-from mase_opt.dialects.mase.types import ElementType, element_of
+from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.calibration import calibration_of
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
+    Block,
     Fixed,
+    Format,
     FormatError,
-    FormatSpec,
     Method,
     Overflow,
-    RoundingMode,
-    choose_fraction,
+    ScaledSpec,
+    Spec,
 )
-from mase_opt.lib.formats.choose import fitting_width
 from mase_opt.lib.transforms.quantize_config import LayerConfig
+from mase_opt.lib.transforms.quantize_formats import (
+    Defaults,
+    Values,
+    check_format,
+    for_operand,
+    for_result,
+    for_results,
+    is_factor,
+    is_for_results,
+    per_tensor,
+    with_threshold,
+)
 
-Values = NDArray[np.float64]
+AnyFormat = Format[Any]
 Range = tuple[float, float]
 EVERYTHING: Range = (-inf, inf)
 MASK = -1e30
 MASK_DEPTH = 16
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What holds where a layer's settings are silent."""
-
-    data: FormatSpec
-    weight: FormatSpec
-    bias: FormatSpec
-    method: Method
-    percentile: float
-    rounding: RoundingMode
-    overflow: Overflow
-
-    def rounding_of(self, config: LayerConfig) -> RoundingAttr:
-        return RoundingAttr(
-            (config.rounding or self.rounding, config.overflow or self.overflow)
-        )
-
-    def resolve(
-        self,
-        spec: FormatSpec,
-        values: Values,
-        rounding: RoundingAttr,
-        *,
-        unsigned: bool,
-        method: Method | None = None,
-        limit: int | None = None,
-    ) -> Fixed:
-        """
-        The format that `spec` becomes for `values`.
-
-        `unsigned` decides where the sign is open; `method` replaces the usual one;
-        `limit` is the most fraction bits to choose.
-        Raises `FormatError` where no width is enough.
-        """
-        signed = not unsigned if spec.signed is None else spec.signed
-        width, frac = spec.width, spec.frac
-        if width is None:
-            assert frac is not None
-            width = fitting_width(values, frac, signed)
-        if frac is None:
-            frac = choose_fraction(
-                values,
-                width,
-                signed=signed,
-                method=method or self.method,
-                percentile=self.percentile,
-                rounding=rounding.mode,
-                overflow=rounding.overflow,
-                limit=limit,
-            )
-        return Fixed(width, frac, signed)
 
 
 def without_masks(values: Values) -> Values:
@@ -146,6 +110,16 @@ def concerned(op: Operation) -> bool:
     )
 
 
+def returned_as_is(function: FuncOp) -> Iterator[tuple[int, SSAValue]]:
+    """Floating-point arguments and constants that are results, with positions."""
+    returned = function.get_return_op()
+    for index, value in enumerate(returned.operands if returned is not None else ()):
+        if is_float(element_of(value)) and (
+            isinstance(value, BlockArgument) or isinstance(value.owner, ConstantOp)
+        ):
+            yield index, value
+
+
 class Plan:
     """
     The formats of all values that `mase-quantize` changes.
@@ -154,12 +128,16 @@ class Plan:
     in floating point. Raises `PassFailedException` where a format cannot be had.
     """
 
-    arguments: dict[int, Fixed]
+    arguments: dict[int, AnyFormat]
     """By position."""
-    results: dict[Operation, Fixed]
-    """Results whose format does not follow from an operand."""
-    operands: dict[tuple[Operation, int], Fixed]
-    """Operands that must have a format of their own; others take what there is."""
+    results: dict[Operation, AnyFormat]
+    casts: dict[Operation, AnyFormat]
+    """Of results that are cast once more, for all uses."""
+    operands: dict[tuple[Operation, int], AnyFormat]
+    """Constants, and operands that must have a format of their own."""
+    returned: dict[int, AnyFormat]
+    """Constants among the results of the function, by position."""
+    accumulators: dict[Operation, Fixed]
 
     def __init__(
         self,
@@ -180,10 +158,15 @@ class Plan:
             for a in function.args
             if is_float(element_of(a)) and self._argument_changes(a)
         }
-        self.results, self.operands = {}, {}
+        self.results, self.casts, self.operands = {}, {}, {}
+        self.returned, self.accumulators = {}, {}
         for op, config in configs.items():
             if not config.bypass:
                 self._add(op, config)
+        for index, value in returned_as_is(function):
+            if isinstance(value.owner, ConstantOp):
+                spec = for_results(defaults.data)
+                self.returned[index] = self._constant(value, spec, default, "result")
 
     def active(self, op: Operation) -> bool:
         """Whether `op` will compute in number formats."""
@@ -195,27 +178,79 @@ class Plan:
             self.active(op) or isinstance(op, ReturnOp) for op in users
         )
 
+    # ---- one op -------------------------------------------------------------------
+
     def _add(self, op: Operation, config: LayerConfig) -> None:
         assert isinstance(op, MaseOp)
-        if is_float(element_of(op.result)) and not self._follows(op, config):
-            self.results[op] = self._value(op.result, config)
-        for index, value in float_operands(op):
-            if isinstance(op, ConcatOp):
+        if isinstance(op, ConcatOp):
+            self._add_concat(op)
+            return
+        # The format of a bias depends on the others.
+        for index, value in sorted(
+            float_operands(op), key=lambda item: role_of(op, item[1]) == "bias"
+        ):
+            if (format := self._wanted_format(op, index, value)) is not None:
+                self.operands[op, index] = format
+        if is_float(element_of(op.result)):
+            self._add_result(op, config)
+        self._add_accumulator(op, config)
+
+    def _add_concat(self, op: ConcatOp) -> AnyFormat:
+        """All parts get the format of the result."""
+        if op not in self.results:
+            self._add_result(op, self.configs[op])
+            for index, _ in float_operands(op):
                 self.operands[op, index] = self.results[op]
-            elif isinstance(value.owner, ConstantOp):
-                continue
-            elif spec := self._wanted(op, index):
-                self.operands[op, index] = self._resolve(value, spec, config)
-            elif not self._changes(value):
-                # What a layer in floating point gives.
-                spec = FormatSpec(None, self._width(config))
-                self.operands[op, index] = self._resolve(value, spec, config)
+        return self.results[op]
+
+    def _add_result(self, op: MaseOp, config: LayerConfig) -> None:
+        if self._follows(op, config):
+            format = self._format(op, 0)
+            if isinstance(op, SameElementOp) or is_for_results(format):
+                self.results[op] = self._checked(
+                    op.result, _narrowed(op, format), config
+                )
+                return
+        format = self._value(op.result, config)
+        if not is_for_results(format) and (
+            isinstance(op, ConcatOp) or not isinstance(format, Block)
+        ):
+            # Signs are no results of sums, nor are blocks put together.
+            self.casts[op] = format
+            format = self._resolve(op.result, for_results(format), config)
+        self.results[op] = format
+
+    def _wanted_format(
+        self, op: MaseOp, index: int, value: SSAValue
+    ) -> AnyFormat | None:
+        """The format that an operand must have; None if it may have any."""
+        config = self.configs[op]
+        if isinstance(value.owner, ConstantOp):
+            return self._constant_operand(op, index, value)
+        if (spec := self._wanted(op, index)) is not None:
+            return self._resolve(value, spec, config)
+        if not self._changes(value):
+            # What a layer in floating point gives.
+            return self._resolve(value, self.defaults.result_of(config), config)
+        return None
 
     def _changes(self, value: SSAValue) -> bool:
         if isinstance(value, BlockArgument):
             return value.index in self.arguments
         assert isinstance(value.owner, Operation)
         return self.active(value.owner)
+
+    def _format(self, op: Operation, index: int) -> AnyFormat:
+        """The format of an operand of `op`, once it is planned."""
+        if (format := self.operands.get((op, index))) is not None:
+            return format
+        value = op.operands[index]
+        if isinstance(element := element_of(value), ElementType):
+            return element.format
+        if isinstance(value, BlockArgument):
+            return self.arguments[value.index]
+        assert isinstance(value.owner, Operation)
+        return self.casts.get(value.owner) or self.results[value.owner]
 
     @staticmethod
     def _follows(op: MaseOp, config: LayerConfig) -> bool:
@@ -228,34 +263,44 @@ class Plan:
             keeps_format(op) or isinstance(op, EmbeddingOp)
         )
 
-    def _wanted(self, op: Operation, index: int) -> FormatSpec | None:
-        """The format that the settings of `op` ask for an operand."""
-        return getattr(self.configs[op], role_of(op, op.operands[index]))
+    def _wanted(self, op: Operation, index: int) -> Spec | None:
+        """The format that settings ask for an operand."""
+        value = op.operands[index]
+        role = role_of(op, value)
+        spec: Spec | None = getattr(self.configs[op], role)
+        if getattr(op, "mask", None) is value:
+            return None
+        if spec is None and is_factor(op, index):
+            default = self.defaults.weight if role == "weight" else self.defaults.data
+            spec = None if is_for_results(default) else per_tensor(default)
+        return None if spec is None else for_operand(spec, op, index)
 
-    def _value(self, value: SSAValue, config: LayerConfig) -> Fixed:
+    # ---- data ---------------------------------------------------------------------
+
+    def _value(self, value: SSAValue, config: LayerConfig) -> AnyFormat:
         """The format in which `value` is produced, by a layer with `config`."""
         spec = config.data_out
         if spec is None or isinstance(value, BlockArgument):
-            asked = set(self._consumers(value))
+            asked = set(self._consumers(value, isinstance(value, BlockArgument)))
             spec = asked.pop() if len(asked) == 1 else None
-        spec = spec or FormatSpec(None, self._width(config))
+            if spec is None or not is_for_results(spec):
+                spec = self.defaults.result_of(config)
+        elif isinstance(value.owner, Operation):
+            spec = for_result(spec, value.owner)
         low, high = self._distinguished(value)
         return self._resolve(value, spec, config, low, high)
 
-    def _width(self, config: LayerConfig) -> int | None:
-        """The width of data without a setting: that of the layer's own, if any."""
-        own = config.data_in
-        return (
-            self.defaults.data.width if own is None or own.width is None else own.width
-        )
-
-    def _consumers(self, value: SSAValue) -> Iterator[FormatSpec | None]:
+    def _consumers(self, value: SSAValue, is_argument: bool) -> Iterator[Spec | None]:
         """The formats that the uses of `value` ask for."""
         for use in value.uses:
             op = use.operation
-            spec = self._wanted(op, use.index) if self.active(op) else None
-            if spec is None and self.active(op) and isinstance(op, SameElementOp):
-                yield from self._consumers(op.result)
+            active = self.active(op)
+            spec = self._wanted(op, use.index) if active else None
+            if active and isinstance(op, ConcatOp) and not is_argument:
+                # So that its parts are rounded once.
+                yield self._add_concat(op)
+            elif spec is None and active and isinstance(op, SameElementOp):
+                yield from self._consumers(op.result, is_argument)
             else:
                 yield spec
 
@@ -284,11 +329,11 @@ class Plan:
     def _resolve(
         self,
         value: SSAValue,
-        spec: FormatSpec,
+        spec: Spec,
         config: LayerConfig,
         low: float = -inf,
         high: float = inf,
-    ) -> Fixed:
+    ) -> AnyFormat:
         quantiles = calibration_of(value)
         assert quantiles is not None, f"{describe(value)} is not calibrated"
         quantiles = without_masks(quantiles)
@@ -297,9 +342,108 @@ class Plan:
             low, high = EVERYTHING
         # Saturation at zero does what a relu would.
         unsigned = value in self.non_negative or low >= 0
+        quantiles = np.clip(quantiles, low, high)
         try:
-            return self.defaults.resolve(
-                spec, np.clip(quantiles, low, high), rounding, unsigned=unsigned
-            )
+            if isinstance(spec, ScaledSpec) and spec.layout.axis is not None:
+                raise FormatError(f"{spec} is for weights: data has one scale, no axis")
+            format = self.defaults.resolve(spec, quantiles, rounding, unsigned=unsigned)
         except FormatError as error:
             raise PassFailedException(f"{describe(value)}: {error}") from error
+        return self._checked(value, with_threshold(format, quantiles), config)
+
+    def _checked(
+        self, value: SSAValue, format: AnyFormat, config: LayerConfig
+    ) -> AnyFormat:
+        try:
+            overflow = self.defaults.rounding_of(config).overflow
+            check_format(format, shape_of(value), overflow)
+        except FormatError as error:
+            raise PassFailedException(f"{describe(value)}: {error}") from error
+        return format
+
+    # ---- constants ----------------------------------------------------------------
+
+    def _constant_operand(self, op: MaseOp, index: int, value: SSAValue) -> AnyFormat:
+        config, defaults = self.configs[op], self.defaults
+        role = role_of(op, value)
+        if role == "bias":
+            spec, limit = defaults.bias_of(config), self._product_frac(op)
+            return self._constant(
+                value, spec, config, role, method=Method.MINMAX, limit=limit, user=op
+            )
+        spec = None if getattr(op, "mask", None) is value else config.weight
+        if spec is None:
+            factor = is_factor(op, index)
+            spec = defaults.weight if factor else for_results(defaults.weight)
+        spec = for_operand(spec, op, index)
+        return self._constant(value, spec, config, role, user=op)
+
+    def _product_frac(self, op: MaseOp) -> int | None:
+        """The fraction bits of the products that a bias is added to, if they have."""
+        if not isinstance(op, LinearOp | ConvOp | ConvTranspose2dOp):
+            return None
+        factors = self._format(op, 0), self._format(op, 1)
+        fracs = [format.frac for format in factors if isinstance(format, Fixed)]
+        return sum(fracs) if len(fracs) == 2 else None
+
+    def _constant(
+        self,
+        value: SSAValue,
+        spec: Spec,
+        config: LayerConfig,
+        role: str,
+        *,
+        method: Method | None = None,
+        limit: int | None = None,
+        user: MaseOp | None = None,
+    ) -> AnyFormat:
+        """The format of a constant, chosen for its own values."""
+        assert isinstance(value.owner, ConstantOp)
+        values = value.owner.array().astype(np.float64)
+        rounding = self.defaults.rounding_of(config)
+        try:
+            format = self.defaults.resolve(
+                spec,
+                values,
+                rounding,
+                unsigned=bool((values >= 0).all()),
+                method=method,
+                limit=limit,
+            )
+            check_format(format, values.shape, rounding.overflow)
+        except FormatError as error:
+            where = f"{describe(user.result)}: " if user is not None else ""
+            raise PassFailedException(
+                f"{where}{role} '{value.owner.value.label}': {error}"
+            ) from error
+        return format
+
+    # ---- accumulators -------------------------------------------------------------
+
+    def _add_accumulator(self, op: MaseOp, config: LayerConfig) -> None:
+        own = config.accumulator
+        accumulator = own or self.defaults.accumulator
+        if accumulator is None:
+            return
+        if isinstance(op, ContractionOp) and any(
+            isinstance(self._format(op, index), Block) for index in (0, 1)
+        ):
+            self.accumulators[op] = accumulator
+        elif own is not None:
+            raise PassFailedException(
+                f"{describe(op.result)}: accumulator {own} has no use, since no "
+                "operand is in blocks: such sums are exact; leave it out"
+            )
+
+
+def _narrowed(op: MaseOp, format: AnyFormat) -> AnyFormat:
+    """The format of the result of `op`, given its operand's."""
+    if (
+        isinstance(op, ReluOp | Relu6Op)
+        and isinstance(format, Fixed)
+        and format.signed
+        and format.width > 1
+    ):
+        # The sign bit is always zero.
+        return Fixed(format.width - 1, format.frac, signed=False)
+    return format

@@ -134,7 +134,7 @@ def test_tables_without_meaning(table, message):
     ("config", "message"),
     [
         ({"data_inn": "fixed<8,4>"}, "unknown key 'data_inn'; did you mean 'data_in'?"),
-        ({"weight": "mxint8"}, "weight: 'mxint8' is not an available format, expected"),
+        ({"weight": "mxint"}, "weight: unknown format 'mxint' in 'mxint', expected one"),
         ({"weight": 8}, "weight: 8 is not a format"),
         ({"weight": "fixed<0,0>"}, "width must be between 1 and 64, got 0"),
         ({"weight": "fixed<8,300>"}, "frac must be between -256 and 256, got 300"),
@@ -145,13 +145,16 @@ def test_tables_without_meaning(table, message):
             {"weight": "fixed<8,4>", "weight_width": 8},
             "both weight and weight_width are given",
         ),
-        ({"name": "mxint"}, "'mxint' is not available yet (available: integer,"),
+        ({"name": "mxint", "weight_width": "auto"}, "weight_width is not given"),
         ({"name": "fixd"}, "unknown name 'fixd'; did you mean 'fixed'?"),
         ({"rounding": "flor"}, "rounding is 'flor', expected one of"),
         ({"overflow": "clip"}, "overflow is 'clip', expected one of saturate, wrap,"),
         ({"bypass": "yes"}, "bypass is 'yes', expected true or false"),
-        ({"accumulator": "fixed<8,4>"}, "accumulator has no format: sums are exact"),
-        ({"data_in_block_size": 8}, "unknown key 'data_in_block_size'"),
+        ({"accumulator": "fixed<8,auto>"}, "accumulator is 'fixed<8,auto>', expected"),
+        (
+            {"data_in_block_size": 8},
+            "unknown key 'data_in_block_size' of name 'integer'",
+        ),
     ],
 )
 def test_settings_without_meaning(config, message):

@@ -1,0 +1,279 @@
+"""What becomes of the formats in settings: where their parts lie, what is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.ir import Operation
+
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.layers import (
+    ConvOp,
+    ConvTranspose2dOp,
+    EmbeddingOp,
+    LinearOp,
+    MatmulOp,
+)
+from mase_opt.dialects.mase.normalization import AttentionOp, BatchNormOp, GroupNormOp
+from mase_opt.dialects.mase.pooling import (
+    AdaptiveAvgPoolOp,
+    AdaptiveMaxPoolOp,
+    AvgPoolOp,
+    MaxPoolOp,
+)
+from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.formats import (
+    Binary,
+    Block,
+    Fixed,
+    Format,
+    FormatSpec,
+    Layout,
+    Method,
+    Overflow,
+    RoundingMode,
+    Scaled,
+    ScaledSpec,
+    Spec,
+    Ternary,
+    choose_format,
+)
+from mase_opt.lib.formats.catalog import element_of
+from mase_opt.lib.formats.fixed import MAX_WIDTH
+from mase_opt.lib.formats.parts import Parts
+from mase_opt.lib.transforms.quantize_config import LayerConfig
+
+Values = NDArray[np.float64]
+WIDE = 16
+"""The least width of results of layers whose operands have few bits."""
+
+IMAGE_OPS = (
+    ConvOp,
+    ConvTranspose2dOp,
+    BatchNormOp,
+    GroupNormOp,
+    MaxPoolOp,
+    AvgPoolOp,
+    AdaptiveMaxPoolOp,
+    AdaptiveAvgPoolOp,
+)
+"""Ops whose channels are dimension 1."""
+
+
+# ---- kinds of formats -------------------------------------------------------------
+
+
+def bits_of(spec: Spec | None) -> int:
+    """The bits of an element; 0 where they are open."""
+    match spec:
+        case None:
+            return 0
+        case FormatSpec():
+            return spec.width or 0
+        case _:
+            element = element_of(spec)
+            return element.bits if element is not None else 0
+
+
+def is_for_results(spec: Spec) -> bool:
+    """
+    Whether values of any shape can have the format, and keep what they say.
+
+    Blocks and scales along an axis depend on where an element is, which reshapes
+    change; binary and ternary numbers are factors.
+    """
+    match spec:
+        case FormatSpec():
+            return True
+        case ScaledSpec():
+            positional = spec.layout.axis is not None
+        case _:
+            positional = spec.positional
+    return not positional and not isinstance(element_of(spec), Binary | Ternary)
+
+
+def for_results(spec: Spec) -> Spec:
+    """The format of results of layers whose operands have `spec`, without settings."""
+    if is_for_results(spec):
+        return spec
+    if isinstance(spec, ScaledSpec | Scaled) and is_for_results(
+        one := per_tensor(spec)
+    ):
+        return one
+    return FormatSpec(width=min(MAX_WIDTH, max(WIDE, 2 * bits_of(spec))))
+
+
+def per_tensor(spec: Spec) -> Spec:
+    """`spec` with one scale, from calibration, instead of several."""
+    match spec:
+        case ScaledSpec():
+            return replace(spec, layout=Layout())
+        case Scaled() if spec.positional:
+            return ScaledSpec(spec.element)
+        case _:
+            return spec
+
+
+# ---- where parts lie --------------------------------------------------------------
+
+
+def is_factor(op: Operation, index: int) -> bool:
+    """Whether operand `index` goes into sums of products, or is a table's rows."""
+    match op:
+        case LinearOp() | ConvOp() | ConvTranspose2dOp() | MatmulOp():
+            return index < 2
+        case AttentionOp():
+            return index < 3
+        case EmbeddingOp():
+            return index == 0
+        case _:
+            return False
+
+
+def for_operand(spec: Spec, op: Operation, index: int) -> Spec:
+    """
+    `spec` as operand `index` of `op` has it.
+
+    Blocks with one size, and groups along the last dimension, lie along the one that
+    is summed over; scales along dimension 0, along that of the results' channels.
+    """
+    spec = _along(spec, _summed(op, index, len(shape_of(op.operands[index]))))
+    if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
+        match op:
+            case ConvTranspose2dOp() if index == 1:
+                return replace(spec, layout=Layout(axis=1))
+            case MatmulOp() if index == 1:
+                return replace(spec, layout=Layout(axis=-1))
+            case _:
+                pass
+    return spec
+
+
+def for_result(spec: Spec, op: Operation) -> Spec:
+    """`spec` as the result of `op` has it: blocks along channels or last dimension."""
+    return _along(spec, _channels(op, len(shape_of(op.results[0]))))
+
+
+def _along(spec: Spec, axis: int) -> Spec:
+    """`spec` with its blocks or groups along `axis`, counted from the end."""
+    match spec:
+        case Block(shape=(size,)):
+            return replace(spec, shape=(size, *(1,) * (-1 - axis)))
+        case ScaledSpec(layout=Layout(axis=-1, group=int() as group)):
+            return replace(spec, layout=Layout(axis, group))
+        case _:
+            return spec
+
+
+def _summed(op: Operation, index: int, rank: int) -> int:
+    match op:
+        case MatmulOp() if index == 1:
+            return -2
+        case AttentionOp() if index == 2:
+            return -2
+        case ConvTranspose2dOp() if index == 1:
+            return -rank
+        case _:
+            return _channels(op, rank)
+
+
+def _channels(op: Operation, rank: int) -> int:
+    return 1 - rank if isinstance(op, IMAGE_OPS) and rank > 2 else -1
+
+
+# ---- open parts -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds where a layer's settings are silent."""
+
+    data: Spec
+    weight: Spec
+    bias: Spec | None
+    """None: fixed point of `bias_width`, or of twice the layer's own formats."""
+    bias_width: int
+    accumulator: Fixed | None
+    """For layers with operands in blocks."""
+    method: Method
+    percentile: float
+    rounding: RoundingMode
+    overflow: Overflow
+
+    def rounding_of(self, config: LayerConfig) -> RoundingAttr:
+        return RoundingAttr(
+            (config.rounding or self.rounding, config.overflow or self.overflow)
+        )
+
+    def result_of(self, config: LayerConfig) -> Spec:
+        """The format of results without a setting: it follows from the inputs'."""
+        match config.data_in:
+            case FormatSpec(width=int() as width):
+                return FormatSpec(None, width)
+            case None | FormatSpec():
+                return for_results(self.data)
+            case Scaled() as scaled:
+                return for_results(ScaledSpec(scaled.element))
+            case spec:
+                return for_results(spec)
+
+    def bias_of(self, config: LayerConfig) -> Spec:
+        """The format of biases: that of the layer, else wide fixed point."""
+        if spec := config.bias or self.bias:
+            return spec
+        own = 2 * max(bits_of(config.data_in), bits_of(config.weight))
+        return FormatSpec(width=min(MAX_WIDTH, max(self.bias_width, own)))
+
+    def resolve(
+        self,
+        spec: Spec,
+        values: Values,
+        rounding: RoundingAttr,
+        *,
+        unsigned: bool,
+        method: Method | None = None,
+        limit: int | None = None,
+    ) -> Format[Any]:
+        """
+        The format that `spec` becomes for `values`.
+
+        `unsigned` decides where the sign is open; `method` replaces the usual one;
+        `limit` is the most fraction bits to choose.
+        Raises `FormatError` where no width is enough.
+        """
+        return choose_format(
+            spec,
+            values,
+            method=method or self.method,
+            percentile=self.percentile,
+            rounding=rounding.mode,
+            overflow=rounding.overflow,
+            unsigned=unsigned,
+            limit=limit,
+        )
+
+
+def with_threshold(format: Format[Any], values: Values) -> Format[Any]:
+    """
+    `format` with the threshold for `values` if it is ternary.
+
+    Data is cast with one threshold for all samples, constants with their own.
+    """
+    element = element_of(format)
+    if not isinstance(element, Ternary) or element.threshold is not None:
+        return format
+    threshold = np.asarray(element.thresholds(values, Parts.whole(values.shape)))
+    element = Ternary(threshold.item())
+    return format.of(element) if isinstance(format, Scaled) else element
+
+
+def check_format(
+    format: Format[Any], shape: tuple[int, ...], overflow: Overflow
+) -> None:
+    """Raises `FormatError` unless tensors of `shape` can have it, and can overflow."""
+    format.check(shape)
+    if overflow not in (Overflow.SATURATE, Overflow.ERROR):
+        format.quantize(np.zeros(shape), RoundingMode.NEAREST_EVEN, overflow)
