@@ -9,7 +9,7 @@ from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.dialects.mase.base import SameElementOp
-from mase_opt.dialects.mase.types import UFixedType, element_of
+from mase_opt.dialects.mase.types import ElementType, element_of
 
 ALWAYS = (
     elementwise.AbsOp,
@@ -66,7 +66,10 @@ def non_negative(function: FuncOp, assumed: Iterable[SSAValue]) -> set[SSAValue]
 
 
 def _result_is_non_negative(op: Operation, known: set[SSAValue]) -> bool:
-    if isinstance(element_of(op.results[0]), UFixedType) or isinstance(op, ALWAYS):
+    element = element_of(op.results[0])
+    if isinstance(element, ElementType) and element.format.min_value >= 0:
+        return True
+    if isinstance(op, ALWAYS):
         return True
     match op:
         case shape.ConstantOp():

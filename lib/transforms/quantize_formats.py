@@ -18,12 +18,7 @@ from mase_opt.dialects.mase.layers import (
     MatmulOp,
 )
 from mase_opt.dialects.mase.normalization import AttentionOp, BatchNormOp, GroupNormOp
-from mase_opt.dialects.mase.pooling import (
-    AdaptiveAvgPoolOp,
-    AdaptiveMaxPoolOp,
-    AvgPoolOp,
-    MaxPoolOp,
-)
+from mase_opt.dialects.mase.pooling import AdaptivePoolOp, PoolOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.formats import (
     Binary,
@@ -55,10 +50,8 @@ IMAGE_OPS = (
     ConvTranspose2dOp,
     BatchNormOp,
     GroupNormOp,
-    MaxPoolOp,
-    AvgPoolOp,
-    AdaptiveMaxPoolOp,
-    AdaptiveAvgPoolOp,
+    PoolOp,
+    AdaptivePoolOp,
 )
 """Ops whose channels are dimension 1."""
 

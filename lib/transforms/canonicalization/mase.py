@@ -29,7 +29,13 @@ from mase_opt.dialects.mase.shape import (
     SliceOp,
     TransposeOp,
 )
-from mase_opt.dialects.mase.types import FixedPoint, UFixedType, element_of, shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    FixedPoint,
+    element_of,
+    shape_of,
+)
+from mase_opt.lib.formats import Block
 from mase_opt.lib.interpreters.mase import evaluate_op
 
 FOLD_LIMIT = 1 << 16
@@ -48,7 +54,11 @@ class DropIdentity(RewritePattern):
 def _is_identity(op: MaseOp) -> bool:
     """Whether `op`, whose result has the type of its operand, gives it back."""
     match op:
-        case CastOp() | ReshapeOp() | BroadcastOp() | PadOp():
+        case CastOp():
+            # A threshold may be above all magnitudes. And numbers in blocks whose
+            # exponents are higher than need be may saturate with lower ones.
+            return op.threshold is None and not isinstance(op.format, Block)
+        case ReshapeOp() | BroadcastOp() | PadOp():
             return True
         case TransposeOp():
             moved = [
@@ -61,7 +71,8 @@ def _is_identity(op: MaseOp) -> bool:
         case ConcatOp():
             return len(op.inputs) == 1
         case ReluOp():
-            return isinstance(element_of(op.result), UFixedType)
+            element = element_of(op.result)
+            return isinstance(element, ElementType) and element.format.min_value >= 0
         case _:
             return False
 
@@ -76,14 +87,13 @@ class MergeCasts(RewritePattern):
             return
         if not is_lossless(element_of(inner.input), element_of(inner.result)):
             return
-        layer = op.layer.data if op.layer is not None else None
         rewriter.replace(
             op,
-            CastOp(
-                inner.input,
-                element=element_of(op.result),
-                layer=layer,
-                rounding=op.rounding,
+            CastOp.create(
+                operands=[inner.input],
+                result_types=[op.result.type],
+                properties=op.properties,
+                attributes=op.attributes,
             ),
         )
 
