@@ -68,6 +68,20 @@ def encoded(
     return brought_in(rounded(x * Fraction(2) ** format.frac, mode), format, overflow)
 
 
+# ---- builtin floats ---------------------------------------------------------------
+
+
+def nearest_float(x: Fraction, precision: int, lowest: int) -> Fraction:
+    """`x` rounded to `precision` bits, but no finer than `2**lowest`."""
+    if x == 0:
+        return x
+    exponent = -400
+    while abs(x) >= Fraction(2) ** exponent:
+        exponent += 1
+    step = Fraction(2) ** max(exponent - precision, lowest)
+    return rounded(x / step, RoundingMode.NEAREST_EVEN) * step
+
+
 # ---- tensors ----------------------------------------------------------------------
 
 

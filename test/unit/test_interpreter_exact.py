@@ -678,17 +678,6 @@ def test_pad_inserts_the_code_of_its_value(element: Attribute):
 # ---- conversions between exact numbers and floats ----------------------------------
 
 
-def nearest_float(x: Fraction, precision: int, lowest: int) -> Fraction:
-    """`x` rounded to `precision` bits, but no finer than `2**lowest`."""
-    if x == 0:
-        return x
-    exponent = -400
-    while abs(x) >= Fraction(2) ** exponent:
-        exponent += 1
-    step = Fraction(2) ** max(exponent - precision, lowest)
-    return reference.rounded(x / step, RoundingMode.NEAREST_EVEN) * step
-
-
 FLOATS: list[tuple[Attribute, int, int]] = [
     (f64, 53, -1074),
     (f32, 24, -149),
@@ -716,7 +705,9 @@ def test_exact_to_float_rounds_once(
     codes = codes_array([code], (1, 1))
     result = evaluate_op(elementwise.CastOp(x, element=element), [codes])
     exact = Fraction(code) / 2**frac
-    assert Fraction(float(result[0, 0])) == nearest_float(exact, precision, lowest)
+    assert Fraction(float(result[0, 0])) == reference.nearest_float(
+        exact, precision, lowest
+    )
 
     divisor = data.draw(
         st.one_of(st.sampled_from([3, -7, 10, 1 << 20]), st.integers(1, 2**62))
@@ -725,7 +716,9 @@ def test_exact_to_float_rounds_once(
     op = elementwise.DivOp(x, y, element=element)
     result = evaluate_op(op, [codes, codes_array([divisor], (1, 1))])
     exact = Fraction(code, divisor)
-    assert Fraction(float(result[0, 0])) == nearest_float(exact, precision, lowest)
+    assert Fraction(float(result[0, 0])) == reference.nearest_float(
+        exact, precision, lowest
+    )
 
 
 def test_exact_to_half():

@@ -38,9 +38,8 @@ def lookup(op: layers.LookupOp, x: Array, table: Array) -> Array:
     element = element_of(op.input)
     assert isinstance(element, FixedPoint), "verified"
     index = integers(x) & ((1 << element.width.data) - 1)
-    return take(table, index, 0).reshape(
-        max(x.shape[0], table.shape[0]), *shape_of(op.result)
-    )
+    entries = take(table, index, 0)
+    return moved(op, entries.reshape(len(entries), *shape_of(op.result)))
 
 
 @kernel(shape.ReshapeOp)
