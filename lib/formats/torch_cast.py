@@ -36,7 +36,62 @@ def cast(
     """
     if nan_to_zero:
         values = torch.where(torch.isnan(values), 0.0, values)
-    return _Cast.apply(values, format, rounding, overflow)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return _cast(values, format, rounding, overflow, samples=False)
+
+
+def cast_samples(
+    values: Tensor,
+    format: Format[Any],
+    rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+    overflow: Overflow = Overflow.SATURATE,
+) -> Tensor:
+    """`cast` for each of the samples along the first axis."""
+    return _cast(values, format, rounding, overflow, samples=format.per_sample)
+
+
+def _cast(
+    values: Tensor,
+    format: Format[Any],
+    rounding: RoundingMode,
+    overflow: Overflow,
+    samples: bool,
+) -> Tensor:
+    if not (values.requires_grad and torch.is_grad_enabled()):
+        return _quantize(values, format, rounding, overflow, samples)
+    return _Cast.apply(values, format, rounding, overflow, samples)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _exact(values: Tensor, format: Format[Any]) -> Tensor:
+    """`values` in a dtype that the format computes in exactly."""
+    if not format.exact_in_float32:
+        return values.to(torch.float64)
+    if values.dtype not in (torch.float32, torch.float64):
+        return values.to(torch.float32)
+    return values
+
+
+def _quantize(
+    values: Tensor,
+    format: Format[Any],
+    rounding: RoundingMode,
+    overflow: Overflow,
+    samples: bool,
+) -> Tensor:
+    def quantize(values: Tensor) -> Tensor:
+        return format.quantize(values, rounding, overflow)
+
+    exact = _exact(values, format)
+    result = torch.vmap(quantize)(exact) if samples else quantize(exact)
+    return result.to(values.dtype)
+
+
+def _in_range(values: Tensor, format: Format[Any], samples: bool) -> Tensor:
+    def in_range(values: Tensor) -> Tensor:
+        low, high = format.reach(values)
+        return (values >= low) & (values <= high)
+
+    exact = _exact(values, format)
+    return torch.vmap(in_range)(exact) if samples else in_range(exact)
 
 
 class _Cast(torch.autograd.Function):
@@ -47,18 +102,12 @@ class _Cast(torch.autograd.Function):
         format: Format[Any],
         rounding: RoundingMode,
         overflow: Overflow,
+        samples: bool,
     ) -> Tensor:
-        exact = values
-        if not format.exact_in_float32:
-            exact = values.to(torch.float64)
-        elif values.dtype not in (torch.float32, torch.float64):
-            exact = values.to(torch.float32)
-        if ctx.needs_input_grad[0]:
-            low, high = format.reach(exact)
-            ctx.save_for_backward((exact >= low) & (exact <= high))
-        return format.quantize(exact, rounding, overflow).to(values.dtype)
+        ctx.save_for_backward(_in_range(values, format, samples))
+        return _quantize(values, format, rounding, overflow, samples)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (inside,) = ctx.saved_tensors
-        return torch.where(inside, gradients[0], 0.0), None, None, None
+        return torch.where(inside, gradients[0], 0.0), None, None, None, None
