@@ -44,6 +44,7 @@ UNIVERSE = Universe(
         "mase-lower-to-lookup": _pass(
             "transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
         ),
+        "mase-prune": _pass("transforms.mase_prune", "MasePrunePass"),
         "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
     },
 )

@@ -1,0 +1,122 @@
+"""Tables about a model: for people, or as CSV or JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.target.atomic import atomic_file
+
+Cell = str | int | float | None
+"""None: there is nothing to say."""
+FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, and how its numbers look to people (a format spec)."""
+
+    name: str
+    spec: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, one per column, and a last row for all of them."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    total: Sequence[Cell]
+
+    def write(self, format: str, output: str | None) -> None:
+        """
+        Write as one of `FORMATS`, to the file `output` or to standard error.
+
+        CSV has the total as its last row. JSON is an object with a list `rows` and an
+        object `total`; numbers that are not finite are strings there. Raises
+        `UserError` if the file cannot be written.
+        """
+        width = None if output is None and sys.stderr.isatty() else 200
+        match check_format(format):
+            case "csv":
+                text = self._csv()
+            case "json":
+                text = self._json()
+            case _:
+                text = self._text(width)
+        if output is None:
+            sys.stderr.write(text)
+            return
+        with atomic_file(output) as stream:
+            stream.write(text)
+
+    def _csv(self) -> str:
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([column.name for column in self.columns])
+        writer.writerows([*self.rows, self.total])
+        return stream.getvalue()
+
+    def _json(self) -> str:
+        names = [column.name for column in self.columns]
+        rows, total = (
+            [
+                {name: _plain(cell) for name, cell in zip(names, row, strict=True)}
+                for row in part
+            ]
+            for part in (self.rows, [self.total])
+        )
+        return json.dumps({"rows": rows, "total": total[0]}, indent=1) + "\n"
+
+    def _text(self, width: int | None) -> str:
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        table = RichTable(title=self.title, title_justify="left")
+        for index, column in enumerate(self.columns):
+            cells = [row[index] for row in self.rows]
+            left = any(isinstance(cell, str) for cell in cells)
+            table.add_column(column.name, justify="left" if left else "right")
+        for row in self.rows:
+            table.add_row(*self._shown(row))
+        table.add_section()
+        table.add_row(*self._shown(self.total))
+        console = Console(file=io.StringIO(), width=width)
+        with console.capture() as capture:
+            console.print(table)
+        return capture.get()
+
+    def _shown(self, row: Sequence[Cell]) -> list[str]:
+        from rich.markup import escape
+
+        return [
+            ""
+            if cell is None
+            else escape(cell)
+            if isinstance(cell, str)
+            else format(cell, column.spec)
+            for cell, column in zip(row, self.columns, strict=True)
+        ]
+
+
+def check_format(format: str) -> str:
+    """Raises `UserError` for what is not one of `FORMATS`."""
+    if format not in FORMATS:
+        raise UserError(
+            f"options: format is '{format}', expected one of {', '.join(FORMATS)}"
+            f"{did_you_mean(format, FORMATS)}"
+        )
+    return format
+
+
+def _plain(cell: Cell) -> Cell:
+    """JSON has neither infinity nor NaN."""
+    return str(cell) if isinstance(cell, float) and not isfinite(cell) else cell
