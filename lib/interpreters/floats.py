@@ -9,6 +9,7 @@ was cut off rounds to every float of up to 51 bits as the exact number does
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float64Type
 from xdsl.ir import Attribute
 
-from mase_opt.lib.formats.rounding import FormatError, IntArray, max_magnitude
+from mase_opt.lib.formats.rounding import (
+    INT64_SAFE,
+    FormatError,
+    IntArray,
+    max_magnitude,
+)
+from mase_opt.lib.formats.scaled import quotient
 
 Array = NDArray[Any]
 
@@ -55,9 +62,17 @@ def _to_bfloat16(values: Array) -> Array:
 
 def codes_to_float(codes: IntArray, frac: int, element: Attribute) -> Array:
     """The exact numbers `codes * 2**-frac` as `element`."""
-    if isinstance(element, Float64Type):
+    if not isinstance(element, Float64Type):
+        return to_float(odd_float(codes, frac), element)
+    if max_magnitude(codes) < HUGE:
         return np.ldexp(codes.astype(np.float64), -frac)
-    return to_float(odd_float(codes, frac), element)
+    # Python divides integers of any size, and rounds correctly.
+    wide = [c / (1 << max(frac, 0)) for c in codes.ravel().tolist()]
+    return np.ldexp(np.array(wide), max(-frac, 0)).reshape(codes.shape)
+
+
+HUGE = 1 << 1000
+"""Integers from here on may be too large for float64."""
 
 
 def odd_float(codes: IntArray, frac: int) -> Array:
@@ -66,62 +81,72 @@ def odd_float(codes: IntArray, frac: int) -> Array:
 
     Rounding that to a format of up to 51 bits is rounding the exact number.
     """
-    if max_magnitude(codes) <= 1 << 53:
-        wide = codes.astype(np.float64)
+    largest = max_magnitude(codes)
+    if largest <= 1 << 53:
+        return np.ldexp(codes.astype(np.float64), -frac)
+    if largest >= HUGE:
+        pairs = (_odd(c) for c in codes.ravel().tolist())
+        values = [math.ldexp(m, exponent - frac) for m, exponent in pairs]
+        return np.array(values).reshape(codes.shape)
+    nearest = codes.astype(np.float64)
+    if largest < INT64_SAFE:
+        back: Array = nearest.astype(np.int64)
     else:
-        wide = np.array([_odd(int(c)) for c in codes.ravel().tolist()])
-    return np.ldexp(wide.reshape(codes.shape), -frac)
+        back = np.empty(codes.shape, dtype=object)
+        back.ravel()[:] = [int(v) for v in nearest.ravel().tolist()]
+    return np.ldexp(_made_odd(nearest, np.sign(codes - back)), -frac)
+
+
+def _made_odd(nearest: Array, side: IntArray) -> Array:
+    """
+    Rounded to odd what was rounded to nearest.
+
+    The exact number is above (1) or below (-1) of `nearest`, or equal (0).
+    """
+    bits = nearest.view(np.int64)
+    away = np.where(nearest < 0, -side, side).astype(np.int64)
+    return (bits + np.where(bits & 1 == 0, away, 0)).view(np.float64)
 
 
 def odd_ratio(numerator: IntArray, denominator: IntArray, frac: int) -> Array:
     """The exact `numerator / denominator * 2**-frac` as float64, rounded to odd."""
     top, bottom = np.broadcast_arrays(numerator, denominator)
+    if max_magnitude(top) <= 1 << 53 and max_magnitude(bottom) < 1 << 24:
+        top = np.where(bottom < 0, -top, top)
+        wide, scales = top.astype(np.float64), np.abs(bottom).astype(np.float64)
+        return np.ldexp(quotient(wide, scales), -frac)
     pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
-    values = np.array([_odd_ratio(n, d) for n, d in pairs], dtype=np.float64)
-    return np.ldexp(values.reshape(top.shape), -frac)
+    parts = (_odd_ratio(n, d) for n, d in pairs)
+    values = [math.ldexp(m, exponent - frac) for m, exponent in parts]
+    return np.array(values, dtype=np.float64).reshape(top.shape)
 
 
 def ratio_to_float(
     numerator: IntArray, denominator: IntArray, frac: int, element: Attribute
 ) -> Array:
     """The exact numbers `numerator / denominator * 2**-frac` as `element`."""
-    small = max(max_magnitude(numerator), max_magnitude(denominator)) <= 1 << 53
-    top, bottom = np.broadcast_arrays(numerator, denominator)
-    if not small:
-        return to_float(np.ldexp(_ratios(top, bottom, element), -frac), element)
-    wide = top.astype(np.float64) / bottom.astype(np.float64)
     if not isinstance(element, Float64Type):
-        # The quotient was rounded to 53 bits: a second rounding goes astray only from
-        # what looks like a tie (or where the narrow type is subnormal).
-        ties = (wide.view(np.int64) & ((1 << 29) - 1)) == 1 << 28
-        doubtful = ties | (np.abs(np.ldexp(wide, -frac)) < 2.0**-100)
-        if not isinstance(element, Float32Type):
-            doubtful = np.ones_like(ties)
-        wide[doubtful] = _ratios(top[doubtful], bottom[doubtful], element)
-    return to_float(np.ldexp(wide, -frac), element)
+        return to_float(odd_ratio(numerator, denominator, frac), element)
+    top, bottom = np.broadcast_arrays(numerator, denominator)
+    if max(max_magnitude(top), max_magnitude(bottom)) <= 1 << 53:
+        return np.ldexp(top.astype(np.float64) / bottom.astype(np.float64), -frac)
+    pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
+    values = [n / d for n, d in pairs]  # Python rounds correctly
+    return np.ldexp(np.array(values, dtype=np.float64).reshape(top.shape), -frac)
 
 
-def _ratios(top: IntArray, bottom: IntArray, element: Attribute) -> Array:
-    if isinstance(element, Float64Type):
-        pairs = zip(top.ravel().tolist(), bottom.ravel().tolist(), strict=True)
-        values = [n / d for n, d in pairs]  # Python rounds correctly
-        return np.array(values, dtype=np.float64).reshape(top.shape)
-    return odd_ratio(top, bottom, 0)
-
-
-def _odd(number: int) -> float:
-    """`number` rounded to odd in float64's 53 bits."""
-    excess = number.bit_length() - 53
-    if excess <= 0:
-        return float(number)
+def _odd(number: int) -> tuple[int, int]:
+    """`number` rounded to odd in float64's 53 bits, and their exponent."""
+    excess = max(number.bit_length() - 53, 0)
     cut = abs(number) >> excess
     sticky = cut << excess != abs(number)
-    return float((cut | sticky) << excess) * (1 if number > 0 else -1)
+    return (cut | sticky) * (1 if number > 0 else -1), excess
 
 
-def _odd_ratio(top: int, bottom: int) -> float:
-    """`top / bottom` rounded to odd in float64's 53 bits."""
+def _odd_ratio(top: int, bottom: int) -> tuple[int, int]:
+    """`top / bottom` rounded to odd in float64's 53 bits, and their exponent."""
     shift = max(64 - (top.bit_length() - bottom.bit_length()), 0)
-    quotient, rest = divmod(abs(top) << shift, abs(bottom))
-    value = np.ldexp(_odd(quotient << 1 | (rest != 0)), -shift - 1)
-    return float(value if (top < 0) == (bottom < 0) else -value)
+    whole, rest = divmod(abs(top) << shift, abs(bottom))
+    mantissa, exponent = _odd(whole << 1 | (rest != 0))
+    sign = 1 if (top < 0) == (bottom < 0) else -1
+    return mantissa * sign, exponent - shift - 1

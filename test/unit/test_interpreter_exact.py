@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -34,6 +35,7 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import FixedType, UFixedType
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters import exact as exact_arithmetic
+from mase_opt.lib.interpreters.floats import odd_float, odd_ratio
 from mase_opt.lib.interpreters.mase import evaluate_op
 
 Operand = tuple[OpResult, Array]
@@ -899,3 +901,59 @@ def test_unsigned_constants_beside_computed_values():
     op = shape.ConcatOp([constant.result, x], 0)
     arrays = [evaluate_op(constant, []), np.array([[1]])]
     assert evaluate_op(op, arrays).tolist() == [[2**53 + 1, 1]]
+
+
+# ---- wide numbers -------------------------------------------------------------------
+
+WIDE = st.integers(-(2**200), 2**200) | st.integers(-3, 3)
+
+
+@given(st.lists(WIDE, min_size=30, max_size=30))
+@settings(max_examples=30)
+def test_products_digit_by_digit(numbers: list[int]):
+    array = np.array(numbers, dtype=object)
+    lhs, rhs = array[:12].reshape(3, 4), array[12:20].reshape(4, 2)
+    wanted = [
+        [sum(lhs[i, k] * rhs[k, j] for k in range(4)) for j in range(2)]
+        for i in range(3)
+    ]
+    assert exact_arithmetic.matmul(lhs, rhs).tolist() == wanted
+    image, weight = array[:18].reshape(1, 2, 9), array[18:].reshape(2, 2, 3)
+    options = {"strides": (2,), "padding": (1,), "dilation": (2,), "groups": 1}
+    result = exact_arithmetic.conv(image, weight, **options)
+    wanted = reference.conv(image, weight, None, (4,), (2,), (1,), (2,), 1)
+    assert result.tolist() == wanted.tolist()
+
+
+@given(st.lists(st.integers(-(2**70), 2**70), min_size=1), st.sampled_from([0, 1900]))
+@settings(max_examples=100)
+def test_round_to_odd(numbers: list[int], wider: int):
+    """Exact, or the float next to it whose last bit is set; of integers of any size."""
+    numbers = [n << (wider if n % 3 else 0) for n in numbers]
+    shrink = 1000 if wider else 0
+    values = odd_float(np.array(numbers, dtype=object), shrink).tolist()
+    for value, n in zip(values, numbers, strict=True):
+        check_odd(value, Fraction(n) / 2**shrink)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(2**54), 2**54), st.integers(1, 2**25)), min_size=1
+    ),
+    st.booleans(),
+)
+@settings(max_examples=100)
+def test_ratio_to_odd(pairs: list[tuple[int, int]], negative: bool):
+    tops = np.array([n for n, _ in pairs])
+    bottoms = np.array([-d if negative else d for _, d in pairs])
+    values = odd_ratio(tops, bottoms, 3).tolist()
+    for value, n, d in zip(values, tops.tolist(), bottoms.tolist(), strict=True):
+        check_odd(value, Fraction(n, d) / 8)
+
+
+def check_odd(value: float, exact: Fraction) -> None:
+    if Fraction(value) == exact:
+        return
+    assert math.frexp(value)[0] * 2**53 % 2 == 1
+    below, above = math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
+    assert Fraction(below) < exact < Fraction(above)
