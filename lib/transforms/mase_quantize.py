@@ -133,6 +133,12 @@ class MaseQuantizePass(ModulePass):
             if not is_calibrated(function):
                 calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
             plan = Plan(function, configs, config.default, defaults)
+            if defaults.accumulator is not None and not plan.accumulators:
+                warnings.warn(
+                    f"accumulator {defaults.accumulator} has no effect: no layer has "
+                    "operands in blocks, and other sums are exact",
+                    stacklevel=2,
+                )
             Quantizer(function, plan, masters=self.masters).run()
         strip(function)
 

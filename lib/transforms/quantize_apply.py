@@ -131,8 +131,9 @@ class Quantizer:
         assert isinstance(constant, ConstantOp)
         element = element_type(format)
         if self.masters:
-            place = InsertPoint.after(constant)
-            return self._cast(value, element, rounding, place)
+            cast = self._cast(value, element, rounding, InsertPoint.after(constant))
+            cast.name_hint = value.name_hint
+            return cast
         key = (value, element, rounding)
         if key not in self.made:
             label = constant.value.label

@@ -431,8 +431,9 @@ class Plan:
             self.accumulators[op] = accumulator
         elif own is not None:
             raise PassFailedException(
-                f"{describe(op.result)}: accumulator {own} has no use, since no "
-                "operand is in blocks: such sums are exact; leave it out"
+                f"{describe(op.result)}: accumulator {own} has no use: only linear, "
+                "matmul and conv layers with operands in blocks have one, other sums "
+                "are exact; leave it out"
             )
 
 
