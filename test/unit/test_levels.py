@@ -21,7 +21,7 @@ from mase_opt.dialects.mase.types import (
     UFixedType,
 )
 from mase_opt.lib.analysis.vectors import code_range
-from mase_opt.lib.conversion.hw.rounding import reciprocal
+from mase_opt.lib.conversion.hw.rounding import floor_sum, linear_floor
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.target import verilator
 
@@ -215,12 +215,22 @@ def test_divide_by_constants(data: st.DataObject, option: dict[str, Any]) -> Non
     assert_levels_agree(model.returns(*results), **option)
 
 
-@pytest.mark.parametrize("divisor", [1, 3, 5, 7, 9, 11, 13, 25, 49, 63, 121])
-@pytest.mark.parametrize("span", [(0, 0), (0, 100), (-77, 130), (-1000, -3), (-1, 0)])
-def test_reciprocal_is_exact(divisor: int, span: tuple[int, int]) -> None:
-    factor, offset, bits = reciprocal(divisor, *span)
-    for x in range(span[0], span[1] + 1):
-        assert (x * factor + offset) >> bits == x // divisor
+@settings(deadline=None, derandomize=True, database=None)
+@given(
+    st.integers(-100, 100),
+    st.integers(-1000, 1000),
+    st.integers(1, 130),
+    st.integers(-1000, 1000),
+    st.integers(0, 200),
+)
+def test_linear_floor_is_exact(
+    factor: int, offset: int, divisor: int, low: int, size: int
+) -> None:
+    high = low + size
+    wanted = [(x * factor + offset) // divisor for x in range(low, high + 1)]
+    assert floor_sum(factor, offset, divisor, low, high) == sum(wanted)
+    m, c, bits = linear_floor(factor, offset, divisor, low, high)
+    assert [(x * m + c) >> bits for x in range(low, high + 1)] == wanted
 
 
 @examples

@@ -1,8 +1,9 @@
-"""Hardware templates: importing this package registers all of them."""
+"""Hardware templates and formats: importing this package registers all of them."""
 
 from importlib import import_module
 
 for _name in (
+    "formats",
     "linear",
     "conv",
     "elementwise",

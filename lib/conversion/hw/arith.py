@@ -99,6 +99,40 @@ def shift_left(b: Builder, x: Wire, shift: int) -> Wire:
     return result
 
 
+def shift_by(b: Builder, x: Wire, amount: Wire) -> Wire:
+    """x · 2^amount, for an amount that is not negative: a multiplexer per bit of it."""
+    if amount.constant is not None:
+        return shift_left(b, x, amount.constant)
+    key = (x.base, x.low, x.lo, x.hi, amount.base, amount.low)
+    result = b.barrels.get(key)
+    if result is None:
+        result = x
+        for place in range(amount.width):
+            moved = shift_left(b, result, 1 << place)
+            result = mux(b, bit(b, amount, place), moved, result)
+        lo, hi = min(x.lo, x.lo << amount.hi), max(x.hi, x.hi << amount.hi)
+        result = b.barrels[key] = replace(result, lo=lo, hi=hi)
+    return result
+
+
+def bit(b: Builder, x: Wire, place: int) -> Wire:
+    """The bit of weight 2^place of a wire that is not negative."""
+    if x.base is None or x.hi >> place == 0:
+        return constant(x.lo >> place & 1)
+    return b.wire(b.slice(x.base, x.low + place, 1), (0, 1), x)
+
+
+def complement(b: Builder, x: Wire) -> Wire:
+    """1 - x for one bit, shared by all who need it."""
+    assert x.base is not None
+    key = (x.base, x.low)
+    result = b.complements.get(key)
+    if result is None:
+        value = invert(b, b.read(x, 1))
+        result = b.complements[key] = b.wire(value, (0, 1), x)
+    return result
+
+
 def floor_shift(x: Wire, shift: int) -> Wire:
     """⌊x / 2^shift⌋: wiring."""
     lo, hi = x.lo >> shift, x.hi >> shift

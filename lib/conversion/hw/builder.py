@@ -118,6 +118,10 @@ class Builder:
         """Products with odd constants so far (base, low, width, signed, constant)."""
         self.shifts: dict[tuple[SSAValue, int, int, bool, int], Wire] = {}
         """Left shifts so far, keyed likewise."""
+        self.barrels: dict[tuple[object, ...], Wire] = {}
+        """Shifts by variable amounts so far (see `arith.shift_by`)."""
+        self.complements: dict[tuple[SSAValue, int], Wire] = {}
+        """Inverted bits so far (base, low)."""
 
     # Ports
 

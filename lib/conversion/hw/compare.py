@@ -8,25 +8,23 @@ from xdsl.dialects import comb
 from mase_opt.dialects.mase import elementwise, pooling
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
-from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.elementwise import spread
-from mase_opt.lib.conversion.hw.registry import (
-    Wires,
-    common_frac,
-    fixed_of,
-    round_into,
-    template,
-)
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of, decode, encode
+from mase_opt.lib.conversion.hw.elementwise import choice, pairs
+from mase_opt.lib.conversion.hw.number import fixed, integers, total
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire, constant
 
 
 @template(elementwise.CompareOp)
 def compare(op: elementwise.CompareOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
-    shape = shape_of(op.result)
-    (lhs, rhs), _ = common_frac(b, (op.lhs, op.rhs), lhs, rhs)
-    pairs = zip(spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True)
-    return [arith.compare(b, op.predicate.data, x, y) for x, y in pairs]
+    result: Wires = []
+    for x, y in pairs(
+        op.result, (op.lhs, decode(b, op.lhs, lhs)), (op.rhs, decode(b, op.rhs, rhs))
+    ):
+        (left, right), _ = integers(b, (x, y))
+        result.append(arith.compare(b, op.predicate.data, left, right))
+    return result
 
 
 @template(elementwise.SelectOp)
@@ -37,16 +35,13 @@ def select(
     on_true: Wires,
     on_false: Wires,
 ) -> Wires:
-    shape = shape_of(op.result)
-    values = (op.on_true, op.on_false)
-    (on_true, on_false), frac = common_frac(b, values, on_true, on_false)
-    rows = zip(
-        spread(condition, op.condition, shape),
-        spread(on_true, op.on_true, shape),
-        spread(on_false, op.on_false, shape),
-        strict=True,
+    rows = pairs(
+        op.result,
+        (op.condition, decode(b, op.condition, condition)),
+        (op.on_true, decode(b, op.on_true, on_true)),
+        (op.on_false, decode(b, op.on_false, on_false)),
     )
-    return [round_into(b, op, [Term(arith.mux(b, c, x, y))], frac) for c, x, y in rows]
+    return encode(b, op, [total(b, [choice(b, c.wire, x, y)]) for c, x, y in rows])
 
 
 _BITWISE: dict[
@@ -61,12 +56,10 @@ _BITWISE: dict[
 
 @template(*_BITWISE)
 def bitwise(op: elementwise.BitwiseOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
-    shape, format = shape_of(op.result), fixed_of(op.result)
-    span, width = (format.min_code, format.max_code), format.width
+    format = codes_of(op.result)
+    span, width = (format.min_code, format.max_code), format.bits
     result: Wires = []
-    for x, y in zip(
-        spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True
-    ):
+    for x, y in pairs(op.result, (op.lhs, lhs), (op.rhs, rhs)):
         (x, y), stage, depth = b.align((x, y), 0)
         value = arith.bitwise(b, _BITWISE[type(op)], b.read(x, width), b.read(y, width))
         result.append(Wire(value, 0, width, *span, stage, depth))
@@ -76,18 +69,20 @@ def bitwise(op: elementwise.BitwiseOp, b: Builder, lhs: Wires, rhs: Wires) -> Wi
 @template(pooling.ArgmaxOp)
 def argmax(op: pooling.ArgmaxOp, b: Builder, x: Wires) -> Wires:
     shape, axis = shape_of(op.input), op.axis.value.data
+    numbers = decode(b, op.input, x)
     index = np.moveaxis(np.arange(len(x)).reshape(shape), axis, -1)
-    result: Wires = []
+    result: list[Wire] = []
     for row in index.reshape(-1, shape[axis]).tolist():
+        wires, _ = integers(b, [numbers[i] for i in row])
         level: list[tuple[Wire, Wire]] = [
-            (x[i], constant(place)) for place, i in enumerate(row)
+            (wire, constant(place)) for place, wire in enumerate(wires)
         ]
         while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=False)
+            couples = zip(level[::2], level[1::2], strict=False)
             rest = level[-1:] if len(level) % 2 else []
-            level = [*(_larger(b, p, q) for p, q in pairs), *rest]
+            level = [*(_larger(b, p, q) for p, q in couples), *rest]
         result.append(level[0][1])
-    return result
+    return encode(b, op, [total(b, [fixed(wire)]) for wire in result])
 
 
 def _larger(

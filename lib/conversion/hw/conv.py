@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.base import ints
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.hw import arith
+from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder, Module, Output
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of, decode, encode, format_of
 from mase_opt.lib.conversion.hw.linear import dot
-from mase_opt.lib.conversion.hw.registry import (
-    Wires,
-    fixed_of,
-    frac_of,
-    round_into,
-    template,
+from mase_opt.lib.conversion.hw.number import (
+    HardwareError,
+    Number,
+    Sum,
+    aligned,
+    literal,
 )
-from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.windows import window_indices
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import bits_for, constant
 
 
 @template(layers.Conv1dOp, layers.Conv2dOp)
 def conv(
     op: layers.ConvOp, b: Builder, x: Wires, weight: Wires, bias: Wires | None = None
 ) -> Wires:
-    if any(w.constant is None for w in weight):
-        raise HardwareError("the weight is not a constant")
+    for name, wires in (("weight", weight), ("bias", bias or [])):
+        if any(w.constant is None for w in wires):
+            raise HardwareError(f"the {name} is not a constant")
     groups = op.groups.value.data
     batch, _, *positions = shape_of(op.result)
     outputs, per_group, *kernel = shape_of(op.weight)
@@ -43,61 +51,88 @@ def conv(
     index = index.reshape(batch, groups, per_group, count, -1)
     index = index.transpose(1, 0, 3, 2, 4).reshape(groups, batch * count, -1)
     taps, channels = index.shape[2], outputs // groups
-    result: list[Wire] = [constant(0)] * (batch * outputs * count)
-    elements = [*x, constant(0)]  # PADDING is the last one
+    # PADDING is the last one.
+    elements = [*decode(b, op.input, x), literal(0)]
+    weights = decode(b, op.weight, weight)
+    biases = None
+    if bias is not None and op.bias is not None:
+        biases = decode(b, op.bias, bias)
+    size = batch * outputs * count
+    codes: Wires = [constant(0)] * size
+    sums = [Sum([], Fraction(1))] * size
     for g in range(groups):
         rows: list[list[int]] = index[g].tolist()
-        windows = [[elements[i] for i in row] for row in rows]
-        first = g * channels
-        module = window_module(
+        columns = [aligned(b, [elements[row[k]] for row in rows]) for k in range(taps)]
+        first, last = g * channels, (g + 1) * channels
+        module, exact = window_module(
             op,
             b,
             f"{b.name}_window{g if groups > 1 else ''}",
-            windows,
-            weight[first * taps : (first + channels) * taps],
-            bias[first : first + channels] if bias is not None else None,
+            columns,
+            [
+                weights[c * taps : (c + 1) * taps]
+                for c in range(first, first + channels)
+            ],
+            biases[first:last] if biases else None,
         )
-        for place, window in enumerate(windows):
+        for place in range(len(rows)):
             n, position = divmod(place, count)
             suffix = f"{g}_{place}" if groups > 1 else f"{place}"
+            window = [column[place].wire for column in columns]
             operands = [window] if module.inputs else []
             (wires,) = b.instance(module, f"window_{suffix}", operands)
-            for c, wire in enumerate(wires):
-                result[(n * outputs + first + c) * count + position] = wire
-    return result
+            for c, (wire, total) in enumerate(zip(wires, exact, strict=True)):
+                at = (n * outputs + first + c) * count + position
+                codes[at] = wire
+                sums[at] = Sum([Term(wire)], total.unit, total.offset)
+    return encode(b, op, sums) if rounds_outside(op) else codes
+
+
+def rounds_outside(op: layers.ConvOp) -> bool:
+    """Whether rounding depends on the position, which a window does not know."""
+    format = format_of(element_of(op.result))
+    assert format is not None
+    return format.positional
 
 
 def window_module(
     op: layers.ConvOp,
     b: Builder,
     name: str,
-    windows: list[Wires],
-    weight: Wires,
-    bias: Wires | None,
-) -> Module:
+    columns: Sequence[Sequence[Number]],
+    kernels: Sequence[Sequence[Number]],
+    biases: Sequence[Number] | None,
+) -> tuple[Module, list[Sum]]:
     """
-    The dot products of one window with the kernels of a group.
+    The dot products of one window with the kernels of a group, and what they stand for.
+
+    A column holds what is below the same tap in every window: wires of one unit. The
+    outputs are codes, or integers where `rounds_outside`.
 
     ```mlir
     hw.module private @conv1_window(in %in: i72, out out: i48)
     ```
     """
-    _, depth = b.latest([w for window in windows for w in window])
+    _, depth = b.latest([x.wire for column in columns for x in column])
     inner = Builder(b.design, b.design.unique(name), depth)
     spans = [
-        (min(w.lo for w in tap), max(w.hi for w in tap))
-        for tap in zip(*windows, strict=True)
+        (min(x.wire.lo for x in column), max(x.wire.hi for x in column))
+        for column in columns
     ]
-    taps = inner.input("in", fixed_of(op.input).width, spans)
-    frac = frac_of(op.input) + frac_of(op.weight)
-    result: Wires = []
-    for c in range(len(weight) // len(taps)):
-        terms, places = dot(
-            inner,
-            taps,
-            weight[c * len(taps) : (c + 1) * len(taps)],
-            (bias[c], frac_of(op.bias)) if bias and op.bias is not None else None,
-            frac,
-        )
-        result.append(round_into(inner, op, terms, places))
-    return inner.finish([Output("out", fixed_of(op.result).width, result)])
+    width = max(bits_for(*span) for span in spans)
+    wires = inner.input("in", width, spans)
+    taps = [
+        replace(column[0], wire=wire)
+        for wire, column in zip(wires, columns, strict=True)
+    ]
+    sums = [
+        dot(inner, taps, kernel, biases[c] if biases else None)
+        for c, kernel in enumerate(kernels)
+    ]
+    if rounds_outside(op):
+        outputs = [arith.total(inner, x.terms) for x in sums]
+        width = max(w.width for w in outputs)
+    else:
+        outputs = encode(inner, op, sums, range(len(sums)))
+        width = codes_of(op.result).bits
+    return inner.finish([Output("out", width, outputs)]), sums

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -10,111 +12,122 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.mase import elementwise
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
-from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.linear import align_terms, product
-from mase_opt.lib.conversion.hw.registry import (
-    Wires,
-    common_frac,
-    divide_into,
-    frac_of,
-    round_into,
-    template,
+from mase_opt.lib.conversion.hw.codec import Wires, decode, encode
+from mase_opt.lib.conversion.hw.number import (
+    HardwareError,
+    Number,
+    Sum,
+    integers,
+    literal,
+    negative,
+    product,
+    total,
 )
-from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire, constant
 
-Unary = Callable[[Builder, Wire], Wire]
+Unary = Callable[[Builder, Number], Number]
+Binary = Callable[[Builder, Wire, Wire], Wire]
 
 
-def spread(wires: Wires, value: SSAValue, shape: tuple[int, ...]) -> Wires:
-    """The elements of `value` broadcast to `shape`."""
-    index = np.arange(len(wires)).reshape(shape_of(value))
-    return [wires[i] for i in np.broadcast_to(index, shape).ravel().tolist()]
+def pairs(
+    result: SSAValue, *operands: tuple[SSAValue, list[Any]]
+) -> Iterable[tuple[Any, ...]]:
+    """What the operands hold for every element of the result, broadcast to it."""
+    shape = shape_of(result)
+    columns: list[list[Any]] = []
+    for value, items in operands:
+        index = np.arange(len(items)).reshape(shape_of(value))
+        spread: list[int] = np.broadcast_to(index, shape).ravel().tolist()
+        columns.append([items[i] for i in spread])
+    return zip(*columns, strict=True)
 
 
-def absolute(b: Builder, x: Wire) -> Wire:
-    return arith.maximum(b, x, arith.neg(b, x)) if x.signed else x
+def combined(b: Builder, function: Binary, x: Number, y: Number) -> Number:
+    """A function of two integers in the unit that both share."""
+    (left, right), unit = integers(b, (x, y))
+    return Number(function(b, left, right), unit)
 
 
-def relu(b: Builder, x: Wire) -> Wire:
-    return arith.maximum(b, x, constant(0))
+def choice(b: Builder, condition: Wire, x: Number, y: Number) -> Number:
+    """x if condition else y"""
+    return combined(b, lambda b, x, y: arith.mux(b, condition, x, y), x, y)
+
+
+def absolute(b: Builder, x: Number) -> Number:
+    (wire,), unit = integers(b, [x])
+    if wire.signed:
+        wire = arith.maximum(b, wire, arith.neg(b, wire))
+    return Number(wire, unit)
+
+
+def relu(b: Builder, x: Number) -> Number:
+    return combined(b, arith.maximum, x, literal(0))
+
+
+def relu6(b: Builder, x: Number) -> Number:
+    return combined(b, arith.minimum, relu(b, x), literal(6))
 
 
 _FUNCTIONS: dict[type[elementwise.UnaryOp], Unary] = {
-    elementwise.NegOp: arith.neg,
+    elementwise.NegOp: lambda _, x: negative(x),
     elementwise.AbsOp: absolute,
     elementwise.ReluOp: relu,
+    elementwise.Relu6Op: relu6,
 }
 
 
 @template(*_FUNCTIONS)
 def unary(op: elementwise.UnaryOp, b: Builder, x: Wires) -> Wires:
-    function, frac = _FUNCTIONS[type(op)], frac_of(op.input)
-    return [round_into(b, op, [Term(function(b, w))], frac) for w in x]
-
-
-@template(elementwise.Relu6Op)
-def relu6(op: elementwise.Relu6Op, b: Builder, x: Wires) -> Wires:
-    # The code of 6 may need more fraction bits than x has.
-    frac = frac_of(op.input)
-    shift = max(-frac, 0)
-    result: Wires = []
-    for w in x:
-        clipped = arith.minimum(
-            b, relu(b, arith.shift_left(b, w, shift)), constant(6 << (frac + shift))
-        )
-        result.append(round_into(b, op, [Term(clipped)], frac + shift))
-    return result
+    function = _FUNCTIONS[type(op)]
+    numbers = decode(b, op.input, x)
+    return encode(b, op, [total(b, [function(b, n)]) for n in numbers])
 
 
 @template(elementwise.LeakyReluOp)
 def leaky_relu(op: elementwise.LeakyReluOp, b: Builder, x: Wires) -> Wires:
-    slope, denominator = op.negative_slope.value.data.as_integer_ratio()
-    frac, places = frac_of(op.input), denominator.bit_length() - 1
-    result: Wires = []
-    for w in x:
+    slope = literal(Fraction(op.negative_slope.value.data))
+    above: list[Sum] = []
+    below: list[Sum] = []
+    conditions: Wires = []
+    for n in decode(b, op.input, x):
+        (wire,), _ = integers(b, [n])
+        conditions.append(arith.compare(b, "ge", wire, constant(0)))
         # Rounded before the choice, so that only the product is wide.
-        above = round_into(b, op, [Term(relu(b, w))], frac)
-        negative = arith.minimum(b, w, constant(0))
-        below = round_into(b, op, [arith.term(b, negative, slope)], frac + places)
-        condition = arith.compare(b, "ge", w, constant(0))
-        result.append(arith.mux(b, condition, above, below))
-    return result
+        above.append(total(b, [relu(b, n)]))
+        low = combined(b, arith.minimum, n, literal(0))
+        below.append(total(b, [product(b, low, slope)]))
+    rows = zip(conditions, encode(b, op, above), encode(b, op, below), strict=True)
+    return [arith.mux(b, c, p, q) for c, p, q in rows]
 
 
-@template(elementwise.AddOp, elementwise.SubOp)
-def add_sub(
-    op: elementwise.AddOp | elementwise.SubOp, b: Builder, lhs: Wires, rhs: Wires
-) -> Wires:
-    shape = shape_of(op.result)
-    fracs = [frac_of(op.lhs), frac_of(op.rhs)]
-    negative = isinstance(op, elementwise.SubOp)
-    result: Wires = []
-    for x, y in zip(
-        spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True
-    ):
-        terms, frac = align_terms([Term(x), Term(y, negative=negative)], fracs)
-        result.append(round_into(b, op, terms, frac))
-    return result
+@template(elementwise.AddOp, elementwise.SubOp, elementwise.MulOp)
+def add_sub_mul(op: elementwise.BinaryOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
+    sums: list[Sum] = []
+    for x, y in _numbers(op, b, lhs, rhs):
+        match op:
+            case elementwise.AddOp():
+                terms = [x, y]
+            case elementwise.SubOp():
+                terms = [x, negative(y)]
+            case _:
+                terms = [product(b, x, y)]
+        sums.append(total(b, terms))
+    return encode(b, op, sums)
 
 
-@template(elementwise.MulOp)
-def mul(op: elementwise.MulOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
-    shape = shape_of(op.result)
-    frac = frac_of(op.lhs) + frac_of(op.rhs)
-    pairs = zip(spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True)
-    return [round_into(b, op, [product(b, x, y)], frac) for x, y in pairs]
+def _numbers(
+    op: elementwise.BinaryOp, b: Builder, lhs: Wires, rhs: Wires
+) -> Iterable[tuple[Number, Number]]:
+    left, right = decode(b, op.lhs, lhs), decode(b, op.rhs, rhs)
+    return ((x, y) for x, y in pairs(op.result, (op.lhs, left), (op.rhs, right)))
 
 
 @template(elementwise.DivOp)
 def div(op: elementwise.DivOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
-    shape = shape_of(op.result)
-    frac = frac_of(op.lhs) - frac_of(op.rhs)
-    result: Wires = []
-    for x, y in zip(
-        spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True
-    ):
+    sums: list[Sum] = []
+    for x, y in _numbers(op, b, lhs, rhs):
         divisor = y.constant
         if divisor is None:
             raise HardwareError(
@@ -123,9 +136,9 @@ def div(op: elementwise.DivOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
             )
         if divisor == 0:
             raise HardwareError("the divisor is zero")
-        term = Term(x, negative=divisor < 0)
-        result.append(divide_into(b, op, [term], abs(divisor), frac))
-    return result
+        dividend = x if divisor > 0 else negative(x)
+        sums.append(total(b, [dividend]) / abs(divisor))
+    return encode(b, op, sums)
 
 
 @template(elementwise.MaximumOp, elementwise.MinimumOp)
@@ -136,7 +149,5 @@ def extreme(
     rhs: Wires,
 ) -> Wires:
     function = arith.maximum if isinstance(op, elementwise.MaximumOp) else arith.minimum
-    shape = shape_of(op.result)
-    (lhs, rhs), frac = common_frac(b, (op.lhs, op.rhs), lhs, rhs)
-    pairs = zip(spread(lhs, op.lhs, shape), spread(rhs, op.rhs, shape), strict=True)
-    return [round_into(b, op, [Term(function(b, x, y))], frac) for x, y in pairs]
+    numbers = _numbers(op, b, lhs, rhs)
+    return encode(b, op, [total(b, [combined(b, function, *n)]) for n in numbers])

@@ -11,7 +11,8 @@ from mase_opt.dialects.mase import elementwise, normalization
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS, format_of
+from mase_opt.lib.conversion.hw.codec import codes_of, format_of, has_codec
+from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.top import describe, live_ops
 
 LOOKUP_BITS = 12
@@ -90,7 +91,8 @@ def _value_problem(value: SSAValue) -> str | None:
         )
     if min(shape, default=1) < 1:
         return f"shape is {'x'.join(map(str, shape))}, expected elements"
-    if format_of(element) is not None:
+    format = format_of(element)
+    if format is not None and has_codec(format):
         return None
     if is_float(element):
         return f"is still {element}: quantize it first (mase-quantize)"
@@ -122,11 +124,10 @@ def _missing_template(op: Operation) -> str:
 
 
 def _lookup_advice(op: UnaryOp) -> str:
-    format = format_of(element_of(op.input))
-    if format is not None and format.width <= LOOKUP_BITS:
+    bits = codes_of(op.input).bits
+    if bits <= LOOKUP_BITS:
         return "has no circuit of its own: make it a table (mase-lower-to-lookup)"
-    width = f"{format.width} bits" if format else str(element_of(op.input))
     return (
-        f"has an input of {width}: quantize it to at most {LOOKUP_BITS} bits, then "
+        f"has an input of {bits} bits: quantize it to at most {LOOKUP_BITS} bits, then "
         "make it a table (mase-lower-to-lookup)"
     )

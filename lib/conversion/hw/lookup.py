@@ -6,8 +6,9 @@ from xdsl.dialects import hw
 
 from mase_opt.dialects.mase import layers
 from mase_opt.lib.conversion.hw.builder import Builder, Module, Output
-from mase_opt.lib.conversion.hw.registry import Wires, fixed_of, template
-from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of
+from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire
 
 LEVELS = 1
@@ -44,16 +45,16 @@ def table_module(op: layers.LookupOp, b: Builder, table: Wires, depth: int) -> M
     hw.module private @act_table(in %in: i8, out out: i8)
     ```
     """
-    format, result = fixed_of(op.input), fixed_of(op.result)
+    format, result = codes_of(op.input), codes_of(op.result)
     inner = Builder(b.design, b.design.unique(f"{b.name}_table"), depth)
-    (index,) = inner.input("in", format.width, [(format.min_code, format.max_code)])
+    (index,) = inner.input("in", format.bits, [(format.min_code, format.max_code)])
     codes = [w.lo for w in table]
     # The first operand of hw.array_create is the element of the highest index.
     array = hw.ArrayCreateOp(
-        *(inner.literal(code, result.width) for code in reversed(codes))
+        *(inner.literal(code, result.bits) for code in reversed(codes))
     )
     inner.emit(array)
-    value = inner.emit(hw.ArrayGetOp(array, inner.read(index, format.width)))
+    value = inner.emit(hw.ArrayGetOp(array, inner.read(index, format.bits)))
     span = (min(codes), max(codes))
-    wire = Wire(value, 0, result.width, *span, 0, depth + LEVELS)
-    return inner.finish([Output("out", result.width, [wire])])
+    wire = Wire(value, 0, result.bits, *span, 0, depth + LEVELS)
+    return inner.finish([Output("out", result.bits, [wire])])

@@ -10,16 +10,11 @@ from mase_opt.dialects.mase import pooling
 from mase_opt.dialects.mase.base import UnaryOp, ints
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
-from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.reduce import tree
-from mase_opt.lib.conversion.hw.registry import (
-    Wires,
-    divide_into,
-    frac_of,
-    round_into,
-    template,
-)
+from mase_opt.lib.conversion.hw.codec import Wires, decode, encode
+from mase_opt.lib.conversion.hw.number import total
+from mase_opt.lib.conversion.hw.reduce import extreme
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.windows import BEYOND, window_indices
 
 
@@ -79,9 +74,9 @@ def adaptive_avg_pool(op: pooling.AdaptiveAvgPoolOp, b: Builder, x: Wires) -> Wi
 
 
 def _maxima(op: UnaryOp, b: Builder, x: Wires, rows: list[list[int]]) -> Wires:
-    frac = frac_of(op.input)
-    best = (tree(b, arith.maximum, [x[i] for i in row if i >= 0]) for row in rows)
-    return [round_into(b, op, [Term(w)], frac) for w in best]
+    numbers = decode(b, op.input, x)
+    inside = ([numbers[i] for i in row if i >= 0] for row in rows)
+    return encode(b, op, [extreme(b, arith.maximum, group) for group in inside])
 
 
 def _means(
@@ -91,8 +86,9 @@ def _means(
     rows: list[list[int]],
     counts: list[int],
 ) -> Wires:
-    frac = frac_of(op.input)
-    return [
-        divide_into(b, op, [Term(x[i]) for i in row if i >= 0], count, frac)
+    numbers = decode(b, op.input, x)
+    sums = [
+        total(b, [numbers[i] for i in row if i >= 0]) / count
         for row, count in zip(rows, counts, strict=True)
     ]
+    return encode(b, op, sums)

@@ -10,15 +10,10 @@ from mase_opt.dialects.mase import pooling
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw import arith
-from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.registry import (
-    Wires,
-    divide_into,
-    frac_of,
-    round_into,
-    template,
-)
+from mase_opt.lib.conversion.hw.codec import Wires, decode, encode
+from mase_opt.lib.conversion.hw.number import Number, Sum, integers, total
+from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire
 
 Combine = Callable[[Builder, Wire, Wire], Wire]
@@ -34,26 +29,29 @@ def tree(b: Builder, combine: Combine, wires: Sequence[Wire]) -> Wire:
     return level[0]
 
 
+def extreme(b: Builder, combine: Combine, numbers: Sequence[Number]) -> Sum:
+    """The maximum or minimum of numbers."""
+    wires, unit = integers(b, numbers)
+    return total(b, [Number(tree(b, combine, wires), unit)])
+
+
 @template(pooling.ReduceOp)
 def reduce(op: pooling.ReduceOp, b: Builder, x: Wires) -> Wires:
     shape, axes = shape_of(op.input), ints(op.axes)
-    frac = frac_of(op.input)
+    numbers = decode(b, op.input, x)
     kept = [axis for axis in range(len(shape)) if axis not in axes]
     index = np.arange(len(x)).reshape(shape).transpose(*kept, *axes)
     count = int(np.prod([shape[axis] for axis in axes]))
-    result: Wires = []
+    sums: list[Sum] = []
     for row in index.reshape(-1, count).tolist():
-        group = [x[i] for i in row]
+        group = [numbers[i] for i in row]
         match op.kind.data:
             case "sum":
-                result.append(round_into(b, op, [Term(w) for w in group], frac))
+                sums.append(total(b, group))
             case "mean":
-                terms = [Term(w) for w in group]
-                result.append(divide_into(b, op, terms, count, frac))
+                sums.append(total(b, group) / count)
             case "max":
-                best = tree(b, arith.maximum, group)
-                result.append(round_into(b, op, [Term(best)], frac))
+                sums.append(extreme(b, arith.maximum, group))
             case _:
-                best = tree(b, arith.minimum, group)
-                result.append(round_into(b, op, [Term(best)], frac))
-    return result
+                sums.append(extreme(b, arith.minimum, group))
+    return encode(b, op, sums)

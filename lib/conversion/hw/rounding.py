@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd, lcm
 
 from xdsl.dialects import comb
 from xdsl.ir import SSAValue
@@ -15,13 +17,11 @@ from xdsl.ir import SSAValue
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
+from mase_opt.lib.conversion.hw.number import HardwareError, Sum, check_bits
 from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
 from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
-
-
-class HardwareError(Exception):
-    """An op that has no circuit; the message says why and what would help."""
 
 
 @dataclass(frozen=True)
@@ -35,42 +35,67 @@ class Target:
 
 def cast(b: Builder, x: Wire, frac: int, target: Target) -> Wire:
     """The code of `x · 2^-frac`."""
-    return cast_sum(b, [Term(x)], 0, frac, target)
+    return cast_sum(b, Sum([Term(x)], Fraction(2) ** -frac), target)
 
 
-def cast_sum(
-    b: Builder, terms: Sequence[Term], offset: int, frac: int, target: Target
-) -> Wire:
-    """The code of `(Σ terms + offset) · 2^-frac`."""
-    shift = frac - target.format.frac
-    if shift <= 0:
-        x = arith.shift_left(b, arith.total(b, terms, offset), -shift)
-        return fit(b, x, target)
-    return fit(b, _divide(b, terms, offset, 1 << shift, target.mode), target)
+def cast_sum(b: Builder, x: Sum, target: Target, zero_point: int = 0) -> Wire:
+    """The code of an exact number, with a zero point added to the rounded one."""
+    steps = x / (Fraction(2) ** -target.format.frac)
+    rounded = round_sum(b, steps, target.mode)
+    return fit(b, arith.add(b, rounded, constant(zero_point)), target)
 
 
-def cast_ratio(
-    b: Builder,
-    terms: Sequence[Term],
-    offset: int,
-    divisor: int,
-    frac: int,
-    target: Target,
-) -> Wire:
-    """The code of `(Σ terms + offset) / divisor · 2^-frac`, for `divisor > 0`."""
-    shift = target.format.frac - frac
-    if shift < 0:
-        divisor <<= -shift
-    elif shift > 0:
-        terms = [replace(t, shift=t.shift + shift) for t in terms]
-        offset <<= shift
-    return fit(b, _divide(b, terms, offset, divisor, target.mode), target)
+def round_sum(b: Builder, x: Sum, mode: RoundingMode) -> Wire:
+    """An exact number, rounded to an integer."""
+    divisor = lcm(x.unit.denominator, x.offset.denominator)
+    factor, offset = int(x.unit * divisor), int(x.offset * divisor)
+    shift = (factor & -factor).bit_length() - 1
+    if factor >> shift == 1:
+        terms = [replace(t, shift=t.shift + shift) for t in x.terms]
+        return _divide(b, terms, offset, divisor, mode)
+    whole = arith.total(b, x.terms)
+    bias = _bias_of(whole, factor, offset, divisor, mode)
+    if bias is None:
+        return _divide(b, [arith.term(b, whole, factor)], offset, divisor, mode)
+    return _linear_floor(b, whole, factor, offset + bias, divisor)
+
+
+def _bias_of(
+    x: Wire, factor: int, offset: int, divisor: int, mode: RoundingMode
+) -> int | None:
+    """
+    What is added to `x · factor + offset` before flooring, if it is the same for all x.
+    """
+    match mode:
+        case RoundingMode.FLOOR:
+            return 0
+        case RoundingMode.CEIL:
+            return divisor - 1
+        case RoundingMode.ZERO:
+            return None
+        case _:
+            half = divisor // 2
+            if divisor % 2 == 0 and meets(x, factor, offset + half, divisor):
+                return None  # ties, which nearest modes treat differently
+            return half
+
+
+def meets(x: Wire, factor: int, offset: int, divisor: int) -> bool:
+    """Whether `x · factor + offset` can be a multiple of `divisor`."""
+    common = gcd(factor, divisor)
+    if offset % common:
+        return False
+    period = divisor // common
+    first = -offset // common * pow(factor // common, -1, period) % period
+    return x.lo + (first - x.lo) % period <= x.hi
 
 
 def _divide(
     b: Builder, terms: Sequence[Term], offset: int, divisor: int, mode: RoundingMode
 ) -> Wire:
     """`(Σ terms + offset) / divisor`, rounded to an integer."""
+    if divisor == 1:
+        return arith.total(b, terms, offset)
     # Rounding is flooring after a bias; of the nearest modes, those that do not round
     # ties up need a correction, and ties need an even divisor.
     half, ties = divisor // 2, divisor % 2 == 0
@@ -124,29 +149,72 @@ def _floor(b: Builder, x: Wire, divisor: int) -> Wire:
     shift = (divisor & -divisor).bit_length() - 1
     x = arith.floor_shift(x, shift)
     odd = divisor >> shift
-    if odd == 1:
-        return x
-    factor, offset, bits = reciprocal(odd, x.lo, x.hi)
-    product = arith.total(b, [arith.term(b, x, factor)], offset)
+    return x if odd == 1 else _linear_floor(b, x, 1, 0, odd)
+
+
+def _linear_floor(b: Builder, x: Wire, factor: int, offset: int, divisor: int) -> Wire:
+    """⌊(x · factor + offset) / divisor⌋"""
+    lo, hi = ((end * factor + offset) // divisor for end in (x.lo, x.hi))
+    if lo == hi:
+        return constant(lo)
+    multiplier, added, bits = linear_floor(factor, offset, divisor, x.lo, x.hi)
+    product = arith.total(b, [arith.term(b, x, multiplier)], added)
+    check_bits(product.lo, product.hi)
     return replace(arith.floor_shift(product, bits), lo=lo, hi=hi)
 
 
-def reciprocal(divisor: int, lo: int, hi: int) -> tuple[int, int, int]:
+def linear_floor(
+    factor: int, offset: int, divisor: int, lo: int, hi: int
+) -> tuple[int, int, int]:
     """
-    Numbers with ⌊x / divisor⌋ = ⌊(x · factor + offset) / 2^bits⌋ for lo ≤ x ≤ hi.
+    The fewest `bits`, with `m` and `c`, that replace a division by a shift.
 
-    With x = q · divisor + r and factor · divisor = 2^bits + e, the right side is q as
-    long as 0 ≤ r · 2^bits / divisor + x · e / divisor + offset < 2^bits. The left
-    inequality is tightest at r = 0, x = lo, the right one at r = divisor - 1, x = hi.
+    ⌊(x · factor + offset) / divisor⌋ = ⌊(x · m + c) / 2^bits⌋ for lo ≤ x ≤ hi: where
+    one line is never below the other, the floors are equal if their sums are.
     """
+    wanted = floor_sum(factor, offset, divisor, lo, hi)
     bits = 0
     while True:
-        factor = -((-1 << bits) // divisor)
-        error = factor * divisor - (1 << bits)
-        offset = -((lo * error) // divisor) if lo < 0 else 0
-        if hi * error + offset * divisor < 1 << bits:
-            return factor, offset, bits
+        scale = 1 << bits
+        lower = factor * scale // divisor
+        for m in (lower + 1, lower):
+            c = max(
+                -(-(scale * (x * factor + offset) - m * x * divisor) // divisor)
+                for x in (lo, hi)
+            )
+            if floor_sum(m, c, scale, lo, hi) == wanted:
+                return m, c, bits
         bits += 1
+
+
+def floor_sum(factor: int, offset: int, divisor: int, lo: int, hi: int) -> int:
+    """
+    Σ ⌊(x · factor + offset) / divisor⌋ for lo ≤ x ≤ hi.
+
+    By counting lattice points below a line, as Euclid's algorithm goes.
+    """
+    count, offset = hi - lo + 1, offset + lo * factor
+    result = 0
+    sign = 1
+    while True:
+        quotient, factor = divmod(factor, divisor)
+        result += sign * quotient * (count * (count - 1) // 2)
+        quotient, offset = divmod(offset, divisor)
+        result += sign * quotient * count
+        top = factor * (count - 1) + offset
+        if factor == 0 or top < divisor:
+            return result
+        # The points below the line, by rows: all but those left of it.
+        rows = top // divisor
+        result += sign * rows * count
+        sign = -sign
+        # Row y has ⌈(y · divisor - offset) / factor⌉ points left of the line.
+        count, offset, factor, divisor = (
+            rows,
+            divisor - offset + factor - 1,
+            divisor,
+            factor,
+        )
 
 
 def _clear_odd_tie(b: Builder, x: Wire, quotient: Wire, divisor: int) -> Wire:
@@ -220,10 +288,16 @@ def fit(b: Builder, x: Wire, target: Target) -> Wire:
         case Overflow.INFINITY:
             raise HardwareError(f"{format} has no infinity: use overflow saturate")
         case Overflow.ERROR:
-            raise HardwareError(
-                f"values between {x.lo} and {x.hi} steps may overflow {format}, and "
-                "hardware cannot stop with an error: use overflow saturate or wrap"
-            )
+            raise overflow_error(format, f"between {x.lo} and {x.hi} steps")
+
+
+def overflow_error(format: Element, values: str) -> HardwareError:
+    """What to raise under overflow `error`, unless it cannot happen."""
+    wrap = " or wrap" if isinstance(format, Fixed) else ""
+    return HardwareError(
+        f"values {values} may overflow {format}, and hardware cannot stop with an "
+        f"error: use overflow saturate{wrap}"
+    )
 
 
 def _wrap(b: Builder, x: Wire, format: Fixed) -> Wire:

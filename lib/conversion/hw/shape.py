@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from mase_opt.dialects.mase import shape
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.conversion.hw.registry import Wires, fixed_of, wiring
-from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of
+from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.registry import wiring
 from mase_opt.lib.conversion.hw.wire import constant
 
 Index = NDArray[np.int64]
@@ -27,7 +28,7 @@ def _pick(wires: Wires, index: Index) -> Wires:
 
 @wiring(shape.ConstantOp)
 def constants(op: shape.ConstantOp) -> Wires:
-    return [constant(int(v)) for v in op.array().ravel().tolist()]
+    return [constant(int(v)) for v in op.codes().ravel().tolist()]
 
 
 @wiring(shape.ReshapeOp)
@@ -66,7 +67,7 @@ def pad(op: shape.PadOp, x: Wires) -> Wires:
     # One wire more, at the end, for what is added.
     margins = list(zip(ints(op.low), ints(op.high), strict=True))
     index = np.pad(_index(op.input), margins, constant_values=len(x))
-    code = fixed_of(op.result).encode(np.array(op.value.value.data)).item()
+    code = codes_of(op.result).encode(np.array(op.value.value.data)).item()
     return _pick([*x, constant(int(code))], index)
 
 

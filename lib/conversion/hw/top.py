@@ -30,9 +30,10 @@ from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.builder import Builder, Design, Output
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of
 from mase_opt.lib.conversion.hw.names import identifier
-from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS, Wires, fixed_of
-from mase_opt.lib.conversion.hw.rounding import HardwareError
+from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -71,11 +72,11 @@ class TopBuilder:
         Raises `PassFailedException` for an op that has no circuit.
         """
         for index, argument in enumerate(self.function.body.block.args):
-            format = fixed_of(argument)
+            format = codes_of(argument)
             name = self._port_name(argument, self.function.arg_attrs, index, "in")
             span = (format.min_code, format.max_code)
             spans = [span] * len_of(argument)
-            self.values[argument] = self.top.input(name, format.width, spans)
+            self.values[argument] = self.top.input(name, format.bits, spans)
         for op in live_ops(self.function):
             if isinstance(op, func.ReturnOp):
                 self._finish(op)
@@ -104,7 +105,7 @@ class TopBuilder:
             operand_names(op), op.operands, operands, strict=True
         ):
             count = len(builder.inputs)
-            width = fixed_of(value).width
+            width = codes_of(value).bits
             inputs.append(builder.input(port, width, [(w.lo, w.hi) for w in wires]))
             if len(builder.inputs) > count:
                 connected.append(wires)
@@ -112,7 +113,7 @@ class TopBuilder:
         assert len(result) == len_of(op.results[0]), f"{op.name} has a wrong template"
         if all(w.lo == w.hi for w in result):
             return result
-        output = Output("out", fixed_of(op.results[0]).width, result)
+        output = Output("out", codes_of(op.results[0]).bits, result)
         module = builder.finish([output])
         self.design.modules[-1].attributes[LAYER] = StringAttr(layer_name(op) or name)
         return self.top.instance(module, name, connected)[0]
@@ -166,7 +167,7 @@ class TopBuilder:
         for index, (value, wires) in enumerate(zip(op.operands, results, strict=True)):
             name = self._port_name(value, self.function.res_attrs, index, "out")
             late = [top.delay_base(w, latency) for w in wires]
-            outputs.append((name, top.pack(late, fixed_of(value).width)))
+            outputs.append((name, top.pack(late, codes_of(value).bits)))
             interface.append(port_attr(name, "out", value))
         clocked = latency > 0
         control = self._control(latency)
@@ -246,13 +247,13 @@ def operand_names(op: Operation) -> list[str]:
 
 def port_attr(name: str, direction: str, value: SSAValue) -> DictionaryAttr:
     """`{name = "in0", direction = "in", shape = …, width = 8, signed = true, …}`"""
-    format = fixed_of(value)
+    format = codes_of(value)
     fields: dict[str, Attribute] = {
         "name": StringAttr(name),
         "direction": StringAttr(direction),
         "shape": int_array(shape_of(value)),
-        "width": IntegerAttr(format.width, i64),
-        "signed": BoolAttr.from_bool(format.signed),
+        "width": IntegerAttr(format.bits, i64),
+        "signed": BoolAttr.from_bool(format.min_code < 0),
         # As text: CIRCT does not know our types.
         "element": StringAttr(str(element_of(value))),
     }

@@ -1,0 +1,64 @@
+"""Codes of a sign above a magnitude, and what they need to be rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from xdsl.dialects import comb
+from xdsl.ir import SSAValue
+
+from mase_opt.lib.conversion.hw import arith
+from mase_opt.lib.conversion.hw.builder import Builder
+from mase_opt.lib.conversion.hw.wire import Wire, constant
+
+
+def split(b: Builder, code: Wire, bits: int) -> tuple[Wire, Wire]:
+    """The bit above `bits` bits, and these."""
+    low = (1 << bits) - 1
+    if code.constant is not None:
+        return constant(code.constant >> bits), constant(code.constant & low)
+    if code.hi <= low:
+        return constant(0), code
+    return arith.bit(b, code, bits), replace(code, bits=bits, lo=0, hi=low)
+
+
+def join(b: Builder, negative: Wire, magnitude: Wire, bits: int) -> Wire:
+    """The reverse of `split`."""
+    if negative.constant is not None:
+        shift = negative.constant << bits
+        return arith.add(b, magnitude, constant(shift))
+    (negative, magnitude), stage, depth = b.align((negative, magnitude), 0)
+    value = b.concat(b.read(negative, 1), b.read(magnitude, bits))
+    hi = (1 << bits) | magnitude.hi
+    return Wire(value, 0, bits + 1, 0, hi, stage, depth)
+
+
+def signed(b: Builder, negative: Wire, magnitude: Wire) -> Wire:
+    """-magnitude if negative else magnitude"""
+    return arith.mux(b, negative, arith.neg(b, magnitude), magnitude)
+
+
+def unsigned(b: Builder, x: Wire) -> tuple[Wire, Wire]:
+    """One bit: x < 0; and the magnitude of x."""
+    negative = arith.compare(b, "lt", x, constant(0))
+    magnitude = arith.mux(b, negative, arith.neg(b, x), x)
+    if magnitude.constant is None:
+        lo = max(x.lo, -x.hi, 0)
+        magnitude = replace(magnitude, lo=lo, hi=max(-x.lo, x.hi))
+    return negative, magnitude
+
+
+def logic(b: Builder, function: Callable[..., SSAValue], *bits: Wire) -> Wire:
+    """A bit computed from others within one logic level."""
+    aligned, stage, depth = b.align(bits, 1)
+    value = function(*(b.read(w, 1) for w in aligned))
+    return Wire(value, 0, 1, 0, 1, stage, depth)
+
+
+def both(b: Builder, x: SSAValue, y: SSAValue) -> SSAValue:
+    return arith.bitwise(b, comb.AndOp, x, y)
+
+
+def either(b: Builder, x: SSAValue, y: SSAValue) -> SSAValue:
+    return arith.bitwise(b, comb.OrOp, x, y)
