@@ -38,13 +38,26 @@ UNIVERSE = Universe(
         ),
         # mase to mase
         "mase-calibrate": _pass("transforms.mase_calibrate", "MaseCalibratePass"),
+        "mase-clip": _pass("transforms.mase_clip", "MaseClipPass"),
+        "mase-correct-bias": _pass(
+            "transforms.mase_correct_bias", "MaseCorrectBiasPass"
+        ),
+        "mase-equalize": _pass("transforms.mase_equalize", "MaseEqualizePass"),
         "mase-fold-batch-norm": _pass(
             "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
+        ),
+        "mase-gptq": _pass("transforms.mase_gptq", "MaseGptqPass"),
+        "mase-lower-block-arithmetic": _pass(
+            "transforms.mase_lower_block_arithmetic", "MaseLowerBlockArithmeticPass"
         ),
         "mase-lower-to-lookup": _pass(
             "transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
         ),
         "mase-prune": _pass("transforms.mase_prune", "MasePrunePass"),
         "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
+        "mase-smooth": _pass("transforms.mase_smooth", "MaseSmoothPass"),
+        "mase-summarize-quantization": _pass(
+            "transforms.mase_summarize_quantization", "MaseSummarizeQuantizationPass"
+        ),
     },
 )
