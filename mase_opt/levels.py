@@ -17,12 +17,14 @@ from typing import Any, cast
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
-from mase_opt.dialects.mase.types import FixedPoint, element_of
+from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.emit import CIRCUIT, MANIFEST, MODEL, run_pass
 from mase_opt.inputs import load_module, read_chunks
-from mase_opt.lib.analysis.samples import inputs_of, load_samples
+from mase_opt.lib.analysis.codes import from_codes, to_codes
+from mase_opt.lib.analysis.samples import encode_inputs, inputs_of, load_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.interpreters.exact import Array
@@ -30,7 +32,7 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.interface import PortLayout
 from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
-from mase_opt.verify import to_ports
+from mase_opt.verify import results_of, to_ports
 
 BATCH = 256
 """Samples that the interpreter takes at a time."""
@@ -171,7 +173,9 @@ class Model:
             case Level.FLOAT:
                 return _in_batches(self.imported, samples)
             case Level.QUANTIZED:
-                return _in_batches(self.quantized, self._encode(samples))
+                outputs = _in_batches(self.quantized, self._encode(samples))
+                results = results_of(main_function(self.quantized))
+                return [to_codes(v, a) for v, a in zip(results, outputs, strict=True)]
             case Level.RTL:
                 from mase_opt.lib.target.simulate import Simulator
 
@@ -184,23 +188,17 @@ class Model:
                     return self._on_ports(verilated.run, samples)
 
     def _encode(self, samples: Sequence[Array]) -> list[Array]:
-        """Samples as codes of the quantized model's arguments."""
-        result: list[Array] = []
-        arguments = main_function(self.quantized).body.block.args
-        for argument, array in zip(arguments, samples, strict=True):
-            element = element_of(argument)
-            if isinstance(element, FixedPoint):
-                try:
-                    array = element.format.encode(array)
-                except FormatError as error:
-                    raise UserError(f"input data: {error}") from error
-            result.append(array)
-        return result
+        """Samples as the interpreter holds them in the quantized model's arguments."""
+        try:
+            return encode_inputs(main_function(self.quantized), samples)
+        except FormatError as error:
+            raise UserError(f"input data: {error}") from error
 
     def _on_ports(
         self, run: Callable[[Any], Any], samples: Sequence[Array]
     ) -> list[Array]:
-        codes = run(to_ports(self._encode(samples), self.layout, "in"))
+        arguments = main_function(self.quantized).args
+        codes = run(to_ports(self._encode(samples), arguments, self.layout, "in"))
         return [
             codes[port.name].reshape(-1, *port.shape) for port in self.layout.outputs
         ]
@@ -209,14 +207,13 @@ class Model:
         """Outputs of `run` as numbers."""
         if level is Level.FLOAT:
             return list(outputs)
-        returned = main_function(self.quantized).body.block.last_op
-        assert returned is not None
-        return [
-            element.format.decode(array)
-            if isinstance(element := element_of(value), FixedPoint)
-            else array
-            for value, array in zip(returned.operands, outputs, strict=True)
-        ]
+        results = results_of(main_function(self.quantized))
+        return [_numbers(v, a) for v, a in zip(results, outputs, strict=True)]
+
+
+def _numbers(value: SSAValue, codes: Array) -> Array:
+    element, held = element_of(value), from_codes(value, codes)
+    return element.numbers(held) if isinstance(element, ElementType) else held
 
 
 def _read(path: Path) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import FunctionType, ModuleOp
-from xdsl.dialects.func import ReturnOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.lib.analysis.codes import from_codes, to_codes
 from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.conversion.hw.top import describe
@@ -24,28 +26,39 @@ SHOWN = 8
 """Codes of an array that an error prints."""
 
 
-def to_ports(arrays: Sequence[Array], layout: PortLayout, direction: str) -> Codes:
-    """
-    Arrays `[samples, *shape]` in argument order as flat codes by port name.
-
-    Booleans, the interpreter's values of type `i1`, become 0 and 1.
-    """
+def to_ports(
+    arrays: Sequence[Array],
+    values: Sequence[SSAValue],
+    layout: PortLayout,
+    direction: str,
+) -> Codes:
+    """What the interpreter holds for `values` as flat codes by port name."""
     ports = layout.inputs if direction == "in" else layout.outputs
-    codes: Codes = {}
-    for port, array in zip(ports, arrays, strict=True):
-        flat = np.asarray(array).reshape(len(array), port.elements)
-        codes[port.name] = flat.astype(np.uint8) if flat.dtype == np.bool_ else flat
-    return codes
+    return {
+        port.name: to_codes(value, array).reshape(len(array), port.elements)
+        for port, value, array in zip(ports, values, arrays, strict=True)
+    }
+
+
+def results_of(function: FuncOp) -> Sequence[SSAValue]:
+    """The values that a function returns."""
+    returned = function.body.block.last_op
+    assert isinstance(returned, ReturnOp)
+    return returned.operands
 
 
 def reference_vectors(
     reference: ModuleOp, layout: PortLayout, samples: int
 ) -> tuple[Codes, Codes]:
-    """Corner and `samples` random inputs, and what the interpreter says of them."""
+    """Codes of corner and `samples` random inputs, and what the interpreter says."""
     function = main_function(reference)
-    inputs = input_vectors(function.body.block.args, samples)
+    arguments = function.body.block.args
+    inputs = input_vectors(arguments, samples)
     outputs = evaluate(function, inputs)
-    return to_ports(inputs, layout, "in"), to_ports(outputs, layout, "out")
+    return (
+        to_ports(inputs, arguments, layout, "in"),
+        to_ports(outputs, results_of(function), layout, "out"),
+    )
 
 
 def verify_rtl(
@@ -83,7 +96,12 @@ def _first_wrong_layer(
 
     The model is cut behind each op in turn and lowered anew.
     """
-    arrays = [inputs[p.name].reshape(-1, *p.shape) for p in layout.inputs]
+    arrays = [
+        from_codes(argument, inputs[p.name].reshape(-1, *p.shape))
+        for p, argument in zip(
+            layout.inputs, main_function(reference).body.block.args, strict=True
+        )
+    ]
     count = len(list(main_function(reference).body.block.ops))
     for index in range(count - 1):
         module = reference.clone()
@@ -101,10 +119,13 @@ def _first_wrong_layer(
         )
         function.res_attrs = None
         expected = evaluate(module, arrays)
-        ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), module)
-        cut = port_layout(module)
-        actual = Simulator(module, cut).run(to_ports(arrays, cut, "in"))
-        if first_difference(to_ports(expected, cut, "out"), actual) is not None:
+        circuit = module.clone()
+        ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), circuit)
+        cut = port_layout(circuit)
+        given = to_ports(arrays, block.args, cut, "in")
+        actual = Simulator(circuit, cut).run(given)
+        wanted = to_ports(expected, [op.results[0]], cut, "out")
+        if first_difference(wanted, actual) is not None:
             return describe(op)
     return None
 

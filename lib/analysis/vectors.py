@@ -5,64 +5,83 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.builtin import i1
 from xdsl.ir import Attribute, SSAValue
 
-from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+)
+from mase_opt.lib.analysis.codes import from_codes
+from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.format import Element
 from mase_opt.lib.interpreters.exact import Array
 
 
-def code_range(element: Attribute) -> tuple[int, int]:
+def element_codes(element: Attribute) -> Element:
     """
-    Smallest and largest code of an element type.
+    The codes of an element type.
 
-    Raises `ValueError` for types that are not fixed point or integers.
+    Raises `ValueError` for types that are not number formats or integers.
     """
-    match element:
-        case FixedPoint():
-            return element.format.min_code, element.format.max_code
-        case IntegerType() if element.width.data == 1:
-            return 0, 1
-        case IntegerType():
-            half = 1 << (element.width.data - 1)
-            return -half, half - 1
-        case _:
-            raise ValueError(f"no codes for element type {element}")
+    if isinstance(element, ElementType):
+        return element.codes
+    format = exact_format(element)
+    if format is None:
+        raise ValueError(f"no codes for element type {element}")
+    return format
 
 
 def input_vectors(
     values: Sequence[SSAValue], samples: int, seed: int = 0
 ) -> list[Array]:
     """
-    Codes for `values`, each `[vectors, *shape]`: all corners and `samples` random ones.
+    Inputs of the interpreter for `values`, each `[vectors, *shape]`.
 
-    Corners: every element at the minimum, the maximum, 0, 1 and -1 (where these are
-    codes), minimum and maximum alternating, and each of them at random.
+    All corners and `samples` of random codes; none of infinities and NaN. Corners:
+    every element the lowest, the highest, zero, the smallest step above and below zero
+    (where these are codes), lowest and highest alternating, and each of them at random.
     """
     rng = np.random.default_rng(seed)
     return [_vectors(v, samples, rng) for v in values]
 
 
 def _vectors(value: SSAValue, samples: int, rng: np.random.Generator) -> Array:
-    low, high = code_range(element_of(value))
+    format = element_codes(element_of(value))
     shape = shape_of(value)
     count = int(np.prod(shape))
     flags = np.arange(count) % 2 == 1
     ends = rng.integers(0, 2, (2, count)).astype(bool)
-    wide = high >= 1 << 63 or low < -(1 << 63)
+    wide = format.max_code >= 1 << 63 or format.min_code < -(1 << 63)
     dtype = object if wide else np.int64
-    rows = [
-        np.full(count, max(low, min(high, c)), dtype) for c in (low, high, 0, 1, -1)
-    ]
+    corners = _corners(format)
+    rows = [np.full(count, c, dtype) for c in corners]
     for choice in (flags, ~flags, *ends):
-        rows.append(np.where(choice, np.array(low, dtype), np.array(high, dtype)))
-    corners = np.stack(rows)
+        low, high = (np.array(c, dtype) for c in corners[:2])
+        rows.append(np.where(choice, low, high))
     if wide:
-        bits = rng.integers(0, high, (samples, count), dtype=np.uint64, endpoint=True)
-        random = bits.astype(object)
+        random = rng.integers(
+            0, format.max_code, (samples, count), dtype=np.uint64, endpoint=True
+        ).astype(object)
     else:
-        random = rng.integers(low, high, (samples, count), endpoint=True)
-    codes = np.concatenate([corners, random])
-    if isinstance(element_of(value), IntegerType) and (low, high) == (0, 1):
-        codes = codes.astype(np.bool_)
-    return codes.reshape(-1, *shape)
+        random = rng.integers(
+            format.min_code, format.max_code, (samples, count), endpoint=True
+        )
+    if format.has_nan:
+        # Not inputs that a circuit must take.
+        random = np.where(np.isfinite(format.decode(random)), random, corners[2])
+    codes = np.concatenate([np.stack(rows), random]).reshape(-1, *shape)
+    if element_of(value) == i1:
+        return codes.astype(np.bool_)
+    return from_codes(value, codes)
+
+
+def _corners(format: Element) -> list[int]:
+    """The codes of the lowest and the highest number, of zero, and of those beside."""
+    if isinstance(format, Fixed):
+        low, high = format.min_code, format.max_code
+        return [max(low, min(high, code)) for code in (low, high, 0, 1, -1)]
+    numbers = (format.min_value, format.max_value, 0.0, format.step, -format.step)
+    return format.encode(np.array(numbers)).tolist()

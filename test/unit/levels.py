@@ -22,6 +22,7 @@ from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.simulate import Simulator
 from mase_opt.lib.target.streams import StallPattern
 from mase_opt.lib.target.verilator import VerilatorSimulator
+from mase_opt.verify import results_of, to_ports
 
 Array = NDArray[Any]
 
@@ -61,33 +62,20 @@ def lower(
     return circuit, port_layout(circuit)
 
 
-def to_ports(arrays: Sequence[Array], layout: PortLayout) -> dict[str, Array]:
-    """Interpreter inputs as the simulators take them."""
-    return {
-        port.name: array.reshape(len(array), -1).astype(
-            np.int64 if port.signed else np.uint64
-        )
-        for port, array in zip(layout.inputs, arrays, strict=True)
-    }
-
-
 def compare(
-    expected: Sequence[Array], actual: dict[str, Array], layout: PortLayout
+    expected: dict[str, Array], actual: dict[str, Array], layout: PortLayout
 ) -> None:
     """Fail on the first output that differs anywhere."""
-    for port, want in zip(layout.outputs, expected, strict=True):
-        codes = want.reshape(len(want), -1).astype(object)
-        if want.dtype == np.bool_:
-            codes = codes.astype(int)
-        got = actual[port.name].astype(object)
-        assert got.shape == codes.shape, port.name
-        wrong = np.argwhere(got != codes)
+    for port in layout.outputs:
+        want, got = (c[port.name].astype(object) for c in (expected, actual))
+        assert got.shape == want.shape, port.name
+        wrong = np.argwhere(got != want)
         if len(wrong):
             sample, element = wrong[0]
             raise AssertionError(
-                f"{port.name}: {len(wrong)} of {codes.size} codes differ, first in "
-                f"sample {sample}, element {element}: expected "
-                f"{codes[sample, element]}, got {got[sample, element]}"
+                f"{port.name}, {port.format}: {len(wrong)} of {want.size} codes "
+                f"differ, first in sample {sample}, element {element}: expected "
+                f"{want[sample, element]}, got {got[sample, element]}"
             )
 
 
@@ -108,9 +96,10 @@ def assert_levels_agree(
     """
     if inputs is None:
         inputs = input_vectors(main_function(module).body.block.args, samples, seed)
-    expected = evaluate(module, inputs)
+    function = main_function(module)
     circuit, layout = lower(module, max_logic_depth, stall)
-    ports = to_ports(inputs, layout)
+    expected = to_ports(evaluate(module, inputs), results_of(function), layout, "out")
+    ports = to_ports(inputs, function.args, layout, "in")
     pattern = StallPattern(seed) if stall else None
     compare(expected, Simulator(circuit, layout).run(ports, pattern), layout)
     if verilator:

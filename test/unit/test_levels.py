@@ -20,7 +20,6 @@ from mase_opt.dialects.mase.types import (
     FixedType,
     UFixedType,
 )
-from mase_opt.lib.analysis.vectors import code_range
 from mase_opt.lib.conversion.hw.rounding import floor_sum, linear_floor
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.target import verilator
@@ -67,7 +66,7 @@ def constants(
     draw: st.DrawFn, element: FixedPoint, size: tuple[int, ...]
 ) -> shape.ConstantOp:
     """Random codes, the ends of the range among them."""
-    low, high = code_range(element)
+    low, high = element.format.min_code, element.format.max_code
     code = st.one_of(st.sampled_from([low, high, max(low, 0)]), st.integers(low, high))
     count = int(np.prod(size))
     codes = draw(st.lists(code, min_size=count, max_size=count))
@@ -104,7 +103,7 @@ def test_cast_of_every_code(source: FixedPoint, depth: int) -> None:
             for m in RoundingMode
             for o in (Overflow.SATURATE, Overflow.WRAP)
         ]
-    low, high = code_range(source)
+    low, high = source.format.min_code, source.format.max_code
     codes = np.arange(low, high + 1)
     assert_levels_agree(model.returns(*results), max_logic_depth=depth, inputs=[codes])
 
@@ -199,7 +198,7 @@ def test_binary(data: st.DataObject, option: dict[str, Any], constant: bool) -> 
 def test_divide_by_constants(data: st.DataObject, option: dict[str, Any]) -> None:
     size = data.draw(shapes)
     right = data.draw(narrow)
-    low, high = code_range(right)
+    low, high = right.format.min_code, right.format.max_code
     codes = st.integers(low, high).filter(bool)
     count = int(np.prod(size))
     divisors = data.draw(st.lists(codes, min_size=count, max_size=count))
@@ -431,7 +430,7 @@ def test_verilator_agrees(depth: int, stall: bool) -> None:
     wide, element = FixedType(17, 9), FixedType(8, 4)
 
     def codes(kind: FixedPoint, *size: int) -> shape.ConstantOp:
-        low, high = code_range(kind)
+        low, high = kind.format.min_code, kind.format.max_code
         return shape.ConstantOp.of(rng.integers(low, high, size, endpoint=True), kind)
 
     def rounded(index: int) -> RoundingAttr:
