@@ -155,11 +155,11 @@ class Scaled(Format[IntArray]):
 
     @property
     def min_value(self) -> float:
-        return (self.element.min_value - self._offset) * self._largest
+        return (self.element.min_value - self.offset) * self._largest
 
     @property
     def max_value(self) -> float:
-        return (self.element.max_value - self._offset) * self._largest
+        return (self.element.max_value - self.offset) * self._largest
 
     @property
     def step(self) -> float:
@@ -174,7 +174,8 @@ class Scaled(Format[IntArray]):
         return float(self.scales.max(initial=0.0))
 
     @property
-    def _offset(self) -> float:
+    def offset(self) -> float:
+        """What the zero point stands for, in values of elements."""
         return self.zero_point * self.element.step
 
     @property
@@ -211,15 +212,15 @@ class Scaled(Format[IntArray]):
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
         scales, parts = self.spread(values)
-        element = self._elements(values, scales, parts, rounding, overflow)
-        return (element - self._offset) * scales
+        elements = self.elements(values, scales, parts, rounding, overflow)
+        return (elements - self.offset) * scales
 
     def reach(self, values: Array) -> tuple[Array, Array]:
         scales, _ = self.spread(values)
         low, high = self.element.min_value, self.element.max_value
-        return (low - self._offset) * scales, (high - self._offset) * scales
+        return (low - self.offset) * scales, (high - self.offset) * scales
 
-    def _elements(
+    def elements(
         self,
         values: Array,
         scales: Array,
@@ -227,7 +228,11 @@ class Scaled(Format[IntArray]):
         rounding: RoundingMode,
         overflow: Overflow,
     ) -> Array:
-        """The values of the elements, with the zero point."""
+        """
+        The values of the elements, with the zero point.
+
+        `scales` are spread over `values` by `parts`, and need not be the format's own.
+        """
         if overflow is Overflow.WRAP:
             raise FormatError(f"{self} does not wrap, only fixed point does")
         if isinstance(self.element, Ternary):
@@ -240,7 +245,7 @@ class Scaled(Format[IntArray]):
             return self.element.quantize(values, rounding, overflow)
         rounded = self.element.rounded(quotient(values, scales), rounding)
         if self.zero_point:
-            rounded = rounded + self._offset
+            rounded = rounded + self.offset
         return self.element.brought_in(rounded, overflow)
 
     def encode(
@@ -258,11 +263,11 @@ class Scaled(Format[IntArray]):
             self.element.reject_infinity(values)
         scales, parts = self.spread(values)
         with np.errstate(all="ignore"):
-            elements = self._elements(values, scales, parts, rounding, overflow)
+            elements = self.elements(values, scales, parts, rounding, overflow)
         return self.element.codes_of(np.asarray(elements))
 
     def decode(self, codes: IntArray) -> Values:
-        elements = self.element.decode(codes) - self._offset
+        elements = self.element.decode(codes) - self.offset
         return np.asarray(elements * self.spread(elements)[0])
 
     def __str__(self) -> str:

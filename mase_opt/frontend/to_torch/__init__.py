@@ -53,18 +53,26 @@ from mase_opt.frontend.to_torch.arithmetic import (
 )
 from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
 from mase_opt.frontend.to_torch.kernels import KERNELS
+from mase_opt.frontend.to_torch.learned import (
+    LearnedScale,
+    learnable_scales,
+    learned_rounding,
+)
 from mase_opt.lib.analysis.model import argument_names, layer_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import main_function
 
 
-def to_torch(module: ModuleOp) -> MaseModule:
+def to_torch(module: ModuleOp, *, learn_scales: bool = False) -> MaseModule:
     """
     The only function of `module` as a torch module.
 
+    With `learn_scales`, the scales of scaled formats are parameters (see `learned`),
+    those of constants and arguments excepted.
+
     Raises `UserError` where that is not a function of mase ops that torch can compute.
     """
-    return MaseModule(module)
+    return MaseModule(module, learn_scales=learn_scales)
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,12 @@ class MaseModule(nn.Module):
     constants: dict[str, ConstantOp]
     """The constants in `ir` by the names of their parameters and buffers."""
 
-    def __init__(self, module: ModuleOp):
+    scales: nn.ModuleDict
+    """Learned scales by layer or label."""
+    scaled: dict[SSAValue, LearnedScale]
+    """The values in `ir` whose format has learned scales."""
+
+    def __init__(self, module: ModuleOp, *, learn_scales: bool = False):
         super().__init__()
         self.ir = module.clone()
         self.constants = {}
@@ -117,7 +130,13 @@ class MaseModule(nn.Module):
         self._inputs: list[_Input] = []
         self._tensors: list[tuple[nn.Module, str, int]] = []
         """Where the tensors of constants are, and the numbers of their values."""
-        self._build(_function(self.ir))
+        self.scales, self.scaled = nn.ModuleDict(), {}
+        function = _function(self.ir)
+        if learn_scales:
+            for name, (format, values) in learnable_scales(function).items():
+                self.scales[name] = learned = LearnedScale(format)
+                self.scaled |= dict.fromkeys(values, learned)
+        self._build(function)
 
     def _build(self, function: func.FuncOp) -> None:
         block = function.body.block
@@ -147,6 +166,9 @@ class MaseModule(nn.Module):
                 )
             run, exact = kernel(op, [known[v] for v in op.operands])
             rounding, grid = into(op, exact)
+            if (learned := self.scaled.get(result)) is not None:
+                grid = None
+                rounding = rounding and learned_rounding(op, learned)
             known[result] = Known(grid)
             done = [numbers[v] for v in set(op.operands) if last_use[v] is op]
             operands = tuple(numbers[v] for v in op.operands)
@@ -218,6 +240,7 @@ class MaseModule(nn.Module):
         # The IR does not change.
         memo[id(self.ir)] = self.ir
         memo |= {id(op): op for op in self.constants.values()}
+        memo |= {id(value): value for value in self.scaled}
         result = type(self).__new__(type(self))
         memo[id(self)] = result
         result.__dict__ = copy.deepcopy(self.__dict__, memo)
