@@ -13,7 +13,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import CastOp, Relu6Op, ReluOp
+from mase_opt.dialects.mase.elementwise import CastOp, DivOp, Relu6Op, ReluOp
 from mase_opt.dialects.mase.layers import (
     ContractionOp,
     ConvOp,
@@ -206,10 +206,18 @@ class Plan:
     def _add_result(self, op: MaseOp, config: LayerConfig) -> None:
         if self._follows(op, config):
             format = self._format(op, 0)
+            if isinstance(op, SameElementOp) and format.positional:
+                # Elements in blocks cannot go elsewhere: they are cast before that.
+                if config.data_in is not None:
+                    raise PassFailedException(
+                        f"{describe(op.result)} moves elements, which cannot be in "
+                        f"{format}; leave data_in out"
+                    )
+                format = self._resolve(op.result, for_results(format), config)
+                self.results[op] = self.operands[op, 0] = format
+                return
             if isinstance(op, SameElementOp) or is_for_results(format):
-                self.results[op] = self._checked(
-                    op.result, _narrowed(op, format), config
-                )
+                self.results[op] = _narrowed(op, format)
                 return
         format = self._value(op.result, config)
         if not is_for_results(format) and (
@@ -227,12 +235,11 @@ class Plan:
         config = self.configs[op]
         if isinstance(value.owner, ConstantOp):
             return self._constant_operand(op, index, value)
-        if (spec := self._wanted(op, index)) is not None:
-            return self._resolve(value, spec, config)
-        if not self._changes(value):
+        spec = self._wanted(op, index)
+        if spec is None and not self._changes(value):
             # What a layer in floating point gives.
-            return self._resolve(value, self.defaults.result_of(config), config)
-        return None
+            spec = self.defaults.result_of(config)
+        return None if spec is None else self._resolve(value, spec, config, user=op)
 
     def _changes(self, value: SSAValue) -> bool:
         if isinstance(value, BlockArgument):
@@ -333,7 +340,13 @@ class Plan:
         config: LayerConfig,
         low: float = -inf,
         high: float = inf,
+        user: MaseOp | None = None,
     ) -> AnyFormat:
+        """
+        The format that `spec` becomes for what calibration saw of `value`.
+
+        The range that matters is from `low` to `high`; errors name `user`, if given.
+        """
         quantiles = calibration_of(value)
         assert quantiles is not None, f"{describe(value)} is not calibrated"
         quantiles = without_masks(quantiles)
@@ -347,19 +360,13 @@ class Plan:
             if isinstance(spec, ScaledSpec) and spec.layout.axis is not None:
                 raise FormatError(f"{spec} is for weights: data has one scale, no axis")
             format = self.defaults.resolve(spec, quantiles, rounding, unsigned=unsigned)
+            check_format(format, shape_of(value), rounding.overflow)
         except FormatError as error:
-            raise PassFailedException(f"{describe(value)}: {error}") from error
-        return self._checked(value, with_threshold(format, quantiles), config)
-
-    def _checked(
-        self, value: SSAValue, format: AnyFormat, config: LayerConfig
-    ) -> AnyFormat:
-        try:
-            overflow = self.defaults.rounding_of(config).overflow
-            check_format(format, shape_of(value), overflow)
-        except FormatError as error:
-            raise PassFailedException(f"{describe(value)}: {error}") from error
-        return format
+            where = describe(value)
+            if user is not None:
+                where = f"{describe(user.result)}: data_in from {where}"
+            raise PassFailedException(f"{where}: {error}") from error
+        return with_threshold(format, quantiles)
 
     # ---- constants ----------------------------------------------------------------
 
@@ -411,6 +418,8 @@ class Plan:
                 limit=limit,
             )
             check_format(format, values.shape, rounding.overflow)
+            if isinstance(user, DivOp) and value is user.rhs:
+                _check_divisors(values, format.cast(values, *rounding.data), format)
         except FormatError as error:
             where = f"{describe(user.result)}: " if user is not None else ""
             raise PassFailedException(
@@ -435,6 +444,14 @@ class Plan:
                 "matmul and conv layers with operands in blocks have one, other sums "
                 "are exact; leave it out"
             )
+
+
+def _check_divisors(values: Values, cast: Values, format: AnyFormat) -> None:
+    if (lost := values[(cast == 0) & (values != 0)]).size:
+        raise FormatError(
+            f"{lost[0]:g} becomes zero in {format}, and is divided by; give the layer "
+            "a finer format for weights"
+        )
 
 
 def _narrowed(op: MaseOp, format: AnyFormat) -> AnyFormat:
