@@ -10,8 +10,10 @@ from xdsl.dialects.test import TestOp as Source
 
 from mase_opt.dialects.mase.elementwise import ReluOp, SigmoidOp
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.formats import FormatSpec, Overflow, RoundingMode
+from mase_opt.lib.formats import Fixed, FormatSpec, Overflow, RoundingMode
+from mase_opt.lib.transforms.quantize_classic import NAMES
 from mase_opt.lib.transforms.quantize_config import (
+    OPERANDS,
     LayerConfig,
     load_config,
     parse_config,
@@ -55,6 +57,74 @@ def test_both_spellings_mean_the_same():
     assert text == classic
     assert text.data_in == FormatSpec(True, 8, 4)
     assert text.bias == FormatSpec(True, None, 3)
+
+
+CLASSIC = [
+    ("integer", {"width": 8, "frac_width": 4}, "fixed<8, 4>"),
+    ("fixed", {"width": 8}, "fixed<8, auto>"),
+    (
+        "minifloat_ieee",
+        {"width": 8, "exponent_width": 4, "exponent_bias": 6},
+        "minifloat<4, 3, ieee, 6>",
+    ),
+    (
+        "minifloat_denorm",
+        {"width": 8, "exponent_width": 4},
+        "minifloat<4, 3, no_implicit>",
+    ),
+    ("log", {"width": 6, "exponent_bias": 20}, "log<6, 20>"),
+    (
+        "block_fp",
+        {"width": 8, "exponent_width": 6, "exponent_bias": 40, "block_size": [1, 16]},
+        "block<minifloat<0, 7, no_implicit>, exp<6, 40>, [1, 16]>",
+    ),
+    (
+        "block_minifloat",
+        {"width": 6, "exponent_width": 3, "exponent_bias_width": 8, "block_size": 16},
+        "block<minifloat<3, 2, ieee>, exp<8, 127>, [16]>",
+    ),
+    (
+        "block_log",
+        {"width": 4, "exponent_bias_width": 5, "block_size": -1},
+        "block<log<4>, exp<5, 15>, [-1]>",
+    ),
+    ("binary", {"width": 1}, "binary"),
+    ("ternary", {"width": 2}, "ternary"),
+    ("mxint", {"width": 8}, "mxint8"),
+    (
+        "mxint",
+        {"width": 4, "exponent_width": 4, "block_size": 16},
+        "block<fixed<4, 2>, exp<4, 7>, [16]>",
+    ),
+    ("mxfp", {"exponent_width": 4, "frac_width": 3}, "mxfp8_e4m3"),
+    ("mxfp", {"width": 8, "exponent_width": 5}, "mxfp8_e5m2"),
+    ("mxfp", {"width": 4, "exponent_width": 2}, "mxfp4_e2m1"),
+    ("scale_integer", {"width": 8}, "int8"),
+]
+
+
+@pytest.mark.parametrize(("name", "parts", "text"), CLASSIC)
+@pytest.mark.parametrize("operand", OPERANDS)
+def test_classic_names(operand, name, parts, text):
+    keys = {f"{operand}_{part}": value for part, value in parts.items()}
+    classic = parse_layer({"name": name, **keys}, "x")
+    assert classic == parse_layer({operand: text}, "x")
+
+
+def test_every_classic_name_is_tested():
+    assert {name for name, _, _ in CLASSIC} == set(NAMES)
+
+
+def test_names_that_are_formats():
+    assert parse_layer({"name": "ternary"}, "x") == parse_layer(
+        {"data_in": "ternary", "weight": "ternary"}, "x"
+    )
+    only_weights = parse_layer({"name": "binary", "weight_width": 1}, "x")
+    assert only_weights == parse_layer({"weight": "binary"}, "x")
+
+
+def test_accumulators():
+    assert parse_layer({"accumulator": "fixed<24, 8>"}, "x").accumulator == Fixed(24, 8)
 
 
 def test_modes_and_bypass():
@@ -134,7 +204,10 @@ def test_tables_without_meaning(table, message):
     ("config", "message"),
     [
         ({"data_inn": "fixed<8,4>"}, "unknown key 'data_inn'; did you mean 'data_in'?"),
-        ({"weight": "mxint"}, "weight: unknown format 'mxint' in 'mxint', expected one"),
+        (
+            {"weight": "mxint"},
+            "weight: unknown format 'mxint' in 'mxint', expected one",
+        ),
         ({"weight": 8}, "weight: 8 is not a format"),
         ({"weight": "fixed<0,0>"}, "width must be between 1 and 64, got 0"),
         ({"weight": "fixed<8,300>"}, "frac must be between -256 and 256, got 300"),
@@ -146,6 +219,38 @@ def test_tables_without_meaning(table, message):
             "both weight and weight_width are given",
         ),
         ({"name": "mxint", "weight_width": "auto"}, "weight_width is not given"),
+        (
+            {"name": "mxint", "weight_frac_width": 4},
+            "unknown key 'weight_frac_width' of name 'mxint'; did you mean 'weight_",
+        ),
+        (
+            {"name": "log", "data_in_exponent_width": 4},
+            "of name 'log'; did you mean 'data_in_exponent_bias'?",
+        ),
+        (
+            {"name": "minifloat_ieee", "weight_width": 4, "weight_exponent_width": 3},
+            "weight: mantissa must have between 1 and 23 bits in kind ieee, got 0",
+        ),
+        (
+            {"name": "block_fp", "weight_width": 1},
+            "weight: mantissa must have between 1 and 23 bits in kind no_implicit, got",
+        ),
+        (
+            {"name": "mxint", "weight_width": 8, "weight_block_size": [0]},
+            "weight: block sizes must be positive, or -1 for a whole dimension, got [0",
+        ),
+        (
+            {"name": "mxint", "weight_width": 8, "weight_block_size": "16"},
+            "weight_block_size is '16', expected a whole number or a list of them",
+        ),
+        (
+            {"name": "mxint", "bias_width": 8, "bias_exponent_width": 12},
+            "bias: a shared exponent has between 1 and 9 bits, not 12",
+        ),
+        ({"name": "binary", "weight_width": 2}, "weight: binary has width 1"),
+        ({"weight": "minifloat<0, 0>"}, "exponent must have between 1 and 8 bits in"),
+        ({"weight": "mxin8"}, "unknown format 'mxin8' in 'mxin8', expected one of"),
+        ({"weight": "mxin8"}, "did you mean 'mxint8'?"),
         ({"name": "fixd"}, "unknown name 'fixd'; did you mean 'fixed'?"),
         ({"rounding": "flor"}, "rounding is 'flor', expected one of"),
         ({"overflow": "clip"}, "overflow is 'clip', expected one of saturate, wrap,"),
