@@ -2,13 +2,21 @@
 
 from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import E8M0, Block, Encoded, Exponent
-from mase_opt.lib.formats.choose import Method, choose_fraction
+from mase_opt.lib.formats.choose import choose_format, choose_fraction
+from mase_opt.lib.formats.clipping import Method
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element, Format
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
-from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
-from mase_opt.lib.formats.scaled import Layout, Scaled, fit_scales
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    Overflow,
+    Rounding,
+    RoundingMode,
+    Stochastic,
+    parse_rounding,
+)
+from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.spec import (
     FormatSpec,
     ScaledSpec,
@@ -36,14 +44,17 @@ __all__ = [
     "Method",
     "MiniFloat",
     "Overflow",
+    "Rounding",
     "RoundingMode",
     "Scaled",
     "ScaledSpec",
     "Spec",
+    "Stochastic",
     "Ternary",
     "add_family",
+    "choose_format",
     "choose_fraction",
-    "fit_scales",
     "parse_format",
+    "parse_rounding",
     "parse_spec",
 ]

@@ -1,27 +1,85 @@
-"""Choosing the open parts of a fixed-point format for given values."""
+"""Choosing the open parts of formats for given values."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.formats.clipping import Method, best_format, percentile_range
+from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
+from mase_opt.lib.formats.format import Format, Values
+from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
+from mase_opt.lib.formats.scales import choose_scales
+from mase_opt.lib.formats.spec import FormatSpec, ScaledSpec, Spec
 
-Values = NDArray[np.float64]
 
+def choose_format(
+    spec: Spec,
+    values: Values,
+    *,
+    method: Method = Method.MSE,
+    percentile: float = 99.9,
+    weights: Values | None = None,
+    rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+    overflow: Overflow = Overflow.SATURATE,
+    unsigned: bool = False,
+    limit: int | None = None,
+) -> Format[Any]:
+    """
+    The format that `spec` becomes for `values`: open parts are chosen, others stay.
 
-class Method(StrEnum):
-    """What the fraction of a format is chosen for."""
+    `values` is a tensor to be cast, or a sample of one in its layout: along the axis of
+    scales it has the length of the tensor. `weights`, of the shape of `values`, say how
+    many values each of a sample stands for (calibrations are such samples).
+    `percentile` is what `method` PERCENTILE keeps in range at either end. `rounding`
+    and `overflow` are those of the casts to come; unless they saturate, no value may
+    overflow, and ranges are chosen as by MINMAX (MSE counts what wraps).
 
-    MSE = "mse"
-    """The smallest squared error of the cast, saturation included (the default)."""
-    MINMAX = "minmax"
-    """The finest steps that reach the smallest and the largest value."""
-    PERCENTILE = "percentile"
-    """As `minmax`, without the values outside a percentile."""
+    Of fixed point formats, a missing width is the smallest without overflow; a missing
+    fraction is at most `limit`, and `unsigned` decides where the sign is open. Zeros,
+    and nothing at all, get the highest fraction below 1. Scales are described in
+    `choose_scales`. Other formats have no open parts and are returned as they are.
+
+    Raises `FormatError` for values that are not finite, and if no format reaches them.
+    """
+    match spec:
+        case FormatSpec():
+            signed = not unsigned if spec.signed is None else spec.signed
+            width, frac = spec.width, spec.frac
+            if not np.isfinite(values).all():
+                raise FormatError(f"no {spec} suits values that are not finite")
+            if width is None:
+                assert frac is not None, spec
+                width = fitting_width(values, frac, signed)
+            if frac is None:
+                frac = choose_fraction(
+                    values,
+                    width,
+                    signed=signed,
+                    method=method,
+                    percentile=percentile,
+                    weights=weights,
+                    rounding=rounding,
+                    overflow=overflow,
+                    limit=limit,
+                )
+            return Fixed(width, frac, signed)
+        case ScaledSpec():
+            return choose_scales(
+                values,
+                spec.element,
+                spec.layout,
+                affine=spec.affine,
+                power_of_two=spec.power_of_two,
+                method=method,
+                percentile=percentile,
+                weights=weights,
+                rounding=rounding,
+                overflow=overflow,
+            )
+        case _:
+            return spec
 
 
 def choose_fraction(
@@ -31,6 +89,7 @@ def choose_fraction(
     signed: bool = True,
     method: Method = Method.MSE,
     percentile: float = 99.9,
+    weights: Values | None = None,
     rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
     overflow: Overflow = Overflow.SATURATE,
     limit: int | None = None,
@@ -38,29 +97,27 @@ def choose_fraction(
     """
     The fraction bits with which `width` bits suit `values` best, at most `limit`.
 
-    `values` must be finite. `overflow` ERROR never lets one of them overflow.
+    `values` must be finite; `overflow` ERROR never lets one of them overflow.
     """
-    if method is Method.PERCENTILE and values.size:
-        values = np.quantile(values, [1 - percentile / 100, percentile / 100])
-    first = fitting_fraction(values, width, signed)
-    if limit is not None and first >= limit:
-        return limit
-    if method is not Method.MSE or overflow is Overflow.ERROR:
+    if method is Method.PERCENTILE:
+        row_weights = None if weights is None else weights.reshape(1, -1)
+        ends = percentile_range(values.reshape(1, -1), percentile, row_weights)
+        first = fitting_fraction(np.concatenate(ends), width, signed)
+    else:
+        first = fitting_fraction(values, width, signed)
+    if first < -MAX_FRAC:
+        raise FormatError(f"no fixed<{width}, …> reaches values beyond 2^{MAX_FRAC}")
+    last = MAX_FRAC if limit is None else min(limit, MAX_FRAC)
+    if first >= last:
+        return last
+    if overflow is Overflow.ERROR or (
+        method is Method.KL and overflow is not Overflow.SATURATE
+    ):
         return first
-
-    def error(frac: int) -> float:
-        return squared_error(values, Fixed(width, frac, signed), rounding, overflow)
-
-    # Without overflow, coarser steps are never better. With finer ones, what is cut
-    # off the range only grows: once that part alone is no better, nothing is.
-    best, smallest, frac = first, error(first), first
-    while limit is None or frac < limit:
-        frac += 1
-        if _clipped(values, Fixed(width, frac, signed)) >= smallest:
-            break
-        if (candidate := error(frac)) < smallest:
-            best, smallest = frac, candidate
-    return best
+    formats = (Fixed(width, frac, signed) for frac in range(first, last + 1))
+    return best_format(
+        formats, values, method, weights=weights, rounding=rounding, overflow=overflow
+    ).frac
 
 
 def fitting_fraction(values: Values, width: int, signed: bool = True) -> int:
@@ -98,21 +155,3 @@ def fitting_width(values: Values, frac: int, signed: bool = True) -> int:
     low, high = int(codes.min(initial=0)), int(codes.max(initial=0))
     formats = (Fixed(width, frac, signed) for width in range(1, MAX_WIDTH + 1))
     return next(f.width for f in formats if f.min_code <= low and high <= f.max_code)
-
-
-def squared_error(
-    values: Values,
-    format: Fixed,
-    rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
-    overflow: Overflow = Overflow.SATURATE,
-) -> float:
-    """The sum of squared errors of casting `values` to `format`."""
-    difference = format.decode(format.encode(values, rounding, overflow)) - values
-    return float(np.dot(difference, difference))
-
-
-def _clipped(values: Values, format: Fixed) -> float:
-    """The part of the squared error that comes from the ends of the range."""
-    low, high = format.decode(np.array([format.min_code, format.max_code]))
-    outside = values - np.clip(values, low, high)
-    return float(np.dot(outside, outside))

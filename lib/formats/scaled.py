@@ -24,7 +24,9 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
+    Stochastic,
 )
 from mase_opt.lib.formats.ternary import Ternary
 
@@ -208,7 +210,7 @@ class Scaled(Format[IntArray]):
     def quantize(
         self,
         values: Array,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
         scales, parts = self.spread(values)
@@ -225,7 +227,7 @@ class Scaled(Format[IntArray]):
         values: Array,
         scales: Array,
         parts: Parts,
-        rounding: RoundingMode,
+        rounding: Rounding,
         overflow: Overflow,
     ) -> Array:
         """
@@ -241,7 +243,8 @@ class Scaled(Format[IntArray]):
                 thresholds = parts.spread(thresholds)
             signs = self.element.beyond(values, thresholds)
             return self.element.brought_in(signs, overflow)
-        if isinstance(self.element, Binary) and self.element.signed:
+        by_sign = isinstance(self.element, Binary) and self.element.signed
+        if by_sign and not isinstance(rounding, Stochastic):
             return self.element.quantize(values, rounding, overflow)
         rounded = self.element.rounded(quotient(values, scales), rounding)
         if self.zero_point:
@@ -251,7 +254,7 @@ class Scaled(Format[IntArray]):
     def encode(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,
@@ -298,60 +301,3 @@ def quotient(values: Array, scales: Array) -> Array:
     bits = xp.where(even & (rest > 0), bits + 1, bits)
     bits = xp.where(even & (rest < 0), bits - 1, bits)
     return bits.view(xp.float64)
-
-
-def fit_scales(
-    values: Values,
-    element: Element,
-    layout: Layout = PER_TENSOR,
-    *,
-    affine: bool = False,
-) -> Scaled:
-    """
-    The format whose scales suit `values`.
-
-    Such that the largest magnitude is the highest value of the element; `affine`: such
-    that the values and zero span the codes, with a zero point. For signed binary and
-    ternary elements, the mean magnitude of what is not cast to zero. 1 for zeros.
-
-    Raises `FormatError` if some of `values` are not finite, and for `affine` with more
-    than one scale or with elements other than fixed point.
-    """
-    if not np.isfinite(values).all():
-        raise FormatError(f"no scale suits values that are not finite, for {element}")
-    if affine:
-        return _fit_affine(values, element, layout)
-    parts = layout.parts(values.shape)
-    magnitudes = np.abs(values)
-    if isinstance(element, Ternary):
-        thresholds = np.asarray(element.thresholds(values, parts))
-        if element.threshold is None:
-            thresholds = parts.spread(thresholds)
-        scales = _means(magnitudes, magnitudes > thresholds, parts)
-    elif isinstance(element, Binary) and element.signed:
-        scales = _means(magnitudes, np.ones(values.shape, dtype=np.bool_), parts)
-    else:
-        scales = parts.largest(magnitudes) / element.max_value
-    scales = np.where(scales > 0, np.maximum(scales, np.finfo(np.float32).tiny), 1.0)
-    return Scaled(element, scales.reshape(layout.scales_shape(values.shape)), layout)
-
-
-def _means(magnitudes: Values, chosen: NDArray[np.bool_], parts: Parts) -> Values:
-    total = parts.total(np.where(chosen, magnitudes, 0.0))
-    return np.asarray(total / np.maximum(1, parts.total(chosen.astype(np.int64))))
-
-
-def _fit_affine(values: Values, element: Element, layout: Layout) -> Scaled:
-    if not isinstance(element, Fixed) or layout.axis is not None:
-        raise FormatError(
-            "zero points are for fixed point with one scale, not for "
-            f"scaled<{element}, …{layout}>"
-        )
-    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-    span = (element.max_code - element.min_code) * element.step
-    scale = float(np.float32((high - low) / span))
-    if scale < np.finfo(np.float32).tiny:
-        scale = 1.0
-    zero_point = round(element.min_code - low / (scale * element.step))
-    zero_point = min(max(zero_point, element.min_code), element.max_code)
-    return Scaled(element, scale, layout, zero_point=zero_point)

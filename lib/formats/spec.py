@@ -16,11 +16,11 @@ from mase_opt.lib.formats import aliases
 from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import E8M0, Block, Exponent
 from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH, Fixed
-from mase_opt.lib.formats.format import Element, Format, Values
+from mase_opt.lib.formats.format import Element, Format
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError
-from mase_opt.lib.formats.scaled import Layout, Scaled, fit_scales
+from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.suggest import did_you_mean
 
@@ -58,14 +58,13 @@ class ScaledSpec:
     element: Element
     layout: Layout = field(default_factory=Layout)
     affine: bool = False
-
-    def fit(self, values: Values) -> Scaled:
-        """The format for `values`; raises `FormatError` as `fit_scales` does."""
-        return fit_scales(values, self.element, self.layout, affine=self.affine)
+    power_of_two: bool = False
+    """Whether the scales are to be powers of two."""
 
     def __str__(self) -> str:
+        scale = "power_of_two" if self.power_of_two else "auto"
         zero = ", zero_point = auto" if self.affine else ""
-        return f"scaled<{self.element}, auto{self.layout}{zero}>"
+        return f"scaled<{self.element}, {scale}{self.layout}{zero}>"
 
 
 Spec = FormatSpec | ScaledSpec | Format[Any]
@@ -198,17 +197,17 @@ def _scaled(term: Term) -> Scaled | ScaledSpec:
     element, scale = _take(term, 2, 2)
     element = term.element(element)
     affine = isinstance(zero, Term) and zero.name == "auto"
-    if isinstance(scale, Term) and scale.name == "auto":
+    if isinstance(scale, Term) and scale.name in ("auto", "power_of_two"):
         if zero != "0" and not affine:
             raise term.fail("a zero point is given, but no scale")
-        return ScaledSpec(element, layout, affine)
+        return ScaledSpec(element, layout, affine, scale.name == "power_of_two")
     if affine:
         raise term.fail("a scale is given, but no zero point")
     scales = scale
     if isinstance(scale, list):
         scales = [float(s) for s in cast(list[str], scale)]
     if isinstance(scales, Term | None):
-        raise term.fail("expected a scale, a list of scales or auto")
+        raise term.fail("expected a scale, a list of scales, auto or power_of_two")
     if layout.group is not None:
         raise term.fail("scales of groups have no text, only auto")
     return Scaled(element, scales, layout, zero_point=term.whole(zero))

@@ -13,7 +13,7 @@ from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import round_ratio
-from mase_opt.lib.formats.scaled import Layout, Scaled, fit_scales, quotient
+from mase_opt.lib.formats.scaled import Layout, Scaled, quotient
 from mase_opt.lib.formats.ternary import Ternary
 
 SCALES = [1.0, 0.25, 1 / 3, 0.1, 2.0**-126, 1e38, float(np.nextafter(np.float32(1), 2))]
@@ -151,41 +151,6 @@ def test_layouts(shape, layout: Layout, scales_shape):
         alone = Scaled(Fixed(8, 0), scale)
         assert codes[at] == alone.encode(values[at])
         assert got[at] == alone.decode(codes[at])
-    fitted = fit_scales(values, Fixed(8, 0), layout)
-    assert fitted.scales.shape == scales_shape
-    error = np.abs(fitted.cast(values, overflow=Overflow.ERROR) - values)
-    assert (error <= 0.501 * fitted.spread(values)[0]).all()
-
-
-def test_fit():
-    values = np.array([[0.5, -2.0, 1.0], [0.0, 0.0, 0.0]])
-    f = fit_scales(values, Fixed(8, 0), Layout(0))
-    assert f.scales.tolist() == [float(np.float32(2 / 127)), 1.0]
-    assert f.encode(values).tolist() == [[32, -127, 64], [0, 0, 0]]
-    assert fit_scales(values, MiniFloat(2, 1, Kind.FINITE)).scales == np.float32(2 / 6)
-    f = fit_scales(values, Fixed(8, 0, signed=False), affine=True)
-    assert f.encode(np.array([-2.0, 0.0, 1.0])).tolist() == [0, 170, 255]
-    assert f.cast(np.zeros(1)) == 0
-    f = fit_scales(np.zeros(3), Fixed(8, 0), affine=True)
-    assert (f.scales, f.zero_point) == (1.0, -128)
-    f = fit_scales(np.full(3, 1e-45), Fixed(8, 0))
-    assert f.scales == 2.0**-126
-    f = fit_scales(values, Binary())
-    assert f.scales == np.float32(3.5 / 6)
-    assert f.cast(values)[0].tolist() == [float(f.scales) * s for s in (1, -1, 1)]
-    # Thresholds are 0.7 times the mean magnitude of each row.
-    f = fit_scales(values, Ternary(), Layout(0))
-    assert f.scales.tolist() == [1.5, 1.0]
-    assert f.cast(values).tolist() == [[0, -1.5, 1.5], [0, 0, 0]]
-    f = fit_scales(values, Ternary(1.5))
-    assert f.cast(values).tolist() == [[0, -2, 0], [0, 0, 0]]
-    with pytest.raises(FormatError, match="values that are not finite"):
-        fit_scales(np.array([1.0, inf]), Fixed(8, 0))
-    for element, layout in ((Binary(), Layout()), (Fixed(8, 0), Layout(0))):
-        with pytest.raises(
-            FormatError, match="zero points are for fixed point with one"
-        ):
-            fit_scales(values, element, layout, affine=True)
 
 
 def test_infinity_and_nan():

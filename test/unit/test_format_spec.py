@@ -8,6 +8,8 @@ import pytest
 from mase_opt.lib.formats import FormatError, aliases
 from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import E8M0, Block, Exponent
+from mase_opt.lib.formats.choose import choose_format
+from mase_opt.lib.formats.clipping import Method
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
@@ -39,6 +41,7 @@ FORMATS = [
     ScaledSpec(Fixed(8, 0)),
     ScaledSpec(Fixed(8, 0, signed=False), affine=True),
     ScaledSpec(Binary(), Layout(1, 64)),
+    ScaledSpec(Fixed(8, 0), power_of_two=True),
     FormatSpec(True, 8, None),
 ]
 
@@ -95,7 +98,8 @@ def test_names_whose_scales_are_open():
     spec = parse_spec("int4_g128")
     assert spec == ScaledSpec(Fixed(4, 0), Layout(-1, 128))
     values = np.random.default_rng(0).standard_normal((3, 300))
-    fitted = spec.fit(values)
+    fitted = choose_format(spec, values, method=Method.MINMAX)
+    assert isinstance(fitted, Scaled)
     assert fitted.scales.shape == (3, 3)
     assert fitted.bits_per_element == 4.25
     assert np.abs(fitted.cast(values) - values).max() < 0.3
@@ -143,7 +147,7 @@ def test_every_name_stands_for_something():
         ("scaled<fixed<8, 0>>", "scaled takes 2 parameters, not 1,"),
         ("scaled<fixed<8, 0>, 0>", "scales must be positive normal"),
         ("scaled<fixed<8, 0>, -1>", "scales must be positive normal"),
-        ("scaled<fixed<8, 0>, x>", "expected a scale, a list of scales or auto"),
+        ("scaled<fixed<8, 0>, x>", "expected a scale, a list of scales, auto"),
         (
             "scaled<fixed<8, 0>, auto, axs = 1>",
             "unknown option 'axs' in .*; did you",
