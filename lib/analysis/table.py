@@ -17,6 +17,8 @@ from mase_opt.lib.target.atomic import atomic_file
 Cell = str | int | float | None
 """None: there is nothing to say."""
 FORMATS = ("table", "csv", "json")
+UNFOLDED = 1000
+"""The width of a table that no terminal shows."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Table:
         """
         Write as one of `FORMATS`, to the file `output` or to standard error.
 
-        CSV has the total as its last row. JSON is an object with a list `rows` and an
-        object `total`; numbers that are not finite are strings there. Raises
-        `UserError` if the file cannot be written.
+        A table for people leaves out columns without content. CSV has the total as
+        its last row. JSON is an object with a list `rows` and an object `total`;
+        numbers that are not finite are strings there. Raises `UserError` if the file
+        cannot be written.
         """
-        width = None if output is None and sys.stderr.isatty() else 200
+        width = None if output is None and sys.stderr.isatty() else UNFOLDED
         match check_format(format):
             case "csv":
                 text = self._csv()
@@ -81,30 +84,36 @@ class Table:
         from rich.table import Table as RichTable
 
         table = RichTable(title=self.title, title_justify="left")
-        for index, column in enumerate(self.columns):
-            cells = [row[index] for row in self.rows]
-            left = any(isinstance(cell, str) for cell in cells)
-            table.add_column(column.name, justify="left" if left else "right")
+        shown = [
+            index
+            for index in range(len(self.columns))
+            if any(row[index] not in (None, "") for row in (*self.rows, self.total))
+        ]
+        for index in shown:
+            left = any(isinstance(row[index], str) for row in self.rows)
+            table.add_column(
+                self.columns[index].name.replace("_", " "),
+                justify="left" if left else "right",
+                overflow="fold",
+            )
         for row in self.rows:
-            table.add_row(*self._shown(row))
+            table.add_row(*(self._shown(row, index) for index in shown))
         table.add_section()
-        table.add_row(*self._shown(self.total))
+        table.add_row(*(self._shown(self.total, index) for index in shown))
         console = Console(file=io.StringIO(), width=width)
         with console.capture() as capture:
             console.print(table)
-        return capture.get()
+        return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
-    def _shown(self, row: Sequence[Cell]) -> list[str]:
+    def _shown(self, row: Sequence[Cell], index: int) -> str:
         from rich.markup import escape
 
-        return [
-            ""
-            if cell is None
-            else escape(cell)
-            if isinstance(cell, str)
-            else format(cell, column.spec)
-            for cell, column in zip(row, self.columns, strict=True)
-        ]
+        cell = row[index]
+        if cell is None:
+            return ""
+        if isinstance(cell, str):
+            return escape(cell)
+        return format(cell, self.columns[index].spec)
 
 
 def check_format(format: str) -> str:

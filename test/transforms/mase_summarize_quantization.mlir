@@ -8,7 +8,8 @@
 // RUN: not mase-opt --summarize-quantization=data=x.npz %s 2>&1 | filecheck %s --check-prefix=DATA
 
 // TABLE: Quantization
-// TABLE: layer {{.*}} operation {{.*}} bits_per_weight
+// TABLE: layer {{.*}} operation {{.*}} bits per weight
+// TABLE-NOT: sqnr
 // TABLE: fc {{.*}} linear {{.*}} fixed<8, 4>
 // TABLE: total {{.*}} 9.000
 
