@@ -23,6 +23,8 @@ SEED = 0
 EPOCHS = 60
 BATCH = 64
 HERE = Path(__file__).parent
+SHAPES = {"mlp": (64,), "cnn": (1, 8, 8), "transformer": (1, 8, 8)}
+"""Of one sample."""
 
 
 def mlp() -> nn.Module:
@@ -129,30 +131,30 @@ def train(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
     model.eval()
 
 
-def main() -> None:
-    """Train, report the accuracy on the held-out samples, write the files."""
+def split(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Samples of `shape` to train on and to test with, then the labels of both."""
     images, labels = load_digits(return_X_y=True)
-    pixels = (images / 16).astype(np.float32)
-    x_train, x_test, y_train, y_test = train_test_split(
+    pixels = (images / 16).astype(np.float32).reshape(-1, *shape)
+    return train_test_split(
         pixels, labels, test_size=0.2, random_state=SEED, stratify=labels
     )
-    image = (1, 8, 8)
-    for name, shape in (("mlp", (64,)), ("cnn", image)):
-        calibration = x_train[:256].reshape(-1, *shape)
-        test = x_test.reshape(-1, *shape)
-        np.savez_compressed(HERE / f"{name}_calibration.npz", x=calibration)
-        np.savez_compressed(HERE / f"{name}_test.npz", x=test, labels=y_test)
-    for factory, shape in ((mlp, (64,)), (cnn, image), (transformer, image)):
+
+
+def main() -> None:
+    """Train, report the accuracy on the held-out samples, write the files."""
+    for name in ("mlp", "cnn"):
+        x_train, x_test, _, y_test = split(SHAPES[name])
+        np.savez_compressed(HERE / f"{name}_calibration.npz", x=x_train[:256])
+        np.savez_compressed(HERE / f"{name}_test.npz", x=x_test, labels=y_test)
+    for factory in (mlp, cnn, transformer):
         name = factory.__name__
+        shape = SHAPES[name]
+        x_train, x_test, y_train, y_test = split(shape)
         torch.manual_seed(SEED)
         model = factory()
-        train(
-            model,
-            torch.from_numpy(x_train.reshape(-1, *shape)),
-            torch.from_numpy(y_train),
-        )
+        train(model, torch.from_numpy(x_train), torch.from_numpy(y_train))
         with torch.no_grad():
-            scores = model(torch.from_numpy(x_test.reshape(-1, *shape))).numpy()
+            scores = model(torch.from_numpy(x_test)).numpy()
         correct = int((scores.argmax(1) == y_test).sum())
         print(f"{name}: float test accuracy {correct}/{len(y_test)}")
         text = torch_text(model, (torch.zeros(1, *shape),), f"digits_{name}")
