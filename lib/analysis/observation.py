@@ -49,7 +49,7 @@ def calibration_inputs(
     warnings.warn(
         f"no calibration data: using {count} inputs from a normal distribution "
         f"(seed {seed}); give samples with data=FILE.npz",
-        stacklevel=2,
+        stacklevel=1,  # shown once, whoever asks
     )
     return random_samples(function, count, seed)
 
