@@ -14,13 +14,13 @@ from mase_opt.lib.conversion.hw.wire import Wire, constant
 
 
 def split(b: Builder, code: Wire, bits: int) -> tuple[Wire, Wire]:
-    """The bit above `bits` bits, and these."""
+    """What is above `bits` bits, and these."""
     low = (1 << bits) - 1
     if code.constant is not None:
         return constant(code.constant >> bits), constant(code.constant & low)
     if code.hi <= low:
         return constant(0), code
-    return arith.bit(b, code, bits), replace(code, bits=bits, lo=0, hi=low)
+    return arith.floor_shift(code, bits), replace(code, bits=bits, lo=0, hi=low)
 
 
 def join(b: Builder, negative: Wire, magnitude: Wire, bits: int) -> Wire:
