@@ -330,6 +330,11 @@ def test_binary_has_no_zero(calibration: str) -> None:
     assert set(weight[~zero].tolist()) == {-1.0, 1.0}
 
 
+def test_a_logarithm_without_zero_has_none(calibration: str) -> None:
+    zero, weight = quantized_weight("log<4, 3, no_zero>", calibration)
+    assert (weight[zero] == 2.0**-3).all()
+
+
 @pytest.mark.parametrize(
     ("name", "least"), [("mlp", 335), ("cnn", 300), ("transformer", 340)]
 )
