@@ -17,9 +17,9 @@ from mase_opt.dialects.mase.layers import (
     LinearOp,
     MatmulOp,
 )
-from mase_opt.dialects.mase.normalization import AttentionOp, BatchNormOp, GroupNormOp
-from mase_opt.dialects.mase.pooling import AdaptivePoolOp, PoolOp
+from mase_opt.dialects.mase.normalization import AttentionOp
 from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.analysis.calibration import SPATIAL
 from mase_opt.lib.formats import (
     Binary,
     Block,
@@ -29,31 +29,23 @@ from mase_opt.lib.formats import (
     Layout,
     Method,
     Overflow,
+    Rounding,
     RoundingMode,
     Scaled,
     ScaledSpec,
     Spec,
+    Stochastic,
     Ternary,
     choose_format,
 )
 from mase_opt.lib.formats.catalog import element_of
 from mase_opt.lib.formats.fixed import MAX_WIDTH
-from mase_opt.lib.formats.parts import Parts
+from mase_opt.lib.formats.ternary import DEFAULT_THRESHOLD
 from mase_opt.lib.transforms.quantize_config import LayerConfig
 
 Values = NDArray[np.float64]
 WIDE = 16
 """The least width of results of layers whose operands have few bits."""
-
-IMAGE_OPS = (
-    ConvOp,
-    ConvTranspose2dOp,
-    BatchNormOp,
-    GroupNormOp,
-    PoolOp,
-    AdaptivePoolOp,
-)
-"""Ops whose channels are dimension 1."""
 
 
 # ---- kinds of formats -------------------------------------------------------------
@@ -174,7 +166,7 @@ def _summed(op: Operation, index: int, rank: int) -> int:
 
 
 def _channels(op: Operation, rank: int) -> int:
-    return 1 - rank if isinstance(op, IMAGE_OPS) and rank > 2 else -1
+    return 1 - rank if isinstance(op, SPATIAL) and rank > 2 else -1
 
 
 # ---- open parts -------------------------------------------------------------------
@@ -193,7 +185,7 @@ class Defaults:
     """For layers with operands in blocks."""
     method: Method
     percentile: float
-    rounding: RoundingMode
+    rounding: Rounding
     overflow: Overflow
 
     def rounding_of(self, config: LayerConfig) -> RoundingAttr:
@@ -227,39 +219,45 @@ class Defaults:
         rounding: RoundingAttr,
         *,
         unsigned: bool,
+        weights: Values | None = None,
         method: Method | None = None,
         limit: int | None = None,
     ) -> Format[Any]:
         """
-        The format that `spec` becomes for `values`.
+        The format that `spec` becomes for `values`, as `choose_format` has it.
 
-        `unsigned` decides where the sign is open; `method` replaces the usual one;
-        `limit` is the most fraction bits to choose.
+        `weights` are those of a calibration; `unsigned` decides where the sign is open;
+        `method` replaces the usual one; `limit` is the most fraction bits to choose.
         Raises `FormatError` where no width is enough.
         """
+        mode = rounding.mode
+        if isinstance(mode, Stochastic):
+            # Of what is rounded by chance, to nearest is the expectation.
+            mode = RoundingMode.NEAREST_EVEN
         return choose_format(
             spec,
             values,
             method=method or self.method,
             percentile=self.percentile,
-            rounding=rounding.mode,
+            weights=weights,
+            rounding=mode,
             overflow=rounding.overflow,
             unsigned=unsigned,
             limit=limit,
         )
 
 
-def with_threshold(format: Format[Any], values: Values) -> Format[Any]:
+def with_threshold(format: Format[Any], values: Values, weights: Values) -> Format[Any]:
     """
-    `format` with the threshold for `values` if it is ternary.
+    `format` with the threshold for calibrated `values` if it is ternary.
 
     Data is cast with one threshold for all samples, constants with their own.
     """
     element = element_of(format)
     if not isinstance(element, Ternary) or element.threshold is not None:
         return format
-    threshold = np.asarray(element.thresholds(values, Parts.whole(values.shape)))
-    element = Ternary(threshold.item())
+    mean = float(np.vdot(np.abs(values), weights) / weights.sum())
+    element = Ternary(DEFAULT_THRESHOLD * mean)
     return format.of(element) if isinstance(format, Scaled) else element
 
 

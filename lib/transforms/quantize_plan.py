@@ -24,7 +24,11 @@ from mase_opt.dialects.mase.layers import (
 from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
-from mase_opt.lib.analysis.calibration import calibration_of
+from mase_opt.lib.analysis.calibration import (
+    calibration_of,
+    channels_of,
+    quantile_weights,
+)
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
@@ -347,26 +351,24 @@ class Plan:
 
         The range that matters is from `low` to `high`; errors name `user`, if given.
         """
-        quantiles = calibration_of(value)
-        assert quantiles is not None, f"{describe(value)} is not calibrated"
-        quantiles = without_masks(quantiles)
         rounding = self.defaults.rounding_of(config)
         if rounding.overflow is not Overflow.SATURATE:
             low, high = EVERYTHING
         # Saturation at zero does what a relu would.
         unsigned = value in self.non_negative or low >= 0
-        quantiles = np.clip(quantiles, low, high)
         try:
-            if isinstance(spec, ScaledSpec) and spec.layout.axis is not None:
-                raise FormatError(f"{spec} is for weights: data has one scale, no axis")
-            format = self.defaults.resolve(spec, quantiles, rounding, unsigned=unsigned)
+            values, weights = _calibrated(value, spec)
+            values = np.clip(without_masks(values), low, high)
+            format = self.defaults.resolve(
+                spec, values, rounding, unsigned=unsigned, weights=weights
+            )
             check_format(format, shape_of(value), rounding.overflow)
         except FormatError as error:
             where = describe(value)
             if user is not None:
                 where = f"{describe(user.result)}: data_in from {where}"
             raise PassFailedException(f"{where}: {error}") from error
-        return with_threshold(format, quantiles)
+        return with_threshold(format, values, weights)
 
     # ---- constants ----------------------------------------------------------------
 
@@ -444,6 +446,23 @@ class Plan:
                 "matmul and conv layers with operands in blocks have one, other sums "
                 "are exact; leave it out"
             )
+
+
+def _calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:
+    """What calibration saw of `value`, in the layout that `spec` needs, and weights."""
+    if not isinstance(spec, ScaledSpec) or spec.layout.axis is None:
+        quantiles = calibration_of(value)
+        assert quantiles is not None, f"{describe(value)} is not calibrated"
+        return quantiles, quantile_weights(quantiles.size)
+    channels, rank = channels_of(value), len(shape_of(value))
+    axis = spec.layout.axis % rank if rank else None
+    if channels is None or channels.axis != axis or spec.layout.group is not None:
+        along = "" if channels is None else f", which are along axis {channels.axis}"
+        raise FormatError(
+            f"data has no scales for {spec}, only one, or after mase-calibrate with "
+            f"channels=true one per channel{along}"
+        )
+    return channels.sample(rank)
 
 
 def _check_divisors(values: Values, cast: Values, format: AnyFormat) -> None:

@@ -1,11 +1,22 @@
 """Quantization to every family of formats: next to nothing is lost in wide ones."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from quantize_models import LAYERS, model, quantize, run
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.transforms.canonicalize import CanonicalizePass
+from xdsl.utils.exceptions import PassFailedException
 
+from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import random_samples
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.formats import aliases
 
 WIDE = {
     "fixed": {"format": "fixed<32, auto>"},
@@ -34,3 +45,167 @@ def test_wide_formats_change_next_to_nothing(layer, family):
     actual = run(module, inputs)
     error = np.abs(actual - expected).max() / np.abs(expected).max()
     assert error < 1e-5
+
+
+NAMES = [
+    *aliases.names(),
+    "binary",
+    "ternary",
+    "log<5>",
+    "scaled<ternary, auto, axis=0>",
+]
+AFFINE = ["linear", "conv2d", "embedding", "layer_norm"]
+
+
+def constants(module: ModuleOp) -> dict[str, bytes]:
+    """The data and scales of all constants with their types."""
+    return {
+        f"{op.value.label}: {op.result.type}": op.value.array().tobytes()
+        + (b"" if op.scales is None else op.scales.array().tobytes())
+        for op in model_function(module).body.block.ops
+        if isinstance(op, ConstantOp)
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layer", AFFINE)
+def test_masters_fold_into_the_same_codes(layer, name):
+    codes, masters = model(*LAYERS[layer]), model(*LAYERS[layer])
+    quantize(codes, format=name, samples=10)
+    quantize(masters, format=name, samples=10, masters=True)
+    inputs = random_samples(model_function(codes), 10, seed=1)
+    expected = run(codes, inputs)
+    assert np.array_equal(run(masters, inputs), expected)
+    assert constants(masters) != constants(codes)
+    CanonicalizePass().apply(Context(), masters)
+    assert constants(masters) == constants(codes)
+    assert np.array_equal(run(masters, inputs), expected)
+
+
+def weight(values: list[float], name: str) -> np.ndarray:
+    """The numbers that `values` become as a weight in the format `name`."""
+    module = model(
+        f"""%w = mase.constant <f32, {values}> : tensor<1x{len(values)}xf32>
+            %y = mase.linear %x, %w
+              : (tensor<1x{len(values)}xf32>, tensor<1x{len(values)}xf32>)
+              -> tensor<1x1xf32>""",
+        f"%x: tensor<1x{len(values)}xf32>",
+        "tensor<1x1xf32>",
+    )
+    quantize(module, weight_format=name, samples=5)
+    (constant,) = (
+        op for op in model_function(module).body.block.ops if isinstance(op, ConstantOp)
+    )
+    element = element_of(constant.result)
+    return element.numbers(constant.array())[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_of_zeros(name):
+    expected = [1.0, 1.0] if name == "binary" else [0.0, 0.0]
+    assert weight([0.0, 0.0], name).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fixed<8, auto>", [2.0**-140, -(2.0**-141)]),
+        ("fp8_e4m3", [0.0, 0.0]),
+        # Steps of the smallest normal number.
+        ("int8", [0.0, 0.0]),
+        # The lowest shared exponent is -127, steps are 2^-6 of it.
+        ("mxint8", [0.0, 0.0]),
+        ("binary", [1.0, -1.0]),
+        ("ternary", [1.0, 0.0]),
+    ],
+)
+def test_weights_of_denormal_numbers(name, expected):
+    assert weight([2.0**-140, -(2.0**-141)], name).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "mxin8"}, "options: format: unknown format 'mxin8'"),
+        ({"weight_format": "fixed<0, 0>"}, "options: weight-format: width must be"),
+        ({"data_format": "minifloat<1, 0>"}, "options: data-format: mantissa must"),
+        (
+            {"data_format": "mxint8", "data_width": 8},
+            "options: both data-format and data-width are given, keep one",
+        ),
+        (
+            {"accumulator": "fixed<32, auto>"},
+            "options: accumulator is 'fixed<32, auto>', expected fixed<W, F> with num",
+        ),
+    ],
+)
+def test_options_without_meaning(options, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        quantize(model(*LAYERS["linear"]), **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "message"),
+    [
+        (
+            "linear",
+            {"format": "block<fixed<8, 6>, e8m0, [1, 4, 4]>"},
+            "mase.linear: data_in from argument 'arg0': the tensor has rank 2, which",
+        ),
+        (
+            "linear",
+            {"format": "fp8_e4m3", "overflow": "wrap"},
+            "minifloat<4, 3, fn> does not wrap, only fixed point does",
+        ),
+        (
+            "linear",
+            {"weight_format": "scaled<fixed<4, 0>, [0.5, 0.5], axis = 0>"},
+            "mase.linear: weight 'data': scales have shape [2], but a tensor of shape",
+        ),
+        (
+            "binary",
+            {"weight_format": "fp4_e2m1"},
+            "mase.div: weight 'data': 0.232779 becomes zero in minifloat<2, 1, finite>",
+        ),
+    ],
+)
+def test_formats_that_a_layer_cannot_have(layer, options, message):
+    with pytest.raises(PassFailedException, match=re.escape(message)):
+        quantize(model(*LAYERS[layer]), samples=10, **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "type", "settings", "message"),
+    [
+        (
+            "linear",
+            "linear",
+            'accumulator = "fixed<32, 8>"',
+            "mase.linear: accumulator fixed<32, 8> has no use: only linear, matmul and",
+        ),
+        (
+            "linear",
+            "linear",
+            'data_in = "int4_g128"',
+            "data has no scales for scaled<fixed<4, 0>, auto, axis = -1, group = 128>",
+        ),
+        (
+            "shapes",
+            "slice",
+            'data_in = "mxint8"',
+            "mase.slice moves elements, which cannot be in block<",
+        ),
+    ],
+)
+def test_settings_that_a_layer_cannot_have(
+    tmp_path: Path, layer, type, settings, message
+):
+    path = tmp_path / "q.toml"
+    path.write_text(f"[passes.quantize.{type}.config]\n{settings}\n")
+    with pytest.raises(PassFailedException, match=re.escape(message)):
+        quantize(model(*LAYERS[layer]), samples=10, config=str(path))
+
+
+def test_an_accumulator_that_no_layer_has():
+    with pytest.warns(UserWarning, match=r"accumulator fixed<32, 8> has no effect: no"):
+        quantize(model(*LAYERS["linear"]), samples=10, accumulator="fixed<32, 8>")
