@@ -31,6 +31,8 @@ from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate, evaluate_op
 
 Array = NDArray[Any]
+MASK = 1e30
+"""Masks are about -1e38; what they become does not matter, exp of it is next to 0."""
 SCALE_BITS = 32
 """Scales of `scaled` are float32 numbers."""
 COLUMNS = (
@@ -60,9 +62,11 @@ class Noise:
     """Sum of the squares of the differences."""
 
     def add(self, expected: Array, actual: Array) -> None:
-        expected = expected.astype(np.float64, copy=False)
-        self.signal += float(np.square(expected).sum())
-        self.error += float(np.square(actual - expected).sum())
+        """Count some numbers, which may broadcast; all but masks of attention."""
+        expected, actual = np.broadcast_arrays(expected.astype(np.float64), actual)
+        counted = np.abs(expected) < MASK
+        self.signal += float(np.square(expected[counted]).sum())
+        self.error += float(np.square(actual[counted] - expected[counted]).sum())
 
     @property
     def sqnr(self) -> float:
@@ -245,11 +249,15 @@ def summary(
     """
     A row for each layer of `function`; errors are against `reference`, on `inputs`.
 
-    Raises `UserError` if `reference` has no layer in common, or cannot be run.
+    Raises `UserError` if `reference` is of another model, or cannot be run.
     """
     pairs = {} if reference is None else matched(function, reference)
-    if reference is not None and not pairs:
-        raise UserError("the reference has no layer in common with the model")
+    if reference is not None and not any(
+        is_float(element_of(other.results[0])) for other in pairs.values()
+    ):
+        raise UserError(
+            "the reference has no layer in floating point that the model has, too"
+        )
     noise: dict[Operation, Noise] = {}
     if reference is not None and inputs is not None:
         noise = output_noise(function, reference, pairs, inputs)

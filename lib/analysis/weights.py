@@ -15,6 +15,7 @@ from xdsl.ir import Operation
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import is_float
+from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.layers import (
     ConvOp,
     ConvTranspose2dOp,
@@ -122,11 +123,16 @@ def find_weights(
         for index, constant in constant_weights(op)
         if not by_output or layout_of(op, index) is not None
     ]
+    if not uses:
+        raise PassFailedException(
+            "no layer has constant weights to prune"
+            + (" by what an output sums" if by_output else "")
+        )
     if layers is not None:
         uses = _matching(uses, layers)
     weights: dict[ConstantOp, Weight] = {}
     for op, index, constant in uses:
-        _check(op, constant)
+        _check(op, index, constant)
         layout = layout_of(op, index) if by_output else None
         weight = weights.setdefault(constant, Weight(constant, layout, []))
         if weight.layout != layout:
@@ -153,6 +159,9 @@ def constant_weights(op: Operation) -> Iterator[tuple[int, ConstantOp]]:
             indices = ()
     for index in indices:
         owner = op.operands[index].owner
+        if isinstance(owner, CastOp) and not is_float(element_of(owner.result)):
+            # A master in floating point, of a layer that is quantized already.
+            owner = owner.input.owner
         if isinstance(owner, ConstantOp):
             yield index, owner
 
@@ -176,10 +185,10 @@ def _matching(uses: list[Use], layers: str) -> list[Use]:
     return found
 
 
-def _check(op: Operation, constant: ConstantOp) -> None:
-    """Raises `PassFailedException` for weights without an order of magnitude."""
+def _check(op: Operation, index: int, constant: ConstantOp) -> None:
+    """Raises `PassFailedException` for weights that are codes, or NaN."""
     where = f"{describe(op.results[0])}: weight '{constant.value.label}'"
-    element = element_of(constant.result)
+    element = element_of(op.operands[index])
     if not is_float(element):
         raise PassFailedException(
             f"{where} is {element}, expected floating point: prune before "

@@ -27,6 +27,16 @@ func.func @quantized(%x: tensor<1x3xf32>) -> tensor<1x2xf32> {
 
 // -----
 
+func.func @master(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
+  %w = mase.constant <f32, [1.0, 2.0, 3.0, 4.0]> : tensor<2x2xf32>
+  %c = mase.cast %w : (tensor<2x2xf32>) -> tensor<2x2x!mase.ternary>
+  // expected-error@below {{layer 'fc1' (mase.linear): weight 'data' is !mase.ternary, expected floating point: prune before mase-quantize, or leave the layer out with layers=}}
+  %0 = mase.linear %x, %c {layer = "fc1"} : (tensor<1x2xf32>, tensor<2x2x!mase.ternary>) -> tensor<1x2xf32>
+  func.return %0 : tensor<1x2xf32>
+}
+
+// -----
+
 func.func @shared(%x: tensor<1x2xf32>) -> (tensor<1x2xf32>, tensor<1x2xf32>) {
   %w = mase.constant <f32, [0.5, 1.0, 0.125, 1.0]> : tensor<2x2xf32>
   %0 = mase.linear %x, %w {layer = "fc1"} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>

@@ -111,6 +111,9 @@ def test_noise() -> None:
     assert noise.sqnr == inf
     noise.add(np.array([1.0]), np.array([0.0]))
     assert noise.sqnr == 10
+    masked = Noise()
+    masked.add(np.array([-np.inf, -3e38, 1.0]), np.array([-8.0, -8.0, 0.0]))
+    assert masked.sqnr == 0
     silent = Noise()
     silent.add(np.zeros(2), np.ones(2))
     assert silent.sqnr == -inf
@@ -287,8 +290,12 @@ def test_options_without_meaning(options, message: str) -> None:
 
 def test_references_that_do_not_fit(tmp_path: Path, reference: str) -> None:
     module = parse(QUANTIZED.replace('"fc"', '"a"').replace('"act"', '"b"'))
-    with pytest.raises(UserError, match="has no layer in common with the model"):
+    with pytest.raises(UserError, match="no layer in floating point that the model"):
         rows(module, tmp_path, reference=reference)
+    quantized = tmp_path / "quantized.mlir"
+    quantized.write_text(QUANTIZED)
+    with pytest.raises(UserError, match="no layer in floating point that the model"):
+        rows(parse(QUANTIZED), tmp_path, reference=str(quantized))
     other = tmp_path / "other.mlir"
     other.write_text(FLOAT.replace("1x", "3x"))
     with pytest.raises(
