@@ -120,6 +120,8 @@ class Builder:
         """Left shifts so far, keyed likewise."""
         self.barrels: dict[tuple[object, ...], Wire] = {}
         """Shifts by variable amounts so far (see `arith.shift_by`)."""
+        self.exponents: dict[tuple[Wire, Wire], Wire] = {}
+        """Sums of the exponents of two blocks so far."""
         self.complements: dict[tuple[SSAValue, int], Wire] = {}
         """Inverted bits so far (base, low)."""
 

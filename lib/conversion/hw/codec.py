@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.conversion.hw import arith
+from mase_opt.lib.conversion.hw.block import alone, to_blocks, with_exponents
 from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.number import (
     HardwareError,
@@ -43,6 +44,7 @@ from mase_opt.lib.conversion.hw.number import (
 )
 from mase_opt.lib.conversion.hw.wire import Wire, constant
 from mase_opt.lib.formats.binary import Binary
+from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 from mase_opt.lib.formats.format import Element, Format
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
@@ -116,14 +118,64 @@ def codes_of(value: SSAValue) -> Element:
 
 def has_codec(format: Format[Any]) -> bool:
     """Whether hardware can compute with a format."""
-    element = format.element if isinstance(format, Scaled) else format
+    element = format.element if isinstance(format, Scaled | Block) else format
     return type(element) in DECODERS and type(element) in ENCODERS
+
+
+def len_of(value: SSAValue) -> int:
+    """The number of elements of a value."""
+    return prod(shape_of(value))
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Wires of a value that are of one width."""
+
+    suffix: str
+    """Of the name of the port."""
+    codes: Element
+    shape: tuple[int, ...]
+    type: str
+    """As text: CIRCT does not know our types."""
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """What each wire can be."""
+        return [(self.codes.min_code, self.codes.max_code)] * self.size
+
+
+def lanes_of(value: SSAValue) -> list[Lane]:
+    """The codes of elements and, behind these, those of exponents that blocks share."""
+    shape, element = shape_of(value), element_of(value)
+    lanes = [Lane("", codes_of(value), shape, str(element))]
+    format = format_of(element)
+    if isinstance(format, Block):
+        scale = Fixed(format.scale.bits, 0, signed=False)
+        grid = format.parts(shape).grid
+        lanes.append(Lane("_scales", scale, grid, str(format.scale)))
+    return lanes
+
+
+def split(value: SSAValue, wires: Wires) -> list[tuple[Lane, Wires]]:
+    """The lanes of `value`, and their wires."""
+    result: list[tuple[Lane, Wires]] = []
+    for lane in lanes_of(value):
+        result.append((lane, wires[: lane.size]))
+        wires = wires[lane.size :]
+    assert not wires, "more wires than elements and exponents"
+    return result
 
 
 def decode(b: Builder, value: SSAValue, codes: Wires) -> list[Number]:
     """The numbers that the elements of `value` are."""
     format = format_of(element_of(value))
     element = codes_of(value)
+    count = len_of(value)
+    codes, scales = codes[:count], codes[count:]
     function = DECODERS[type(element)]
     constants = {code.lo for code in codes if code.constant is not None}
     known = {code: literal(_value(element, code)) for code in constants}
@@ -131,6 +183,8 @@ def decode(b: Builder, value: SSAValue, codes: Wires) -> list[Number]:
         function(b, element, code) if code.constant is None else known[code.lo]
         for code in codes
     ]
+    if isinstance(format, Block):
+        return with_exponents(format, shape_of(value), numbers, scales)
     if not isinstance(format, Scaled):
         return numbers
     if format.zero_point:
@@ -176,27 +230,55 @@ def encode(
     assert format is not None, "checked for legality"
     rounding = Rounding()
     if isinstance(op, ArithmeticOp):
-        rounding = Rounding(op.rounding.mode, op.rounding.overflow)
+        mode = op.rounding.mode
+        assert isinstance(mode, RoundingMode), "checked for legality"
+        rounding = Rounding(mode, op.rounding.overflow)
     _check_overflow(format, rounding.overflow)
+    if isinstance(format, Block):
+        return _encode_blocks(b, format, shape_of(value), sums, rounding)
     if not isinstance(format, Scaled):
         assert isinstance(format, Element)
-        function = ENCODERS[type(format)]
-        return [function(b, format, x, rounding) for x in sums]
+        return _encode_elements(b, format, sums, rounding)
     element = format.element
     if not takes_values(element):
         scales = scales_of(format, shape_of(value))
         if places is not None:
             scales = [scales[place] for place in places]
         sums = [x / scale for x, scale in zip(sums, scales, strict=True)]
-    function = ENCODERS[type(element)]
     rounding = Rounding(rounding.mode, rounding.overflow, format.zero_point)
-    return [function(b, element, x, rounding) for x in sums]
+    return _encode_elements(b, element, sums, rounding)
+
+
+def _encode_elements(
+    b: Builder, element: Element, sums: Sequence[Sum], rounding: Rounding
+) -> Wires:
+    function = ENCODERS[type(element)]
+    return [function(b, element, alone(b, x, element), rounding) for x in sums]
+
+
+def _encode_blocks(
+    b: Builder,
+    format: Block,
+    shape: tuple[int, ...],
+    sums: Sequence[Sum],
+    rounding: Rounding,
+) -> Wires:
+    """The codes of elements, which saturate, then those of what blocks share."""
+    quotients, scales = to_blocks(b, format, shape, sums)
+    element = format.element
+    codes = _encode_elements(b, element, quotients, Rounding(rounding.mode))
+    if isinstance(element, Fixed):
+        # The range is symmetric, though two's complement is not.
+        codes = [arith.maximum(b, w, constant(-element.max_code)) for w in codes]
+    return [*codes, *scales]
 
 
 def _check_overflow(format: Format[Any], overflow: Overflow) -> None:
     """Raises `HardwareError` for an overflow mode that the format does not have."""
     if overflow is Overflow.WRAP and not isinstance(format, Fixed):
         raise HardwareError(f"{format} does not wrap: use overflow saturate")
+    if isinstance(format, Block) and overflow is not Overflow.SATURATE:
+        raise HardwareError(f"{format} has no overflow {overflow}: use saturate")
     if overflow is Overflow.INFINITY and not format.has_nan:
         raise HardwareError(f"{format} has no infinity: use overflow saturate")
 

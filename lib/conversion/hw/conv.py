@@ -22,10 +22,11 @@ from mase_opt.lib.conversion.hw.number import (
     Sum,
     aligned,
     literal,
+    shared_by,
 )
 from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.windows import window_indices
-from mase_opt.lib.conversion.hw.wire import bits_for, constant
+from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
 
 
 @template(layers.Conv1dOp, layers.Conv2dOp)
@@ -62,13 +63,19 @@ def conv(
     sums = [Sum([], Fraction(1))] * size
     for g in range(groups):
         rows: list[list[int]] = index[g].tolist()
-        columns = [aligned(b, [elements[row[k]] for row in rows]) for k in range(taps)]
+        windows = [[elements[i] for i in row] for row in rows]
+        shared = [shared_by(window) or constant(0) for window in windows]
+        columns = [
+            aligned(b, [replace(window[k], shared=None) for window in windows])
+            for k in range(taps)
+        ]
         first, last = g * channels, (g + 1) * channels
         module, exact = window_module(
             op,
             b,
             f"{b.name}_window{g if groups > 1 else ''}",
             columns,
+            shared,
             [
                 weights[c * taps : (c + 1) * taps]
                 for c in range(first, first + channels)
@@ -79,12 +86,16 @@ def conv(
             n, position = divmod(place, count)
             suffix = f"{g}_{place}" if groups > 1 else f"{place}"
             window = [column[place].wire for column in columns]
-            operands = [window] if module.inputs else []
+            operands = [
+                {"in": window, "scale": [shared[place]]}[port.name]
+                for port in module.inputs
+            ]
             (wires,) = b.instance(module, f"window_{suffix}", operands)
             for c, (wire, total) in enumerate(zip(wires, exact, strict=True)):
                 at = (n * outputs + first + c) * count + position
                 codes[at] = wire
-                sums[at] = Sum([Term(wire)], total.unit, total.offset)
+                power = None if total.shared is None else shared[place]
+                sums[at] = replace(total, terms=[Term(wire)], shared=power)
     return encode(b, op, sums) if rounds_outside(op) else codes
 
 
@@ -100,20 +111,23 @@ def window_module(
     b: Builder,
     name: str,
     columns: Sequence[Sequence[Number]],
+    shared: Sequence[Wire],
     kernels: Sequence[Sequence[Number]],
     biases: Sequence[Number] | None,
 ) -> tuple[Module, list[Sum]]:
     """
     The dot products of one window with the kernels of a group, and what they stand for.
 
-    A column holds what is below the same tap in every window: wires of one unit. The
-    outputs are codes, or integers where `rounds_outside`.
+    A column holds what is below the same tap in every window: wires of one unit, but
+    for the exponents that the blocks in each window share. The outputs are codes, or
+    integers where `rounds_outside`.
 
     ```mlir
     hw.module private @conv1_window(in %in: i72, out out: i48)
     ```
     """
-    _, depth = b.latest([x.wire for column in columns for x in column])
+    taken = [*shared, *(x.wire for column in columns for x in column)]
+    _, depth = b.latest(taken)
     inner = Builder(b.design, b.design.unique(name), depth)
     spans = [
         (min(x.wire.lo for x in column), max(x.wire.hi for x in column))
@@ -121,8 +135,11 @@ def window_module(
     ]
     width = max(bits_for(*span) for span in spans)
     wires = inner.input("in", width, spans)
+    lo, hi = min(w.lo for w in shared), max(w.hi for w in shared)
+    (scale,) = inner.input("scale", bits_for(lo, hi), [(lo, hi)])
+    common = None if scale.constant == 0 else scale
     taps = [
-        replace(column[0], wire=wire)
+        replace(column[0], wire=wire, shared=common)
         for wire, column in zip(wires, columns, strict=True)
     ]
     sums = [

@@ -7,13 +7,16 @@ from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import elementwise, normalization
+from mase_opt.dialects.mase import elementwise, layers, normalization
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import UnaryOp
+from mase_opt.dialects.mase.base import ArithmeticOp, UnaryOp
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
 from mase_opt.lib.conversion.hw.codec import codes_of, format_of, has_codec
+from mase_opt.lib.conversion.hw.number import LOWER_BLOCKS
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.top import describe, live_ops
+from mase_opt.lib.formats import Stochastic
 
 LOOKUP_BITS = 12
 """Unary functions of inputs up to this width become tables."""
@@ -71,8 +74,17 @@ def check_function(op: func.FuncOp) -> None:
 
 
 def _op_problem(op: Operation) -> str | None:
+    if isinstance(op, ArithmeticOp) and isinstance(op.rounding.mode, Stochastic):
+        return (
+            f"no circuit draws random numbers for rounding {op.rounding.mode}: use "
+            "nearest_even or another mode (mase-run --level quantized has this one)"
+        )
     if type(op) not in TEMPLATES and type(op) not in WIRINGS:
         return _missing_template(op)
+    if any(is_block(v) for v in op.operands) and not (
+        isinstance(op, elementwise.CastOp | layers.ContractionOp) or keeps_blocks(op)
+    ):
+        return f"computes on blocks: {LOWER_BLOCKS}"
     for result in op.results:
         reason = _value_problem(result)
         if reason:

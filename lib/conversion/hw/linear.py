@@ -9,7 +9,7 @@ import numpy as np
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.codec import Wires, decode, encode
+from mase_opt.lib.conversion.hw.codec import Wires, decode, encode, len_of
 from mase_opt.lib.conversion.hw.number import Number, Sum, product, total
 from mase_opt.lib.conversion.hw.registry import template
 
@@ -32,7 +32,7 @@ def linear(
     if bias is not None and op.bias is not None:
         biases = decode(b, op.bias, bias)
     sums: list[Sum] = []
-    for start in range(0, len(x), features):
+    for start in range(0, len(inputs), features):
         row = inputs[start : start + features]
         for o in range(outputs):
             own = weights[o * features : (o + 1) * features]
@@ -45,10 +45,10 @@ def matmul(op: layers.MatmulOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
     shape = shape_of(op.result)
     rows, columns = (
         np.broadcast_to(
-            np.arange(len(wires)).reshape(shape_of(value)),
+            np.arange(len_of(value)).reshape(shape_of(value)),
             (*shape[:-2], *shape_of(value)[-2:]),
         )
-        for wires, value in ((lhs, op.lhs), (rhs, op.rhs))
+        for value in (op.lhs, op.rhs)
     )
     xs, ys = decode(b, op.lhs, lhs), decode(b, op.rhs, rhs)
     sums: list[Sum] = []

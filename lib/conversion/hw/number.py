@@ -19,6 +19,8 @@ MAX_BITS = 256
 
 ZERO, ONE = Fraction(0), Fraction(1)
 
+LOWER_BLOCKS = "run mase-lower-block-arithmetic first"
+
 
 class HardwareError(Exception):
     """An op that has no circuit; the message says why and what would help."""
@@ -40,10 +42,14 @@ class Number:
     """Never negative; only without an offset."""
     scale: Fraction = ONE
     """Positive; powers of two belong into unit and offset."""
+    shared: Wire | None = None
+    """What a block shares: all is times 2^shared. Sums are multiplied by that once."""
 
     @property
     def constant(self) -> Fraction | None:
         """The number, if it is always the same."""
+        if self.shared is not None:
+            return None
         shift = self.exponent.constant if self.exponent is not None else 0
         if self.wire.constant is None or (shift is None and self.wire.constant):
             return None
@@ -54,16 +60,17 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """The exact number `Σ terms · unit + offset`."""
+    """The exact number `(Σ terms · unit + offset) · 2^shared`."""
 
     terms: Sequence[Term]
     unit: Fraction
     """Positive."""
     offset: Fraction = ZERO
+    shared: Wire | None = None
 
     def __truediv__(self, divisor: Fraction | int) -> Sum:
         """The sum divided by a positive number."""
-        return Sum(self.terms, self.unit / divisor, self.offset / divisor)
+        return replace(self, unit=self.unit / divisor, offset=self.offset / divisor)
 
 
 def fixed(wire: Wire, frac: int = 0) -> Number:
@@ -97,8 +104,10 @@ def aligned(b: Builder, numbers: Sequence[Number]) -> list[Number]:
     """
     The same numbers, of which nothing but the wires differs, without exponents.
 
-    Raises `HardwareError` if one is too wide.
+    Raises `HardwareError` if one is too wide, or shares an exponent.
     """
+    if shared_by(numbers) is not None:
+        raise HardwareError(f"it computes on blocks: {LOWER_BLOCKS}")
     first = numbers[0]
     if first.exponent is None and all(
         (x.unit, x.offset, x.exponent, x.scale)
@@ -124,6 +133,20 @@ def integers(b: Builder, numbers: Sequence[Number]) -> tuple[list[Wire], Fractio
         # Apart from the same zero point, which stays.
         result = aligned(b, [*numbers, literal(0)])[:-1]
     return [x.wire for x in result], result[0].unit * result[0].scale
+
+
+def shared_by(numbers: Sequence[Number]) -> Wire | None:
+    """
+    The exponent that numbers share; zeros share all of them.
+
+    Raises `HardwareError` if there is more than one.
+    """
+    found = {x.shared for x in numbers if x.constant != 0}
+    if len(found) > 1:
+        raise HardwareError(
+            f"it adds numbers of blocks with exponents of their own: {LOWER_BLOCKS}"
+        )
+    return found.pop() if found else None
 
 
 def _without_scale(x: Number) -> Number:
@@ -182,8 +205,9 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
     The sum of numbers.
 
     Those of one scale are added before they are multiplied with it. Raises
-    `HardwareError` if it is too wide.
+    `HardwareError` if it is too wide, or if exponents of blocks differ.
     """
+    shared = shared_by(numbers)
     offset = ZERO
     groups: dict[Fraction, list[Number]] = {}
     for x in numbers:
@@ -198,7 +222,7 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
         return Sum([], ONE, offset)
     if len(sums) == 1:
         ((scale, terms, unit),) = sums
-        return Sum(terms, unit * scale, offset)
+        return Sum(terms, unit * scale, offset, shared)
     common = _common_unit(unit * scale for scale, _, unit in sums)
     return Sum(
         [
@@ -207,6 +231,7 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
         ],
         common,
         offset,
+        shared,
     )
 
 
@@ -263,12 +288,23 @@ def product(b: Builder, x: Number, y: Number) -> Number:
         left.unit * right.unit,
         exponent=arith.total(b, [Term(e) for e in exponents]) if exponents else None,
         scale=left.scale * right.scale,
+        shared=_shared_by_product(b, x, y),
     )
 
 
+def _shared_by_product(b: Builder, x: Number, y: Number) -> Wire | None:
+    """The sum of what two numbers share, one wire for all products of their blocks."""
+    if x.shared is None or y.shared is None:
+        return x.shared or y.shared
+    key = (x.shared, y.shared)
+    if key not in b.exponents:
+        b.exponents[key] = arith.add(b, x.shared, y.shared)
+    return b.exponents[key]
+
+
 def _significand(b: Builder, x: Number) -> Number:
-    """`x` without exponent and offset, as an integer."""
-    (wire,), unit = integers(b, [replace(x, exponent=None, scale=ONE)])
+    """`x` without exponents and offset, as an integer."""
+    (wire,), unit = integers(b, [replace(x, exponent=None, scale=ONE, shared=None)])
     return Number(wire, unit, scale=x.scale)
 
 
@@ -306,4 +342,5 @@ def _negated_unless(b: Builder, sign: Number, x: Number) -> Number:
         significand.unit * sign.unit / 2,
         exponent=x.exponent,
         scale=significand.scale * sign.scale,
+        shared=x.shared,
     )

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from mase_opt.dialects.mase import shape
 from mase_opt.dialects.mase.base import ints
-from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.conversion.hw.codec import Wires, codes_of
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.hw.block import block_indices
+from mase_opt.lib.conversion.hw.codec import Wires, codes_of, format_of, len_of
 from mase_opt.lib.conversion.hw.number import HardwareError
 from mase_opt.lib.conversion.hw.registry import wiring
 from mase_opt.lib.conversion.hw.wire import constant
+from mase_opt.lib.formats.block import Block
 
 Index = NDArray[np.int64]
 
@@ -26,9 +28,33 @@ def _pick(wires: Wires, index: Index) -> Wires:
     return [wires[i] for i in index.ravel().tolist()]
 
 
+def _move(
+    op: shape.SliceOp | shape.PadOp, x: Wires, index: Index, added: Wires
+) -> Wires:
+    """
+    The elements at `index`, with what their blocks share; behind the last is `added`.
+
+    Blocks of nothing but that have the exponent of code 0.
+    """
+    count = len_of(op.input)
+    format = format_of(element_of(op.result))
+    result = _pick([*x[:count], *added], index)
+    if not isinstance(format, Block):
+        return result
+    scales = [*x[count:], constant(0)]
+    before = block_indices(format, shape_of(op.input)) + [-1] * len(added)
+    after = block_indices(format, shape_of(op.result))
+    places = zip(after, index.ravel().tolist(), strict=True)
+    sources = {block: before[place] for block, place in places}
+    return [*result, *(scales[sources[block]] for block in sorted(sources))]
+
+
 @wiring(shape.ConstantOp)
 def constants(op: shape.ConstantOp) -> Wires:
-    return [constant(int(v)) for v in op.codes().ravel().tolist()]
+    codes = op.codes().ravel()
+    if op.scales is not None:
+        codes = np.concatenate([codes.astype(np.int64), op.scales.array()])
+    return [constant(int(v)) for v in codes.tolist()]
 
 
 @wiring(shape.ReshapeOp)
@@ -59,16 +85,17 @@ def concat(op: shape.ConcatOp, *parts: Wires) -> Wires:
 @wiring(shape.SliceOp)
 def slice_(op: shape.SliceOp, x: Wires) -> Wires:
     spans = zip(ints(op.starts), ints(op.stops), ints(op.strides), strict=True)
-    return _pick(x, _index(op.input)[tuple(slice(*span) for span in spans)])
+    index = _index(op.input)[tuple(slice(*span) for span in spans)]
+    return _move(op, x, index, [])
 
 
 @wiring(shape.PadOp)
 def pad(op: shape.PadOp, x: Wires) -> Wires:
     # One wire more, at the end, for what is added.
     margins = list(zip(ints(op.low), ints(op.high), strict=True))
-    index = np.pad(_index(op.input), margins, constant_values=len(x))
+    index = np.pad(_index(op.input), margins, constant_values=len_of(op.input))
     code = codes_of(op.result).encode(np.array(op.value.value.data)).item()
-    return _pick([*x, constant(int(code))], index)
+    return _move(op, x, index, [constant(int(code))])
 
 
 @wiring(shape.GatherOp)

@@ -27,10 +27,9 @@ from xdsl.irdl import IRDLOperation
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import int_array
-from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.builder import Builder, Design, Output
-from mase_opt.lib.conversion.hw.codec import Wires, codes_of
+from mase_opt.lib.conversion.hw.codec import Lane, Wires, lanes_of, split
 from mase_opt.lib.conversion.hw.names import identifier
 from mase_opt.lib.conversion.hw.number import HardwareError
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
@@ -64,6 +63,7 @@ class TopBuilder:
         self.values: dict[SSAValue, Wires] = {}
         self.unnamed: dict[str, int] = {}
         self.ports: set[str] = set(CONTROL)
+        self.interface: list[DictionaryAttr] = []
 
     def build(self) -> list[hw.HWModuleOp]:
         """
@@ -72,11 +72,12 @@ class TopBuilder:
         Raises `PassFailedException` for an op that has no circuit.
         """
         for index, argument in enumerate(self.function.body.block.args):
-            format = codes_of(argument)
             name = self._port_name(argument, self.function.arg_attrs, index, "in")
-            span = (format.min_code, format.max_code)
-            spans = [span] * len_of(argument)
-            self.values[argument] = self.top.input(name, format.bits, spans)
+            self.values[argument] = [
+                wire
+                for lane in lanes_of(argument)
+                for wire in self._argument(name, lane)
+            ]
         for op in live_ops(self.function):
             if isinstance(op, func.ReturnOp):
                 self._finish(op)
@@ -88,6 +89,11 @@ class TopBuilder:
                         f"no circuit for {describe(op)}: {error}"
                     ) from error
         return used_modules(self.design.modules)
+
+    def _argument(self, name: str, lane: Lane) -> Wires:
+        name += lane.suffix
+        self.interface.append(port_attr(name, "in", lane))
+        return self.top.input(name, lane.codes.bits, lane.spans)
 
     def _wires(self, op: Operation) -> Wires:
         operands = [self.values[v] for v in op.operands]
@@ -104,19 +110,23 @@ class TopBuilder:
         for port, value, wires in zip(
             operand_names(op), op.operands, operands, strict=True
         ):
-            count = len(builder.inputs)
-            width = codes_of(value).bits
-            inputs.append(builder.input(port, width, [(w.lo, w.hi) for w in wires]))
-            if len(builder.inputs) > count:
-                connected.append(wires)
+            inputs.append([])
+            for lane, part in split(value, wires):
+                count = len(builder.inputs)
+                spans = [(w.lo, w.hi) for w in part]
+                inputs[-1] += builder.input(port + lane.suffix, lane.codes.bits, spans)
+                if len(builder.inputs) > count:
+                    connected.append(part)
         result = TEMPLATES[type(op)](op, builder, *inputs)
-        assert len(result) == len_of(op.results[0]), f"{op.name} has a wrong template"
+        parts = split(op.results[0], result)
         if all(w.lo == w.hi for w in result):
             return result
-        output = Output("out", codes_of(op.results[0]).bits, result)
-        module = builder.finish([output])
+        outputs = [
+            Output("out" + lane.suffix, lane.codes.bits, part) for lane, part in parts
+        ]
+        module = builder.finish(outputs)
         self.design.modules[-1].attributes[LAYER] = StringAttr(layer_name(op) or name)
-        return self.top.instance(module, name, connected)[0]
+        return [w for ws in self.top.instance(module, name, connected) for w in ws]
 
     def _layer_module(self, op: Operation) -> str:
         kind = op.name.rpartition(".")[2]
@@ -144,9 +154,10 @@ class TopBuilder:
         else:
             name = (value.name_hint if direction == "in" else None) or fallback
         name = identifier(name, fallback)
-        while name in self.ports:
+        suffixes = [lane.suffix for lane in lanes_of(value)]
+        while not self.ports.isdisjoint(name + suffix for suffix in suffixes):
             name += "_"
-        self.ports.add(name)
+        self.ports.update(name + suffix for suffix in suffixes)
         return name
 
     def _finish(self, op: func.ReturnOp) -> None:
@@ -158,23 +169,19 @@ class TopBuilder:
             # A result that waits must not depend on inputs that may change.
             latency = max(latency, 1)
         outputs: list[tuple[str, SSAValue]] = []
-        interface = [
-            port_attr(port.name, "in", argument)
-            for port, argument in zip(
-                top.inputs, self.function.body.block.args, strict=True
-            )
-        ]
         for index, (value, wires) in enumerate(zip(op.operands, results, strict=True)):
             name = self._port_name(value, self.function.res_attrs, index, "out")
-            late = [top.delay_base(w, latency) for w in wires]
-            outputs.append((name, top.pack(late, codes_of(value).bits)))
-            interface.append(port_attr(name, "out", value))
+            for lane, part in split(value, wires):
+                late = [top.delay_base(w, latency) for w in part]
+                port = name + lane.suffix
+                outputs.append((port, top.pack(late, lane.codes.bits)))
+                self.interface.append(port_attr(port, "out", lane))
         clocked = latency > 0
         control = self._control(latency)
         module = top.close([*control, *outputs], "public")
         module.attributes[INTERFACE] = DictionaryAttr(
             {
-                "ports": ArrayAttr(interface),
+                "ports": ArrayAttr(self.interface),
                 "latency": IntegerAttr(latency, i64),
                 "depth": IntegerAttr(self.design.logic_depth, i64),
                 "clock": BoolAttr.from_bool(clocked),
@@ -245,27 +252,18 @@ def operand_names(op: Operation) -> list[str]:
     return names
 
 
-def port_attr(name: str, direction: str, value: SSAValue) -> DictionaryAttr:
+def port_attr(name: str, direction: str, lane: Lane) -> DictionaryAttr:
     """`{name = "in0", direction = "in", shape = …, width = 8, signed = true, …}`"""
-    format = codes_of(value)
     fields: dict[str, Attribute] = {
         "name": StringAttr(name),
         "direction": StringAttr(direction),
-        "shape": int_array(shape_of(value)),
-        "width": IntegerAttr(format.bits, i64),
-        "signed": BoolAttr.from_bool(format.min_code < 0),
+        "shape": int_array(lane.shape),
+        "width": IntegerAttr(lane.codes.bits, i64),
+        "signed": BoolAttr.from_bool(lane.codes.min_code < 0),
         # As text: CIRCT does not know our types.
-        "element": StringAttr(str(element_of(value))),
+        "element": StringAttr(lane.type),
     }
     return DictionaryAttr(fields)
-
-
-def len_of(value: SSAValue) -> int:
-    """The number of elements of a value."""
-    count = 1
-    for size in shape_of(value):
-        count *= size
-    return count
 
 
 def describe(op: Operation) -> str:
