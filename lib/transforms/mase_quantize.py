@@ -25,7 +25,6 @@ from mase_opt.lib.formats import (
     FormatSpec,
     Method,
     Overflow,
-    RoundingMode,
     Spec,
 )
 from mase_opt.lib.transforms.mase_calibrate import calibrate
@@ -39,6 +38,7 @@ from mase_opt.lib.transforms.quantize_config import (
     parse_accumulator,
     parse_choice,
     parse_text,
+    rounding_of,
 )
 from mase_opt.lib.transforms.quantize_formats import WIDE, Defaults, bits_of
 from mase_opt.lib.transforms.quantize_plan import (
@@ -53,16 +53,16 @@ from mase_opt.lib.transforms.quantize_plan import (
 @dataclass(frozen=True)
 class MaseQuantizePass(ModulePass):
     """
-    Give every floating-point value a fixed-point format.
+    Give every floating-point value a number format: fixed point, unless told otherwise.
 
     Formats go into the types, codes into the constants, and casts where a layer wants
-    its input in another format. Open fraction widths are chosen for the values that
-    `mase-calibrate` has seen; a module without calibration is calibrated first, and
-    batch norms are folded before that. Values that are never negative are unsigned,
+    its input in another format. Open fractions and scales are chosen for the values
+    that `mase-calibrate` has seen; a module without calibration is calibrated first,
+    and batch norms are folded before that. Values that are never negative are unsigned,
     also those of which only a relu uses the rest: saturation at zero is the relu. A
     bias gets as many fraction bits as the product it is added to, if they fit. Layers
     that the config leaves alone stay, with casts around them. What is quantized
-    already stays as it is.
+    already stays as it is. docs/quantization.md has the rules for other formats.
 
     ```mlir
     %2 = mase.linear %x, %w, %b {layer = "fc"}
@@ -99,11 +99,11 @@ class MaseQuantizePass(ModulePass):
     masters: bool = False
     """Keep constants in floating point, with casts behind them, for training."""
     method: str = "mse"
-    """How fractions are chosen: smallest squared error (mse), minmax, percentile."""
+    """How ranges are chosen: smallest squared error (mse), minmax, percentile, kl."""
     percentile: float = 99.9
     """What `method=percentile` keeps in range, in percent."""
     rounding: str = "nearest_even"
-    """Rounding mode of all layers: nearest_even, nearest_away, half_up, floor, …"""
+    """Rounding mode of all layers: nearest_even, floor, …, stochastic<seed>."""
     overflow: str = "saturate"
     """Overflow mode of all layers: saturate, wrap or error."""
     config: str | None = None
@@ -169,7 +169,7 @@ class MaseQuantizePass(ModulePass):
             parse_accumulator(self.accumulator, "options") or default.accumulator,
             parse_choice(Method, self.method, "method", "options"),
             self.percentile,
-            parse_choice(RoundingMode, self.rounding, "rounding", "options"),
+            rounding_of(self.rounding, "options"),
             parse_choice(Overflow, self.overflow, "overflow", "options"),
         )
 

@@ -44,7 +44,7 @@
 
 // SIGNS-LABEL: func.func @cnn(%x: tensor<1x2x2x2x!mase.fixed<16, 14>>
 // SIGNS-DAG:     mase.constant <ui8, [1, 0, 1, 1]> : tensor<2x2x1x1x!mase.scaled<!mase.binary, #mase.dense<f32, [0.5, 0.25]>, axis = 0>>
-// SIGNS-DAG:     mase.cast %x {threshold = 0.46666666666666662 : f64} : {{.*}} -> tensor<1x2x2x2x!mase.ternary>
+// SIGNS-DAG:     mase.cast %x {threshold = 3.500000e-01 : f64} : {{.*}} -> tensor<1x2x2x2x!mase.ternary>
 // SIGNS:         mase.conv2d {{.*}} -> tensor<1x2x2x2x!mase.ufixed<16, 14>>
 // SIGNS:         mase.cast {{.*}} {threshold = {{.*}} : f64} : {{.*}} -> tensor<1x8x!mase.ternary>
 

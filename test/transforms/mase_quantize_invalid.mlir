@@ -15,7 +15,7 @@
 // NAMES: error: data '{{.*}}y.npz' has no array 'x' (it has y, z)
 // FILE: error: data '{{.*}}nowhere.npz': no such file
 // WIDTH: error: options: data-width: width must be between 1 and 64, got 0
-// METHOD: error: options: method is 'msee', expected one of mse, minmax, percentile; did you mean 'mse'?
+// METHOD: error: options: method is 'msee', expected one of mse, minmax, percentile, kl; did you mean 'mse'?
 // LAYER: error: config '{{.*}}unknown_layer.toml': there is no layer 'fc2'; did you mean 'fc1'? (layers: fc1)
 // NOWIDTH: error: layer 'fc1' (mase.linear): weight '{{.*}}': a value between {{.*}} overflows fixed<64, 99>
 // BIAS: warning: config '{{.*}}no_bias.toml': 'fc1' has no bias: the setting has no effect
