@@ -14,8 +14,10 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f16, f32, i1, i64
 
 from mase_opt.dialects.mase.formats import element_type
+from mase_opt.frontend.load_model import load_model
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.quantization import Noise, storage_bits, summary
+from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Format
@@ -28,6 +30,7 @@ from mase_opt.lib.transforms.mase_summarize_quantization import (
     MaseSummarizeQuantizationPass,
 )
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 FLOAT = """
 func.func @f(%x: tensor<1x4xf32> {mase.name = "x"}) -> tensor<1x2xf32> {
   %w = mase.constant <f32, [1.0, -1.0, 0.5, 0.3, 0.0, 0.0, 0.0, 2.0]> : tensor<2x4xf32>
@@ -304,3 +307,30 @@ def test_references_that_do_not_fit(tmp_path: Path, reference: str) -> None:
         rows(module, tmp_path, reference=str(other))
     with pytest.raises(UserError, match=r"cannot read 'nowhere\.mlir'"):
         rows(module, tmp_path, reference="nowhere.mlir")
+
+
+@pytest.mark.parametrize(
+    ("options", "bits", "sqnr"),
+    [
+        # Rows of 64 and 32 weights, in 32x64 and 10x32: whole blocks.
+        ({"format": "mxint8"}, (2048 * 8.25, 320 * 8.25), 35),
+        # A short group for each of the 32 and 10 rows.
+        ({"weight_format": "int4_g128"}, (2048 * 4 + 32 * 32, 320 * 4 + 320), 15),
+    ],
+)
+def test_digits(options, bits: tuple[int, int], sqnr: float, tmp_path: Path) -> None:
+    model = str(DIGITS / "mlp.mlir")
+    module = load_model(model)
+    ConvertTorchToMasePass().apply(Context(), module)
+    data = str(DIGITS / "mlp_calibration.npz")
+    MaseQuantizePass(data=data, **options).apply(Context(), module)
+    found = rows(module, tmp_path, reference=model, data=data)
+    biases = (32 * 16, 10 * 16)
+    for name, weight_bits, bias_bits in zip(("fc1", "fc2"), bits, biases, strict=True):
+        assert found[name]["parameter_bits"] == weight_bits + bias_bits
+        assert sqnr < found[name]["weight_sqnr_db"] < sqnr + 15
+    # The negative part of fc1 is cut off before the relu does it.
+    for name in ("relu", "fc2"):
+        assert sqnr < found[name]["output_sqnr_db"] < sqnr + 15
+    assert found["total"]["bits_per_weight"] == sum(bits) / 2368
+    assert found["total"]["parameter_bits"] == sum(bits) + 42 * 16
