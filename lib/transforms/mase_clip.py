@@ -49,11 +49,11 @@ class MaseClipPass(MaseQuantizePass):
     taken as independent. Batch norms are folded, and the function stays calibrated.
 
     ```mlir
-    %w = mase.constant <f32, [1.0, 0.26]> : tensor<1x2xf32>
+    %w = mase.constant <f32, [1.0, 0.25]> : tensor<1x2xf32>
     ```
-    becomes, if the second input is much larger,
+    becomes, for `scaled<fixed<3, 0>, auto>` and a second input that is much larger,
     ```mlir
-    %w = mase.constant <f32, [0.75, 0.26]> : tensor<1x2xf32>
+    %w = mase.constant <f32, [0.75, 0.25]> : tensor<1x2xf32>
     ```
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,19 +95,22 @@ def _mean(op: Layer, results: NDArray[Any]) -> Floats:
 
 
 def _mean_results(
-    function: FuncOp, ops: Iterable[Layer], inputs: Inputs
+    function: FuncOp, ops: Collection[Layer], inputs: Inputs
 ) -> dict[Layer, Floats]:
     """The mean of each output channel of `ops` on `inputs`."""
-    totals: dict[SSAValue, Floats | float] = {op.result: 0.0 for op in ops}
-    samples = max(len(array) for array in inputs)
+    batches: dict[SSAValue, list[tuple[int, Floats]]] = {op.result: [] for op in ops}
 
     def observe(value: SSAValue, array: NDArray[Any]) -> None:
-        if value in totals:
+        if value in batches:
             assert isinstance(value.owner, Layer)
-            totals[value] += _mean(value.owner, array) * (len(array) / samples)
+            batches[value].append((len(array), _mean(value.owner, array)))
 
     observe_batches(function, inputs, observe, "collecting means")
-    return {op: np.asarray(totals[op.result]) for op in ops}
+    return {
+        op: np.average(means, axis=0, weights=counts)
+        for op in ops
+        for counts, means in [zip(*batches[op.result], strict=True)]
+    }
 
 
 def _mean_errors(

@@ -44,7 +44,7 @@ class MaseGptqPass(MaseQuantizePass):
     `mase-quantize` keeps. Batch norms are folded, and the function stays calibrated.
 
     ```mlir
-    %w = mase.constant <f32, [0.74, 0.26]> : tensor<1x2xf32>
+    %w = mase.constant <f32, [0.7, 0.2]> : tensor<1x2xf32>
     ```
     becomes, for `fixed<3, 1>` and inputs that are always alike,
     ```mlir
@@ -133,7 +133,13 @@ def round_columns(
     silent = diagonal == 0
     mean = 1.0 if silent.all() else float(diagonal.mean())
     hessian = hessian + np.diag(damping * mean + silent * mean)
-    upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    try:
+        upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    except np.linalg.LinAlgError as error:
+        raise UserError(
+            f"damping is {damping}, which is not enough for moments that are singular "
+            f"but for rounding ({error}); 0.01 is usual"
+        ) from error
     left = weight[:, order]
     rounded = np.empty_like(weight)
     count = len(order)

@@ -192,7 +192,8 @@ def test_smoothing(weight_width: int, data_width: int) -> None:
 
 def test_all_of_them() -> None:
     """One after the other, on a model that needs each."""
-    name, options = "transformer", {"weight_width": 4, "data_width": 8}
+    name = "transformer"
+    options: dict[str, Any] = {"weight_width": 4, "data_width": 8}
     module = with_outliers(name)
     figures = [sqnr(module, name, **options)]
     data = calibration(name)
