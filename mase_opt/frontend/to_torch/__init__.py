@@ -194,7 +194,9 @@ class MaseModule(nn.Module):
 
     def _place(self, label: str) -> tuple[nn.Module, str, str]:
         """A free name for a tensor, like `label`: its module, name there, and path."""
-        *path, leaf = (re.sub(r"\W", "_", part) or "_" for part in label.split("."))
+        # Resources put an underscore before a digit, torch does not.
+        label = re.sub(r"^_(?=\d)", "", label)
+        *path, leaf = (part or "_" for part in label.split("."))
         owner: nn.Module = self
         for index, part in enumerate(path):
             while hasattr(owner, part) and part not in dict(owner.named_children()):
@@ -226,15 +228,28 @@ class MaseModule(nn.Module):
         values += [None] * (len(self._steps) + len(self._tensors))
         for owner, name, number in self._tensors:
             values[number] = getattr(owner, name)[None]
-        for step in self._steps:
-            result = step.run(*(values[i] for i in step.operands))
-            values[step.result] = (
-                result if step.rounding is None else step.rounding(result)
-            )
-            for index in step.done:
-                values[index] = None
+        # Formats are what the IR says.
+        with torch.autocast(_device_of(values), enabled=False):
+            self._run(values)
         results = [_released(values[n], shape, samples) for n, shape in self._results]
         return results[0] if len(results) == 1 else tuple(results)
+
+    def _run(self, values: list[Any]) -> None:
+        for step in self._steps:
+            result = step.run(*(values[i] for i in step.operands))
+            if step.rounding is not None:
+                result = step.rounding(result)
+            values[step.result] = result
+            for index in step.done:
+                values[index] = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        if fn(torch.empty(0)).dtype != torch.float32:
+            raise UserError(
+                "the dtypes of a mase module follow from the formats in its IR: only "
+                "move it to devices"
+            )
+        return super()._apply(fn, recurse)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaseModule:
         # The IR does not change.
@@ -312,6 +327,10 @@ def _admit(expected: _Input, tensor: Tensor) -> Tensor:
         )
     samples = got[0] // shape[0] if shape[0] else 1
     return expected.cast(tensor.reshape(samples, *shape))
+
+
+def _device_of(values: list[Any]) -> str:
+    return next((v.device.type for v in values if v is not None), "cpu")
 
 
 def _released(values: Tensor, shape: Shape, samples: int) -> Tensor:

@@ -29,6 +29,8 @@ def contract(
     product: Function,
     operands: Sequence[Known],
     sums: Grid | None,
+    *,
+    convolution: bool = False,
 ) -> tuple[Function, Grid | None]:
     """
     `product(x, weight, bias)`, exactly where its `sums` of products allow it.
@@ -45,11 +47,31 @@ def contract(
     if dtype is None and numbers is not None and numbers.fits_int64:
         return _by_halves(product, operands, numbers.frac), numbers
     wide = dtype or torch.float64
+    relies = dtype == torch.float32 and numbers is not None
 
     def run(*tensors: Tensor) -> Tensor:
-        return product(*(t.to(wide) for t in tensors))
+        dtype = wide
+        if relies and not _float32_is_exact(tensors[0].device, convolution):
+            dtype = torch.float64
+        return product(*(t.to(dtype) for t in tensors))
 
     return run, numbers
+
+
+def _float32_is_exact(device: torch.device, convolution: bool) -> bool:
+    """
+    Whether float32 products and sums are what they say.
+
+    Not if torch may take shorter numbers instead; and on other devices than CPUs,
+    convolutions in float32 may be transformed ones (Winograd), which round.
+    """
+    return _full_precision() and (device.type == "cpu" or not convolution)
+
+
+@torch.compiler.assume_constant_result
+def _full_precision() -> bool:
+    # Not traced by torch.compile: as it is when the module is compiled.
+    return torch.get_float32_matmul_precision() == "highest"
 
 
 def _by_halves(product: Function, operands: Sequence[Known], frac: int) -> Function:
@@ -171,7 +193,7 @@ def conv(op: layers.ConvOp, operands: Sequence[Known]) -> tuple[Function, Grid |
     shape = shape_of(op.weight)
     axes = tuple(range(1, len(shape)))
     sums = products(*operands[:2], axes=axes, terms=math.prod(shape[1:]))
-    return contract(op, product, operands, sums)
+    return contract(op, product, operands, sums, convolution=True)
 
 
 @kernel(layers.ConvTranspose2dOp)
@@ -208,7 +230,7 @@ def conv_transpose(
         weight = Known(weight.grid, codes)
     terms = channels // groups * math.prod(kernel_size)
     sums = products(operands[0], weight, axes=(1, 3, 4), terms=terms)
-    return contract(op, product, operands, sums)
+    return contract(op, product, operands, sums, convolution=True)
 
 
 @kernel(layers.EmbeddingOp)
