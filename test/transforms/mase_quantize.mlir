@@ -99,3 +99,31 @@ func.func @indices(%ids: tensor<1x2xi64>, %x: tensor<1x2x1xf32> {mase.calibratio
 func.func @identity(%x: tensor<2xf32> {mase.calibration = #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 1.0]>>}) -> tensor<2xf32> {
   func.return %x : tensor<2xf32>
 }
+
+// -----
+
+// Parts of a concatenation that nothing else uses are rounded once, to its format.
+
+// CHECK-LABEL: func.func @concat_of_results
+// CHECK-NEXT:    %[[N:.*]] = mase.neg %x : {{.*}} -> tensor<1x2x!mase.fixed<8, 3>>
+// CHECK-NEXT:    %[[T:.*]] = mase.tanh %x : {{.*}} -> tensor<1x2x!mase.fixed<8, 7>>
+// CHECK-NEXT:    %[[C:.*]] = mase.cast %[[T]] : {{.*}} -> tensor<1x2x!mase.fixed<8, 3>>
+// CHECK-NEXT:    mase.concat %[[N]], %[[C]]
+func.func @concat_of_results(%x: tensor<1x2xf32> {mase.calibration = #mase.calibration<#mase.dense<f32, [-15.0, 0.0, 1.0]>>}) -> (tensor<1x4xf32>, tensor<1x2xf32>) {
+  %0 = mase.neg %x {mase.calibration = #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 15.0]>>} : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  %1 = mase.tanh %x {mase.calibration = #mase.calibration<#mase.dense<f32, [-0.984375, 0.0, 0.75]>>} : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  %2 = mase.concat %0, %1 {axis = 1 : i64, mase.calibration = #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 15.0]>>} : (tensor<1x2xf32>, tensor<1x2xf32>) -> tensor<1x4xf32>
+  func.return %2, %1 : tensor<1x4xf32>, tensor<1x2xf32>
+}
+
+// -----
+
+// So does a constant that is a result.
+
+// CHECK-LABEL: func.func @constant_result() -> tensor<2x!mase.ufixed<8, 7>> {
+// CHECK-NEXT:    %[[C:.*]] = mase.constant <ui8, [128, 32]> : tensor<2x!mase.ufixed<8, 7>>
+// CHECK-NEXT:    func.return %[[C]]
+func.func @constant_result() -> tensor<2xf32> {
+  %c = mase.constant <f32, [1.0, 0.25]> : tensor<2xf32>
+  func.return %c : tensor<2xf32>
+}

@@ -138,3 +138,96 @@ func.func @no_code() -> tensor<1x!mase.fixed<8, 4>> {
   %0 = mase.cast %c : (tensor<1xf32>) -> tensor<1x!mase.fixed<8, 4>>
   func.return %0 : tensor<1x!mase.fixed<8, 4>>
 }
+
+// -----
+
+// Elements of blocks are rounded wherever they are moved to.
+
+!b = !mase.block<!mase.fixed<4, 2>, e8m0, [2]>
+!c = !mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, [0.5, 0.25]>, axis = 0>
+
+// CHECK-LABEL: func.func @moved_blocks
+// CHECK-NEXT:    mase.reshape
+// CHECK-NEXT:    mase.reshape
+// CHECK-NEXT:    mase.transpose
+// CHECK-NEXT:    mase.transpose
+// CHECK-NEXT:    mase.reshape
+// CHECK-NEXT:    mase.broadcast
+// CHECK-NEXT:    mase.broadcast
+// CHECK-NEXT:    return
+func.func @moved_blocks(%x: tensor<2x3x!b>) -> tensor<2x4x3x2x!b> {
+  %0 = mase.reshape %x : tensor<2x3x!b> -> tensor<3x2x!b>
+  %1 = mase.reshape %0 : tensor<3x2x!b> -> tensor<1x2x3x!b>
+  %2 = mase.transpose %1 {permutation = array<i64: 0, 2, 1>} : tensor<1x2x3x!b> -> tensor<1x3x2x!b>
+  %3 = mase.transpose %2 {permutation = array<i64: 2, 1, 0>} : tensor<1x3x2x!b> -> tensor<2x3x1x!b>
+  %4 = mase.reshape %3 : tensor<2x3x1x!b> -> tensor<2x1x3x1x!b>
+  %6 = mase.broadcast %4 : tensor<2x1x3x1x!b> -> tensor<2x1x3x2x!b>
+  %7 = mase.broadcast %6 : tensor<2x1x3x2x!b> -> tensor<2x4x3x2x!b>
+  func.return %7 : tensor<2x4x3x2x!b>
+}
+
+// CHECK-LABEL: func.func @moved_channels
+// CHECK-NEXT:    mase.transpose
+// CHECK-NEXT:    mase.transpose
+func.func @moved_channels(%x: tensor<2x2x!c>) -> tensor<2x2x!c> {
+  %0 = mase.transpose %x {permutation = array<i64: 1, 0>} : tensor<2x2x!c> -> tensor<2x2x!c>
+  %1 = mase.transpose %0 {permutation = array<i64: 1, 0>} : tensor<2x2x!c> -> tensor<2x2x!c>
+  func.return %1 : tensor<2x2x!c>
+}
+
+// -----
+
+// 3 and 0.25 do not fit into one block of four bits, so 0.25 is lost between the two.
+
+!b = !mase.block<!mase.fixed<3, 1>, e8m0, [2]>
+
+// CHECK-LABEL: func.func @folded_blocks
+// CHECK-NEXT:    mase.constant <i8, [3, 0, 2, 2]> {scales = #mase.dense<ui8, [128, 125]>} : tensor<1x4x!mase.block
+func.func @folded_blocks() -> tensor<1x4x!b> {
+  %0 = mase.constant <i8, [3, 3, 2, 2]> {scales = #mase.dense<ui8, [128, 125]>} : tensor<4x!b>
+  %i = mase.constant <i64, [0, 2, 3, 3]> : tensor<4xi64>
+  %1 = mase.gather %0, %i {axis = 0 : i64} : (tensor<4x!b>, tensor<4xi64>) -> tensor<4x!b>
+  %2 = mase.reshape %1 : tensor<4x!b> -> tensor<1x4x!b>
+  func.return %2 : tensor<1x4x!b>
+}
+
+// -----
+
+// Casts of constants become codes, whatever the format.
+
+// CHECK-LABEL: func.func @codes
+// CHECK-DAG:     mase.constant <ui8, [56, 193, 24]> : tensor<3x!mase.minifloat<4, 3, fn>>
+// CHECK-DAG:     mase.constant <i8, [32, -96, 64, 16]> {scales = #mase.dense<ui8, [128, 126]>} : tensor<2x2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>
+// CHECK-DAG:     mase.constant <i8, [2, -6, 2, 0]> : tensor<2x2x!mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, [0.5, 0.25]>, axis = 0>>
+// CHECK-DAG:     mase.constant <i8, [1, -1, 0]> : tensor<3x!mase.ternary>
+// CHECK-DAG:     mase.constant <i8, [0, -1, 0]> : tensor<3x!mase.ternary>
+// CHECK-NOT:     mase.cast
+// CHECK:         return
+func.func @codes() -> (tensor<3x!mase.minifloat<4, 3, fn>>, tensor<2x2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>, tensor<2x2x!mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, [0.5, 0.25]>, axis = 0>>, tensor<3x!mase.ternary>, tensor<3x!mase.ternary>) {
+  %c = mase.constant <f32, [1.0, -2.25, 0.0625]> : tensor<3xf32>
+  %d = mase.constant <f32, [1.0, -3.0, 0.5, 0.125]> : tensor<2x2xf32>
+  %0 = mase.cast %c : (tensor<3xf32>) -> tensor<3x!mase.minifloat<4, 3, fn>>
+  %1 = mase.cast %d : (tensor<2x2xf32>) -> tensor<2x2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>
+  %2 = mase.cast %d : (tensor<2x2xf32>) -> tensor<2x2x!mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, [0.5, 0.25]>, axis = 0>>
+  %3 = mase.cast %c : (tensor<3xf32>) -> tensor<3x!mase.ternary>
+  %4 = mase.cast %c {threshold = 2.0 : f64} : (tensor<3xf32>) -> tensor<3x!mase.ternary>
+  func.return %0, %1, %2, %3, %4 : tensor<3x!mase.minifloat<4, 3, fn>>, tensor<2x2x!mase.block<!mase.fixed<8, 6>, e8m0, [32]>>, tensor<2x2x!mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, [0.5, 0.25]>, axis = 0>>, tensor<3x!mase.ternary>, tensor<3x!mase.ternary>
+}
+
+// -----
+
+// A threshold survives, and a cast with one is none that changes nothing. Nor is a relu
+// of numbers without a sign more than its operand.
+
+// CHECK-LABEL: func.func @thresholds
+// CHECK-NEXT:    %[[A:.*]] = mase.cast %x {threshold = 5.000000e-01 : f64} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.ternary>
+// CHECK-NEXT:    %[[B:.*]] = mase.cast %y {threshold = 1.000000e+00 : f64} : (tensor<2x!mase.ternary>) -> tensor<2x!mase.ternary>
+// CHECK-NEXT:    return %[[A]], %[[B]], %y, %z
+func.func @thresholds(%x: tensor<2x!mase.fixed<8, 4>>, %y: tensor<2x!mase.ternary>, %z: tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>) -> (tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>) {
+  %0 = mase.cast %x : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2xf32>
+  %1 = mase.cast %0 {threshold = 0.5 : f64} : (tensor<2xf32>) -> tensor<2x!mase.ternary>
+  %2 = mase.cast %y {threshold = 1.0 : f64} : (tensor<2x!mase.ternary>) -> tensor<2x!mase.ternary>
+  %3 = mase.cast %y : (tensor<2x!mase.ternary>) -> tensor<2x!mase.ternary>
+  %4 = mase.relu %z : (tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>) -> tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>
+  func.return %1, %2, %3, %4 : tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>
+}
