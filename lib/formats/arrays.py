@@ -7,6 +7,7 @@ libraries agree on most names; the few places where they don't are here.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,16 @@ def integers(values: Array) -> Array:
     if namespace(values) is np:
         return values.astype(np.int64)
     return values.to(namespace(values).int64)
+
+
+def indices(like: Array) -> Array:
+    """The position of every element of `like` in row-major order, in its shape."""
+    count = math.prod(like.shape)
+    if namespace(like) is np:
+        return np.arange(count, dtype=np.int64).reshape(like.shape)
+    import torch
+
+    return torch.arange(count, device=like.device).reshape(like.shape)
 
 
 def floats(values: Array, like: Array) -> Array:

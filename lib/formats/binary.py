@@ -8,7 +8,7 @@ import numpy as np
 
 from mase_opt.lib.formats.arrays import Array, namespace
 from mase_opt.lib.formats.format import Element, Values
-from mase_opt.lib.formats.rounding import IntArray, RoundingMode, round_real
+from mase_opt.lib.formats.rounding import IntArray, Rounding, Stochastic, round_real
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class Binary(Element):
     Code 1 is +1, code 0 is -1, or 0 if not `signed`.
 
     Signed, the cast is the sign in every rounding mode, with +1 for zeros, and nothing
-    overflows. Unsigned, it rounds and saturates, as `ufixed<1, 0>` does.
+    overflows. But stochastic rounding gives +1 with probability (x + 1) / 2, as in
+    Courbariaux et al., BinaryConnect, 2015. Unsigned, it rounds and saturates, as
+    `ufixed<1, 0>` does.
     """
 
     signed: bool = True
@@ -50,12 +52,16 @@ class Binary(Element):
     def exact_in_float32(self) -> bool:
         return True
 
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         if not self.signed:
             # No codes for negative zero.
             return round_real(values, rounding) + 0.0
         xp = namespace(values)
-        signs = xp.where(values < 0, -xp.ones_like(values), xp.ones_like(values))
+        threshold = 0.0
+        if isinstance(rounding, Stochastic):
+            threshold = 2 * rounding.chances(values) - 1
+        ones = xp.ones_like(values)
+        signs = xp.where(values < threshold, -ones, ones)
         return xp.where(xp.isnan(values), values, signs)
 
     def codes_of(self, values: Values) -> IntArray:

@@ -26,6 +26,7 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
 )
 
@@ -170,7 +171,7 @@ class Block(Format[Encoded]):
     def quantize(
         self,
         values: Array,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
         parts = self.parts(tuple(values.shape))
@@ -178,7 +179,7 @@ class Block(Format[Encoded]):
         return elements * parts.spread(power_of_two(shared, values))
 
     def _split(
-        self, values: Array, parts: Parts, rounding: RoundingMode, overflow: Overflow
+        self, values: Array, parts: Parts, rounding: Rounding, overflow: Overflow
     ) -> tuple[Array, Array]:
         """The elements' values, and the shared exponents as a grid."""
         if overflow not in (Overflow.SATURATE, Overflow.ERROR):
@@ -204,7 +205,7 @@ class Block(Format[Encoded]):
         return xp.clip(elements, -self.element.max_value, None), shared
 
     def _rounded(
-        self, values: Array, parts: Parts, shared: Array, rounding: RoundingMode
+        self, values: Array, parts: Parts, shared: Array, rounding: Rounding
     ) -> Array:
         powers = parts.spread(power_of_two(-shared, values))
         return self.element.rounded(times(values, powers, rounding), rounding)
@@ -212,7 +213,7 @@ class Block(Format[Encoded]):
     def encode(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,

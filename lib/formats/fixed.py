@@ -18,6 +18,7 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
     compact,
     integers,
@@ -84,7 +85,7 @@ class Fixed(Element):
     def encode(
         self,
         values: NDArray[np.floating],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,
@@ -108,7 +109,8 @@ class Fixed(Element):
         # lost still matters to the directed modes.
         lost = (np.abs(scaled) < np.finfo(np.float64).tiny) & (values != 0)
         if lost.any():
-            scaled = np.where(lost, np.copysign(0.25, values), scaled)
+            least = np.finfo(np.float64).tiny
+            scaled = np.where(lost, np.copysign(least, values), scaled)
         rounded = round_real(scaled, rounding)
         if overflow is Overflow.SATURATE:
             # Far outside every format, and still exact in float64.
@@ -158,7 +160,7 @@ class Fixed(Element):
                 raise FormatError(f"{self} has no infinity, use overflow saturate")
         return compact(codes)
 
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         steps = round_real(times_power(values, self.frac, rounding), rounding)
         # No codes for negative zero.
         return steps * 2.0**-self.frac + 0.0
@@ -176,14 +178,36 @@ class Fixed(Element):
     def quantize(
         self,
         values: Array,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
+        if (rounding, overflow) == (RoundingMode.NEAREST_EVEN, Overflow.SATURATE):
+            digits = self._digits(values)
+            if self.width <= digits - 2:
+                return self._nearest(values, digits)
         if overflow is Overflow.WRAP:
             # Large values would overflow when scaled. The sign stays, and so does
             # the parity of the code, so that rounding is the same.
             values = namespace(values).fmod(values, self._span)
         return super().quantize(values, rounding, overflow)
+
+    def _digits(self, values: Array) -> int:
+        """Of the dtype of `values`; 0 if it lacks the exponents of the format."""
+        if values.dtype == namespace(values).float64:
+            return 53
+        return 24 if self.exact_in_float32 else 0
+
+    def _nearest(self, values: Array, digits: int) -> Array:
+        """
+        `quantize` to nearest even, saturating, in three passes over memory.
+
+        Next to `shift` floats are one step apart, so that adding it rounds.
+        """
+        result = namespace(values).clip(values, self.min_value, self.max_value)
+        shift = 1.5 * 2.0 ** (digits - 1) * self.step
+        result += shift
+        result -= shift
+        return result
 
     @property
     def _span(self) -> float:
@@ -200,7 +224,7 @@ class Fixed(Element):
         self,
         codes: IntArray,
         frac: int,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> IntArray:
         """The codes of the exact numbers `codes * 2**-frac`, rounded once."""
@@ -211,7 +235,7 @@ class Fixed(Element):
         numerator: IntArray,
         denominator: IntArray,
         frac: int,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> IntArray:
         """The codes of `numerator / denominator * 2**-frac`, rounded once."""

@@ -7,6 +7,7 @@ and tensors of torch alike; codes exist in NumPy only.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +19,9 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
+    for_samples,
 )
 
 Values = NDArray[np.float64]
@@ -91,7 +94,7 @@ class Format(ABC, Generic[Encoding]):
     def quantize(
         self,
         values: Array,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
         """
@@ -105,7 +108,7 @@ class Format(ABC, Generic[Encoding]):
     def encode(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,
@@ -123,7 +126,7 @@ class Format(ABC, Generic[Encoding]):
     def cast(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,
@@ -136,7 +139,7 @@ class Format(ABC, Generic[Encoding]):
     def cast_samples(
         self,
         values: Values,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Values:
         """
@@ -146,6 +149,7 @@ class Format(ABC, Generic[Encoding]):
         """
         if not self.has_nan:
             reject_nan(values, self)
+        rounding = for_samples(rounding, math.prod(values.shape[1:]))
         with np.errstate(all="ignore"):
             if self.per_sample:
                 parts = [
@@ -178,7 +182,7 @@ class Element(Format[IntArray]):
         """The highest code."""
 
     @abstractmethod
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         """`values` rounded to the format as if its range had no end."""
 
     def brought_in(self, values: Array, overflow: Overflow) -> Array:
@@ -200,7 +204,7 @@ class Element(Format[IntArray]):
     def quantize(
         self,
         values: Array,
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
     ) -> Array:
         return self.brought_in(self.rounded(values, rounding), overflow)
@@ -208,7 +212,7 @@ class Element(Format[IntArray]):
     def encode(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,
@@ -238,12 +242,12 @@ def reject_nan(values: Values, format: Format[Any]) -> None:
         raise FormatError(f"NaN has no code in {format}, unless nan_to_zero is given")
 
 
-def times_power(values: Array, exponent: int, rounding: RoundingMode) -> Array:
+def times_power(values: Array, exponent: int, rounding: Rounding) -> Array:
     """`values * 2**exponent`, such that `rounding` to a step of ≥ 2**-900 is right."""
     return times(values, 2.0**exponent, rounding)
 
 
-def times(values: Array, powers: Array, rounding: RoundingMode) -> Array:
+def times(values: Array, powers: Array, rounding: Rounding) -> Array:
     """`values * powers` for powers of two; see `times_power`."""
     products = values * powers
     if rounding not in DIRECTED:

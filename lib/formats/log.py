@@ -8,7 +8,13 @@ import numpy as np
 
 from mase_opt.lib.formats.arrays import Array, exponent, namespace, power_of_two
 from mase_opt.lib.formats.format import Element, Values
-from mase_opt.lib.formats.rounding import FormatError, IntArray, RoundingMode
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    IntArray,
+    Rounding,
+    RoundingMode,
+    Stochastic,
+)
 
 MAX_WIDTH = 9
 MAX_BIAS = 300
@@ -90,7 +96,7 @@ class Log(Element):
         """The highest exponent field."""
         return (1 << (self.width - 1)) - 1
 
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         xp = namespace(values)
         magnitudes = xp.abs(values)
         # Two octaves beyond either end, it is all the same.
@@ -105,14 +111,21 @@ class Log(Element):
                 grows = (values < 0) & (magnitudes > low)
             case RoundingMode.CEIL:
                 grows = (values > 0) & (magnitudes > low)
+            case Stochastic():
+                grows = magnitudes - low > rounding.chances(values) * low
             case _:
                 grows = magnitudes >= SQRT_TWO * low
         result = xp.where(grows, 2 * low, low)
         small = result < self.smallest
+        if isinstance(rounding, Stochastic):
+            small = magnitudes < self.smallest
         if self.zero:
             away = {RoundingMode.FLOOR: values < 0, RoundingMode.CEIL: values > 0}
             tiny = 0.0
-            if rounding in away:
+            if isinstance(rounding, Stochastic):
+                up = magnitudes > rounding.chances(values) * self.smallest
+                tiny = xp.where(up, self.smallest, 0.0)
+            elif rounding in away:
                 tiny = xp.where(away[rounding], self.smallest, 0.0)
             result = xp.copysign(xp.where(small, tiny, result), values)
         else:
@@ -122,6 +135,9 @@ class Log(Element):
                 negative = negative | (magnitudes < self.smallest)
             elif rounding is RoundingMode.CEIL:
                 negative = values <= -self.smallest
+            elif isinstance(rounding, Stochastic):
+                middle = 2 * rounding.chances(values) - 1
+                negative = values <= middle * self.smallest
             result = xp.where(negative, -result, result)
         return xp.where(xp.isnan(values), values, result)
 

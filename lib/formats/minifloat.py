@@ -19,6 +19,7 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
     round_real,
 )
@@ -148,7 +149,7 @@ class MiniFloat(Element):
         """The exponent of the lowest normalized magnitude: below, steps stay equal."""
         return -self.offset + (-1 if self.kind is Kind.NO_IMPLICIT else 1)
 
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         xp = namespace(values)
         # Magnitudes beyond the range need no finer step than the highest ones: there,
         # whether they overflow is all that matters.

@@ -7,13 +7,16 @@ fits, and arrays of Python integers (`object`) otherwise.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mase_opt.lib.formats.arrays import Array, namespace
+from mase_opt.lib.formats.arrays import Array, floats, indices, namespace
+from mase_opt.lib.suggest import did_you_mean
 
 IntArray = NDArray[Any]
 """An integer array: dtype `int64`, or `object` holding Python integers."""
@@ -37,6 +40,84 @@ class RoundingMode(StrEnum):
     """Towards positive infinity."""
     ZERO = "zero"
     """Towards zero."""
+
+
+@dataclass(frozen=True)
+class Stochastic:
+    """
+    To one of the two neighbours by chance, such that the mean is the number itself.
+
+    A magnitude is rounded up if its distance from the neighbour below, in units of the
+    step, is above a number in (0, 1), an odd multiple of 2^-24, that depends on nothing
+    but the seed and the index of the element: everything is reproducible, in any order
+    and on any device. What is representable never moves.
+    """
+
+    seed: int = 0
+    sample: int | None = None
+    """After so many elements the numbers repeat; None: never."""
+
+    def __post_init__(self):
+        if not 0 <= self.seed < 1 << 32:
+            raise FormatError(f"seed must be between 0 and 2^32 - 1, got {self.seed}")
+
+    def chances(self, like: Array) -> Array:
+        """The number of every element, in the shape and dtype of `like`."""
+        index = indices(like)
+        if self.sample is not None:
+            index = index % self.sample
+        drawn = _mixed(_mixed(index & _WORD) ^ _mixed(self.seed + 1 & _WORD))
+        return floats((drawn >> 8) | 1, like) * 2.0**-24
+
+    def __str__(self) -> str:
+        return f"stochastic<{self.seed}>"
+
+
+Rounding = RoundingMode | Stochastic
+"""How a real number between two representable ones is rounded."""
+
+
+def parse_rounding(text: str) -> Rounding:
+    """Read a mode, `stochastic` or `stochastic<seed>`; raises `FormatError`."""
+    if match := re.fullmatch(r"stochastic(?:\s*<\s*(\d+)\s*>)?", text.strip()):
+        return Stochastic(int(match[1] or 0))
+    if text in list(RoundingMode):
+        return RoundingMode(text)
+    names = [*RoundingMode, "stochastic", "stochastic<seed>"]
+    raise FormatError(
+        f"rounding is '{text}', expected one of {', '.join(names)}"
+        f"{did_you_mean(text, names)}"
+    )
+
+
+def for_samples(rounding: Rounding, size: int) -> Rounding:
+    """`rounding` such that samples of `size` elements don't depend on each other."""
+    if isinstance(rounding, Stochastic):
+        return replace(rounding, sample=size)
+    return rounding
+
+
+_WORD = (1 << 32) - 1
+
+
+def _mixed(words: Any) -> Any:
+    """
+    A permutation of the words of 32 bits: the finalizer of MurmurHash3.
+
+    By Austin Appleby, in the public domain. The factors are taken in halves, so that
+    all products are below 2^48 and the same in every integer arithmetic.
+    """
+    words = words ^ (words >> 16)
+    words = _times(words, 0x85EBCA6B)
+    words = words ^ (words >> 13)
+    words = _times(words, 0xC2B2AE35)
+    return words ^ (words >> 16)
+
+
+def _times(words: Any, factor: int) -> Any:
+    """The product of words, modulo 2^32."""
+    high = (words * (factor >> 16) & 0xFFFF) << 16
+    return (words * (factor & 0xFFFF) + high) & _WORD
 
 
 class Overflow(StrEnum):
@@ -94,7 +175,7 @@ def shift_left(codes: IntArray, shift: int) -> IntArray:
     return np.multiply(codes, 1 << shift, out=np.empty_like(codes))
 
 
-def round_shift(codes: IntArray, shift: int, mode: RoundingMode) -> IntArray:
+def round_shift(codes: IntArray, shift: int, mode: Rounding) -> IntArray:
     """
     `codes * 2**-shift`, rounded to an integer.
 
@@ -115,9 +196,7 @@ def round_shift(codes: IntArray, shift: int, mode: RoundingMode) -> IntArray:
     return floor + _increment(floor, remainder * 2, 1 << shift, mode)
 
 
-def round_ratio(
-    numerator: IntArray, denominator: IntArray, mode: RoundingMode
-) -> IntArray:
+def round_ratio(numerator: IntArray, denominator: IntArray, mode: Rounding) -> IntArray:
     """
     `numerator / denominator`, rounded to an integer; arrays broadcast.
 
@@ -145,7 +224,7 @@ def round_ratio(
 
 
 def _increment(
-    floor: IntArray, twice_remainder: IntArray, one: Any, mode: RoundingMode
+    floor: IntArray, twice_remainder: IntArray, one: Any, mode: Rounding
 ) -> IntArray:
     """1 where the result is `floor + 1`, given the remainder in halves of `one`."""
     match mode:
@@ -162,10 +241,29 @@ def _increment(
             up = twice_remainder > 0
         case RoundingMode.ZERO:
             up = (twice_remainder > 0) & (floor < 0)
+        case Stochastic():
+            up = _increment_by_chance(floor, twice_remainder, one, mode)
     return up.astype(floor.dtype)
 
 
-def round_real(values: Array, mode: RoundingMode) -> Array:
+def _increment_by_chance(
+    floor: IntArray, twice_remainder: IntArray, one: Any, mode: Stochastic
+) -> NDArray[np.bool_]:
+    """Whether the magnitude is rounded up, for `_increment`, which rounds numbers."""
+    chances = mode.chances(np.zeros(twice_remainder.shape))
+    drawn = (chances * 2.0**24).astype(np.int64)
+    if max_magnitude(np.asarray(one)) >= 1 << 37:
+        drawn, twice_remainder = drawn.astype(object), twice_remainder.astype(object)
+        one = np.asarray(one, dtype=object)
+    above = twice_remainder << 23
+    below = (one << 24) - above
+    threshold = drawn * one
+    negative = floor < 0
+    stays = (above == 0) | (below > threshold)
+    return np.asarray(np.where(negative, ~stays, above > threshold), dtype=np.bool_)
+
+
+def round_real(values: Array, mode: Rounding) -> Array:
     """
     `values` rounded to integers, still as floats; NaN and infinities stay.
 
@@ -192,3 +290,8 @@ def round_real(values: Array, mode: RoundingMode) -> Array:
                 down = fraction < -0.5
             whole = xp.where(down, whole - 1, whole)
             return xp.where(fraction >= 0.5, whole + 1, whole)
+        case Stochastic():
+            whole = xp.trunc(values)
+            magnitudes = xp.abs(xp.where(xp.isinf(values), 0.0, values))
+            up = magnitudes - xp.trunc(magnitudes) > mode.chances(values)
+            return xp.copysign(xp.abs(whole) + up, values)

@@ -16,6 +16,7 @@ from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
     Overflow,
+    Rounding,
     RoundingMode,
 )
 
@@ -85,14 +86,14 @@ class Ternary(Element):
         comparable = (magnitudes >= 0) & (magnitudes + thresholds >= 0)
         return xp.where(comparable, result, math.nan)
 
-    def rounded(self, values: Array, rounding: RoundingMode) -> Array:
+    def rounded(self, values: Array, rounding: Rounding) -> Array:
         parts = Parts.whole(tuple(values.shape))
         return self.beyond(values, self.thresholds(values, parts))
 
     def encode(
         self,
         values: NDArray[np.floating[Any]],
-        rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+        rounding: Rounding = RoundingMode.NEAREST_EVEN,
         overflow: Overflow = Overflow.SATURATE,
         *,
         nan_to_zero: bool = False,

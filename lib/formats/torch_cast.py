@@ -7,19 +7,20 @@ torch has. Import this module only where torch is wanted: it takes a second to l
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mase_opt.lib.formats.format import Format
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.formats.rounding import Overflow, Rounding, RoundingMode, for_samples
 
 
 def cast(
     values: Tensor,
     format: Format[Any],
-    rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+    rounding: Rounding = RoundingMode.NEAREST_EVEN,
     overflow: Overflow = Overflow.SATURATE,
     *,
     nan_to_zero: bool = False,
@@ -42,17 +43,18 @@ def cast(
 def cast_samples(
     values: Tensor,
     format: Format[Any],
-    rounding: RoundingMode = RoundingMode.NEAREST_EVEN,
+    rounding: Rounding = RoundingMode.NEAREST_EVEN,
     overflow: Overflow = Overflow.SATURATE,
 ) -> Tensor:
     """`cast` for each of the samples along the first axis."""
+    rounding = for_samples(rounding, math.prod(values.shape[1:]))
     return _cast(values, format, rounding, overflow, samples=format.per_sample)
 
 
 def _cast(
     values: Tensor,
     format: Format[Any],
-    rounding: RoundingMode,
+    rounding: Rounding,
     overflow: Overflow,
     samples: bool,
 ) -> Tensor:
@@ -73,7 +75,7 @@ def _exact(values: Tensor, format: Format[Any]) -> Tensor:
 def _quantize(
     values: Tensor,
     format: Format[Any],
-    rounding: RoundingMode,
+    rounding: Rounding,
     overflow: Overflow,
     samples: bool,
 ) -> Tensor:
@@ -100,7 +102,7 @@ class _Cast(torch.autograd.Function):
         ctx: Any,
         values: Tensor,
         format: Format[Any],
-        rounding: RoundingMode,
+        rounding: Rounding,
         overflow: Overflow,
         samples: bool,
     ) -> Tensor:

@@ -22,7 +22,7 @@ from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.model import describe
-from mase_opt.lib.formats import Fixed
+from mase_opt.lib.formats import Fixed, Stochastic
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 from mase_opt.lib.interpreters.mase import evaluate_op
@@ -99,6 +99,7 @@ class LowerToLookup(RewritePattern):
             not isinstance(input, FixedPoint)
             or not isinstance(output, FixedPoint)
             or input.format.width > MAX_BITS
+            or isinstance(op.rounding.mode, Stochastic)
         ):
             return
         layer = op.layer.data if op.layer is not None else None
@@ -119,7 +120,8 @@ class MaseLowerToLookupPass(ModulePass):
     Every function that has no circuit of its own (sigmoid, tanh, gelu, exp, sqrt and
     so on, powers with a constant, a constant divided by a number) of an input of at
     most 12 bits becomes a `mase.lookup`. The table is what the interpreter computes
-    for each code, so the results are the same. Wider inputs stay.
+    for each code, so the results are the same. Wider inputs and stochastic rounding
+    stay.
 
     ```mlir
     %1 = mase.sigmoid %0 {layer = "act"}

@@ -39,8 +39,9 @@ from mase_opt.lib.formats import (
     FormatError,
     FormatSpec,
     Overflow,
-    RoundingMode,
+    Rounding,
     Spec,
+    parse_rounding,
     parse_spec,
 )
 from mase_opt.lib.suggest import did_you_mean
@@ -70,7 +71,7 @@ class LayerConfig:
     data_out: Spec | None = None
     accumulator: Fixed | None = None
     """In which products of blocks are summed up."""
-    rounding: RoundingMode | None = None
+    rounding: Rounding | None = None
     overflow: Overflow | None = None
     bypass: bool | None = None
     """Whether the layer stays in floating point."""
@@ -245,7 +246,7 @@ def parse_layer(config: Mapping[str, Any], where: str) -> LayerConfig:
             )
     rounding, overflow = (config.get(key) for key in ("rounding", "overflow"))
     if rounding is not None:
-        rounding = parse_choice(RoundingMode, rounding, "rounding", where)
+        rounding = rounding_of(rounding, where)
     if overflow is not None:
         overflow = parse_choice(Overflow, overflow, "overflow", where)
     return LayerConfig(
@@ -296,6 +297,14 @@ def parse_choice(choices: type[Choice], value: Any, key: str, where: str) -> Cho
             f"{where}: {key} is '{value}', expected one of {', '.join(names)}"
             f"{did_you_mean(str(value), names)}"
         ) from None
+
+
+def rounding_of(value: Any, where: str) -> Rounding:
+    """The rounding called `value`; raises `UserError`."""
+    try:
+        return parse_rounding(str(value))
+    except FormatError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _operand(

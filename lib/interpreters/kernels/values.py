@@ -17,11 +17,15 @@ from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
     exact_format,
+    shape_of,
 )
 from mase_opt.lib.formats.rounding import (
     INT64_SAFE,
     FormatError,
     IntArray,
+    Overflow,
+    Rounding,
+    for_samples,
     integers,
     max_magnitude,
     shift_left,
@@ -112,8 +116,9 @@ def floats(
 # ---- results ----------------------------------------------------------------------
 
 
-def _rounding(op: Operation) -> RoundingAttr:
-    return op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+def _rounding(op: Operation) -> tuple[Rounding, Overflow]:
+    attr = op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+    return for_samples(attr.mode, math.prod(shape_of(op.results[0]))), attr.overflow
 
 
 def _is_bool(element: Attribute) -> bool:
@@ -132,8 +137,7 @@ def from_exact(op: Operation, codes: IntArray, frac: int) -> Array:
         return np.asarray(codes != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        rounding = _rounding(op)
-        return format.cast_codes(codes, frac, rounding.mode, rounding.overflow)
+        return format.cast_codes(codes, frac, *_rounding(op))
     if is_float(element):
         return codes_to_float(codes, frac, element)
     return _into(op, odd_float(codes, frac))
@@ -155,10 +159,7 @@ def from_ratio(
         return np.asarray(numerator != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        rounding = _rounding(op)
-        return format.cast_ratio(
-            numerator, denominator, frac, rounding.mode, rounding.overflow
-        )
+        return format.cast_ratio(numerator, denominator, frac, *_rounding(op))
     if is_float(element):
         return ratio_to_float(numerator, denominator, frac, element)
     return _into(op, odd_ratio(numerator, denominator, frac))
@@ -175,8 +176,7 @@ def from_float(op: Operation, values: Array) -> Array:
         return np.asarray(values != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        rounding = _rounding(op)
-        return format.encode(values, rounding.mode, rounding.overflow)
+        return format.encode(values, *_rounding(op))
     if is_float(element):
         return to_float(values, element)
     return _into(op, values)
@@ -197,13 +197,13 @@ def moved(op: Operation, values: Array) -> Array:
 
 def _into(op: Operation, values: Array) -> Array:
     """Numbers, or numbers rounded to odd, as the result's format has them."""
-    element, rounding = element_of(op.results[0]), _rounding(op)
+    element = element_of(op.results[0])
     assert isinstance(element, ElementType)
     format = element.format
     if isinstance(op, CastOp) and op.format is not None:
         format = op.format
     values = values.astype(np.float64, copy=False)
-    return format.cast_samples(values, rounding.mode, rounding.overflow)
+    return format.cast_samples(values, *_rounding(op))
 
 
 # ---- exact arithmetic -------------------------------------------------------------

@@ -124,12 +124,18 @@ def is_lossless(source: Attribute, target: Attribute) -> bool:
             return False
 
 
+def moves_codes(op: MaseOp) -> bool:
+    """Whether `op`, which moves elements, leaves alone how they are rounded."""
+    element = element_of(op.result)
+    return not (isinstance(element, ElementType) and element.format.positional)
+
+
 class MergeReshapes(RewritePattern):
     """`reshape(reshape(x)) -> reshape(x)`"""
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: ReshapeOp, rewriter: PatternRewriter):
-        if isinstance(inner := op.input.owner, ReshapeOp):
+        if isinstance(inner := op.input.owner, ReshapeOp) and moves_codes(op):
             rewriter.replace(op, ReshapeOp(inner.input, shape_of(op.result)))
 
 
@@ -138,7 +144,7 @@ class MergeBroadcasts(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: BroadcastOp, rewriter: PatternRewriter):
-        if isinstance(inner := op.input.owner, BroadcastOp):
+        if isinstance(inner := op.input.owner, BroadcastOp) and moves_codes(op):
             rewriter.replace(op, BroadcastOp(inner.input, shape_of(op.result)))
 
 
@@ -147,7 +153,7 @@ class MergeTransposes(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: TransposeOp, rewriter: PatternRewriter):
-        if isinstance(inner := op.input.owner, TransposeOp):
+        if isinstance(inner := op.input.owner, TransposeOp) and moves_codes(op):
             first = ints(inner.permutation)
             permutation = [first[q] for q in ints(op.permutation)]
             rewriter.replace(op, TransposeOp(inner.input, permutation))
