@@ -44,7 +44,9 @@ class Level(StrEnum):
     FLOAT = "float"
     """The imported model in the interpreter."""
     QUANTIZED = "quantized"
-    """The quantized model in the interpreter."""
+    """The quantized model in the interpreter: every result is exact, then rounded."""
+    LOWERED = "lowered"
+    """The same, with all that hardware computes made explicit."""
     RTL = "rtl"
     """The circuit, simulated in this process."""
     VERILOG = "verilog"
@@ -115,7 +117,7 @@ class Model:
 
     @cached_property
     def quantized(self) -> ModuleOp:
-        """The quantized model, its nonlinear functions lowered."""
+        """The quantized model; of a folder, the lowered one."""
         if self._folder is not None:
             assert self.manifest
             return self._load(str(self._folder / MODEL))
@@ -125,6 +127,14 @@ class Model:
                 self._ctx, module, "mase-calibrate", {"data": (self._calibration,)}
             )
         run_pass(self._ctx, module, "mase-quantize", self._quantize)
+        return module
+
+    @cached_property
+    def lowered(self) -> ModuleOp:
+        """The quantized model after every pass that stays in the mase dialect."""
+        if self._folder is not None:
+            return self.quantized
+        module = self.quantized.clone()
         for name in LOWER_TO_HARDWARE[:-1]:
             run_pass(self._ctx, module, name)
         return module
@@ -134,7 +144,7 @@ class Model:
         """The hardware: a module, or the text that the folder holds."""
         if self._folder is not None:
             return _read(self._folder / CIRCUIT)
-        module = self.quantized.clone()
+        module = self.lowered.clone()
         run_pass(self._ctx, module, LOWER_TO_HARDWARE[-1])
         return module
 
@@ -172,8 +182,9 @@ class Model:
         match level:
             case Level.FLOAT:
                 return _in_batches(self.imported, samples)
-            case Level.QUANTIZED:
-                outputs = _in_batches(self.quantized, self._encode(samples))
+            case Level.QUANTIZED | Level.LOWERED:
+                module = self.lowered if level is Level.LOWERED else self.quantized
+                outputs = _in_batches(module, self._encode(samples))
                 results = results_of(main_function(self.quantized))
                 return [to_codes(v, a) for v, a in zip(results, outputs, strict=True)]
             case Level.RTL:

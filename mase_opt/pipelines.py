@@ -9,6 +9,7 @@ IMPORT_PASS = "convert-torch-to-mase"
 """Brings what is still in the torch dialect to mase; `--emit-sv` runs it first."""
 
 LOWER_TO_HARDWARE = (
+    "mase-lower-block-arithmetic",
     "mase-lower-to-lookup",
     "convert-mase-to-hw",
 )

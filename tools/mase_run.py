@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mase_opt.levels import Level, Model
     from mase_opt.lib.interpreters.exact import Array
 
-LEVELS = ("float", "quantized", "rtl", "verilog")
+LEVELS = ("float", "quantized", "lowered", "rtl", "verilog")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,14 +50,15 @@ def _parser() -> argparse.ArgumentParser:
         "--level",
         choices=LEVELS,
         default="quantized",
-        help="float and quantized run in the interpreter, rtl is the simulated "
-        "circuit, verilog is Verilator on the emitted text (default: quantized)",
+        help="float, quantized and lowered (with accumulators and tables made explicit) "
+        "run in the interpreter, rtl is the simulated circuit, verilog is Verilator on "
+        "the emitted text (default: quantized)",
     )
     what.add_argument(
         "--compare",
         action="store_true",
         help="run all levels; report how many samples have the same codes at "
-        "quantized, rtl and verilog. The exit code is 1 unless all have",
+        "lowered, rtl and verilog. The exit code is 1 unless all have",
     )
     parser.add_argument(
         "--samples", type=_positive, metavar="N", help="use the first N samples only"
@@ -162,7 +163,7 @@ def _print_comparison(outputs: dict[Level, list[Array]]) -> int:
 
     from mase_opt.levels import Level
 
-    expected = outputs[Level.QUANTIZED]
+    expected = outputs[Level.LOWERED]
     count = len(expected[0])
     agree = np.ones(count, dtype=bool)
     for level in (Level.RTL, Level.VERILOG):
@@ -170,13 +171,13 @@ def _print_comparison(outputs: dict[Level, list[Array]]) -> int:
             agree &= (mine == theirs).reshape(count, -1).all(axis=1)
     total = int(agree.sum())
     print(
-        f"agreement: {total} of {count} samples have the same codes at quantized, rtl "
+        f"agreement: {total} of {count} samples have the same codes at lowered, rtl "
         "and verilog"
     )
     if total == count:
         return 0
     first = int(np.argmin(agree))
-    for level in (Level.QUANTIZED, Level.RTL, Level.VERILOG):
+    for level in (Level.LOWERED, Level.RTL, Level.VERILOG):
         codes = [array[first].ravel().tolist() for array in outputs[level]]
         print(f"  sample {first}, {level.value}: {codes}")
     return 1

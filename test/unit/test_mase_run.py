@@ -71,11 +71,11 @@ def test_all_levels_agree_on_the_test_split(name: str):
     assert lines["agreement"].startswith("360 of 360 samples ")
     percent = {
         level: float(lines[level].split()[-2])
-        for level in ("float", "quantized", "rtl", "verilog")
+        for level in ("float", "quantized", "lowered", "rtl", "verilog")
     }
     assert percent["float"] > 95
     assert percent["quantized"] >= percent["float"] - 0.5
-    assert percent["rtl"] == percent["verilog"] == percent["quantized"]
+    assert percent["rtl"] == percent["verilog"] == percent["lowered"]
 
 
 @needs_verilator
