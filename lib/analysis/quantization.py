@@ -192,19 +192,18 @@ class Parameters:
 
     def weight_noise(self, op: Operation) -> Noise | None:
         """The noise of the weights of `op`; None if their floats are not known."""
+        weights = [(i, v) for i, v in enumerate(op.operands) if v in self.weights]
         noise = Noise()
-        for index, value in enumerate(op.operands):
-            if value not in self.weights:
-                continue
+        for index, value in weights:
             if (expected := self._float(op, index)) is None:
                 return None
             noise.add(expected, numbers(value))
-        return noise if noise.signal or noise.error else None
+        return noise if weights else None
 
     def _float(self, op: Operation, index: int) -> Array | None:
         """What the reference has in place of an operand, else what is cast to it."""
         value = op.operands[index]
-        origins = [op.operands[index]]
+        origins = [value] if isinstance(value.owner, CastOp) else []
         if op in self.pairs:
             origins.insert(0, self.pairs[op].operands[index])
         for origin in origins:

@@ -184,6 +184,7 @@ def test_nothing_is_lost_between_batches() -> None:
 
 def test_no_noise_is_infinite(tmp_path: Path, reference: str) -> None:
     module = parse(FLOAT)
+    assert rows(module, tmp_path)["fc"]["weight_sqnr_db"] is None
     assert rows(module, tmp_path, reference=reference)["fc"]["weight_sqnr_db"] == "inf"
     path = tmp_path / "summary.csv"
     MaseSummarizeQuantizationPass(
