@@ -41,13 +41,13 @@ from mase_opt.lib.transforms.quantize_config import (
     rounding_of,
 )
 from mase_opt.lib.transforms.quantize_formats import WIDE, Defaults, bits_of
-from mase_opt.lib.transforms.quantize_plan import (
-    Plan,
+from mase_opt.lib.transforms.quantize_ops import (
     concerned,
     float_operands,
     returned_as_is,
     role_of,
 )
+from mase_opt.lib.transforms.quantize_plan import Plan
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from mase_opt.dialects.mase.shape import ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.formats import Fixed, Format, Scaled, Ternary
-from mase_opt.lib.transforms.quantize_plan import Plan, float_operands
+from mase_opt.lib.transforms.quantize_ops import float_operands
+from mase_opt.lib.transforms.quantize_plan import Plan
 
 
 class Quantizer:

@@ -7,24 +7,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.ir import Operation
+from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.layers import (
-    ConvOp,
-    ConvTranspose2dOp,
-    EmbeddingOp,
-    LinearOp,
-    MatmulOp,
-)
-from mase_opt.dialects.mase.normalization import AttentionOp
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.calibration import SPATIAL
+from mase_opt.lib.analysis.calibration import (
+    calibration_of,
+    channels_of,
+    quantile_weights,
+)
+from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.formats import (
     Binary,
-    Block,
     Fixed,
     Format,
+    FormatError,
     FormatSpec,
     Layout,
     Method,
@@ -44,6 +41,8 @@ from mase_opt.lib.formats.ternary import DEFAULT_THRESHOLD
 from mase_opt.lib.transforms.quantize_config import LayerConfig
 
 Values = NDArray[np.float64]
+MASK = -1e30
+MASK_DEPTH = 16
 WIDE = 16
 """The least width of results of layers whose operands have few bits."""
 
@@ -102,71 +101,37 @@ def per_tensor(spec: Spec) -> Spec:
             return spec
 
 
-# ---- where parts lie --------------------------------------------------------------
+# ---- what calibration saw ---------------------------------------------------------
 
 
-def is_factor(op: Operation, index: int) -> bool:
-    """Whether operand `index` goes into sums of products, or is a table's rows."""
-    match op:
-        case LinearOp() | ConvOp() | ConvTranspose2dOp() | MatmulOp():
-            return index < 2
-        case AttentionOp():
-            return index < 3
-        case EmbeddingOp():
-            return index == 0
-        case _:
-            return False
-
-
-def for_operand(spec: Spec, op: Operation, index: int) -> Spec:
+def without_masks(values: Values) -> Values:
     """
-    `spec` as operand `index` of `op` has it.
+    `values`, with those that can only be masks brought near to the others.
 
-    Blocks with one size, and groups along the last dimension, lie along the one that
-    is summed over; scales along dimension 0, along that of the results' channels.
+    Attention masks are about -1e38, so that exp gives 0; `MASK_DEPTH` below the other
+    values, it gives next to 0, and the format has bits left for them.
     """
-    spec = _along(spec, _summed(op, index, len(shape_of(op.operands[index]))))
-    if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
-        match op:
-            case ConvTranspose2dOp() if index == 1:
-                return replace(spec, layout=Layout(axis=1))
-            case MatmulOp() if index == 1:
-                return replace(spec, layout=Layout(axis=-1))
-            case _:
-                pass
-    return spec
+    masks = values < MASK
+    if masks.all() or not masks.any():
+        return values
+    return np.maximum(values, values[~masks].min() - MASK_DEPTH)
 
 
-def for_result(spec: Spec, op: Operation) -> Spec:
-    """`spec` as the result of `op` has it: blocks along channels or last dimension."""
-    return _along(spec, _channels(op, len(shape_of(op.results[0]))))
-
-
-def _along(spec: Spec, axis: int) -> Spec:
-    """`spec` with its blocks or groups along `axis`, counted from the end."""
-    match spec:
-        case Block(shape=(size,)):
-            return replace(spec, shape=(size, *(1,) * (-1 - axis)))
-        case ScaledSpec(layout=Layout(axis=-1, group=int() as group)):
-            return replace(spec, layout=Layout(axis, group))
-        case _:
-            return spec
-
-
-def _summed(op: Operation, index: int, rank: int) -> int:
-    match op:
-        case MatmulOp() if index == 1:
-            return -2
-        case AttentionOp() if index == 2:
-            return -2
-        case ConvTranspose2dOp() if index == 1:
-            return -rank
-        case _:
-            return _channels(op, rank)
-
-
-def _channels(op: Operation, rank: int) -> int:
-    return 1 - rank if isinstance(op, SPATIAL) and rank > 2 else -1
+def calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:
+    """What calibration saw of `value`, in the layout that `spec` needs, and weights."""
+    if not isinstance(spec, ScaledSpec) or spec.layout.axis is None:
+        quantiles = calibration_of(value)
+        assert quantiles is not None, f"{describe(value)} is not calibrated"
+        return quantiles, quantile_weights(quantiles.size)
+    channels, rank = channels_of(value), len(shape_of(value))
+    axis = spec.layout.axis % rank if rank else None
+    if channels is None or channels.axis != axis or spec.layout.group is not None:
+        along = "" if channels is None else f", which are along axis {channels.axis}"
+        raise FormatError(
+            f"data has no scales for {spec}, only one, or after mase-calibrate with "
+            f"channels=true one per channel{along}"
+        )
+    return channels.sample(rank)
 
 
 # ---- open parts -------------------------------------------------------------------

@@ -13,7 +13,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import CastOp, DivOp, Relu6Op, ReluOp
+from mase_opt.dialects.mase.elementwise import DivOp, Relu6Op, ReluOp
 from mase_opt.dialects.mase.layers import (
     ContractionOp,
     ConvOp,
@@ -21,13 +21,10 @@ from mase_opt.dialects.mase.layers import (
     EmbeddingOp,
     LinearOp,
 )
-from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.calibration import (
     calibration_of,
-    channels_of,
-    quantile_weights,
 )
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.sign import non_negative
@@ -38,90 +35,33 @@ from mase_opt.lib.formats import (
     FormatError,
     Method,
     Overflow,
-    ScaledSpec,
     Spec,
 )
 from mase_opt.lib.transforms.quantize_config import LayerConfig
 from mase_opt.lib.transforms.quantize_formats import (
     Defaults,
     Values,
+    calibrated,
     check_format,
-    for_operand,
-    for_result,
     for_results,
-    is_factor,
     is_for_results,
     per_tensor,
     with_threshold,
+    without_masks,
+)
+from mase_opt.lib.transforms.quantize_ops import (
+    float_operands,
+    for_operand,
+    for_result,
+    is_factor,
+    keeps_format,
+    returned_as_is,
+    role_of,
 )
 
 AnyFormat = Format[Any]
 Range = tuple[float, float]
 EVERYTHING: Range = (-inf, inf)
-MASK = -1e30
-MASK_DEPTH = 16
-
-
-def without_masks(values: Values) -> Values:
-    """
-    `values`, with those that can only be masks brought near to the others.
-
-    Attention masks are about -1e38, so that exp gives 0; `MASK_DEPTH` below the other
-    values, it gives next to 0, and the format has bits left for them.
-    """
-    masks = values < MASK
-    if masks.all() or not masks.any():
-        return values
-    return np.maximum(values, values[~masks].min() - MASK_DEPTH)
-
-
-def keeps_format(op: Operation) -> bool:
-    """Whether the numbers in the result of `op` are numbers of its operand."""
-    return isinstance(
-        op, SameElementOp | MaxPoolOp | AdaptiveMaxPoolOp | ReluOp | Relu6Op
-    ) or (isinstance(op, ReduceOp) and op.kind.data in ("max", "min"))
-
-
-def is_boundary(op: Operation) -> bool:
-    """Whether `op` is a cast from or to a number format: explicit, so it stays."""
-    return isinstance(op, CastOp) and any(
-        isinstance(element_of(v), ElementType) for v in (op.input, op.result)
-    )
-
-
-def float_operands(op: Operation) -> Iterator[tuple[int, SSAValue]]:
-    """The floating-point operands of `op` with their positions."""
-    for index, value in enumerate(op.operands):
-        if is_float(element_of(value)):
-            yield index, value
-
-
-def role_of(op: Operation, value: SSAValue) -> str:
-    """Which setting of `op` is for its operand: `data_in`, `weight` or `bias`."""
-    for role in ("weight", "bias"):
-        if getattr(op, role, None) is value:
-            return role
-    return "weight" if isinstance(value.owner, ConstantOp) else "data_in"
-
-
-def concerned(op: Operation) -> bool:
-    """Whether `op` is an op that computes in floating point."""
-    return (
-        isinstance(op, MaseOp)
-        and not isinstance(op, ConstantOp)
-        and not is_boundary(op)
-        and (is_float(element_of(op.result)) or any(True for _ in float_operands(op)))
-    )
-
-
-def returned_as_is(function: FuncOp) -> Iterator[tuple[int, SSAValue]]:
-    """Floating-point arguments and constants that are results, with positions."""
-    returned = function.get_return_op()
-    for index, value in enumerate(returned.operands if returned is not None else ()):
-        if is_float(element_of(value)) and (
-            isinstance(value, BlockArgument) or isinstance(value.owner, ConstantOp)
-        ):
-            yield index, value
 
 
 class Plan:
@@ -357,7 +297,7 @@ class Plan:
         # Saturation at zero does what a relu would.
         unsigned = value in self.non_negative or low >= 0
         try:
-            values, weights = _calibrated(value, spec)
+            values, weights = calibrated(value, spec)
             values = np.clip(without_masks(values), low, high)
             format = self.defaults.resolve(
                 spec, values, rounding, unsigned=unsigned, weights=weights
@@ -446,23 +386,6 @@ class Plan:
                 "matmul and conv layers with operands in blocks have one, other sums "
                 "are exact; leave it out"
             )
-
-
-def _calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:
-    """What calibration saw of `value`, in the layout that `spec` needs, and weights."""
-    if not isinstance(spec, ScaledSpec) or spec.layout.axis is None:
-        quantiles = calibration_of(value)
-        assert quantiles is not None, f"{describe(value)} is not calibrated"
-        return quantiles, quantile_weights(quantiles.size)
-    channels, rank = channels_of(value), len(shape_of(value))
-    axis = spec.layout.axis % rank if rank else None
-    if channels is None or channels.axis != axis or spec.layout.group is not None:
-        along = "" if channels is None else f", which are along axis {channels.axis}"
-        raise FormatError(
-            f"data has no scales for {spec}, only one, or after mase-calibrate with "
-            f"channels=true one per channel{along}"
-        )
-    return channels.sample(rank)
 
 
 def _check_divisors(values: Values, cast: Values, format: AnyFormat) -> None:
