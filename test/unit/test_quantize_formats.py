@@ -17,6 +17,7 @@ from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import random_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import aliases
+from mase_opt.lib.transforms.mase_calibrate import calibrate
 
 WIDE = {
     "fixed": {"format": "fixed<32, auto>"},
@@ -209,3 +210,23 @@ def test_settings_that_a_layer_cannot_have(
 def test_an_accumulator_that_no_layer_has():
     with pytest.warns(UserWarning, match=r"accumulator fixed<32, 8> has no effect: no"):
         quantize(model(*LAYERS["linear"]), samples=10, accumulator="fixed<32, 8>")
+
+
+def test_data_with_scales_of_channels(tmp_path: Path):
+    path = tmp_path / "q.toml"
+    path.write_text(
+        "[passes.quantize.linear.config]\n"
+        'data_in = "scaled<fixed<28, 0>, auto, axis = 1>"\n'
+        'weight = "fixed<32, auto>"\n'
+        'data_out = "fixed<32, auto>"\n'
+    )
+    module = model(*LAYERS["linear"])
+    inputs = random_samples(model_function(module), 100, seed=0)
+    inputs[0] *= np.float32(10.0) ** np.arange(-3, 3)
+    expected = run(module, inputs)
+    data = tmp_path / "x.npz"
+    np.savez(data, x=inputs[0])
+    calibrate(module, data=str(data), channels=True)
+    quantize(module, config=str(path), data_width=40, method="minmax")
+    assert "axis = 1>" in str(module)
+    assert np.abs(run(module, inputs) / expected - 1).max() < 1e-5
