@@ -16,6 +16,8 @@ from mase_opt.lib.conversion.hw.wire import Wire, constant
 def split(b: Builder, code: Wire, bits: int) -> tuple[Wire, Wire]:
     """What is above `bits` bits, and these."""
     low = (1 << bits) - 1
+    if bits == 0:
+        return code, constant(0)
     if code.constant is not None:
         return constant(code.constant >> bits), constant(code.constant & low)
     if code.hi <= low:
@@ -25,6 +27,8 @@ def split(b: Builder, code: Wire, bits: int) -> tuple[Wire, Wire]:
 
 def join(b: Builder, negative: Wire, magnitude: Wire, bits: int) -> Wire:
     """The reverse of `split`."""
+    if bits == 0:
+        return negative
     if negative.constant is not None:
         shift = negative.constant << bits
         return arith.add(b, magnitude, constant(shift))

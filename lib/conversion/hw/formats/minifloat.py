@@ -71,8 +71,11 @@ def encode(b: Builder, format: MiniFloat, x: Sum, options: Rounding) -> Wire:
         if steps.constant is None:
             steps = replace(steps, hi=min(steps.hi, hi))
         places.append(Term(above, fraction + place))
-    below = arith.total(b, [Term(arith.floor_shift(steps, 2)), *places])
-    position = arith.add(b, below, _increment(b, options.mode, negative, below, steps))
+    position = arith.total(b, [Term(arith.floor_shift(steps, 2)), *places])
+    step = Fraction(format.step)
+    if places or any((v / step).denominator > 1 for v in (x.unit, x.offset)):
+        up = _increment(b, options.mode, negative, position, steps)
+        position = arith.add(b, position, up)
     if options.overflow is Overflow.ERROR and position.hi > format.max_position:
         raise overflow_error(format, "of its exact result")
     infinite = options.overflow is Overflow.INFINITY
