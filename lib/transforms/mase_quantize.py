@@ -40,7 +40,8 @@ from mase_opt.lib.transforms.quantize_config import (
     parse_text,
     rounding_of,
 )
-from mase_opt.lib.transforms.quantize_formats import WIDE, Defaults, bits_of
+from mase_opt.lib.transforms.quantize_defaults import Defaults
+from mase_opt.lib.transforms.quantize_formats import WIDE, bits_of
 from mase_opt.lib.transforms.quantize_ops import (
     concerned,
     float_operands,

@@ -1,53 +1,30 @@
-"""What becomes of the formats in settings: where their parts lie, what is open."""
+"""Kinds of formats: which suit results, and where their parts lie in an operand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.layers import ConvTranspose2dOp, MatmulOp
+from mase_opt.dialects.mase.normalization import AttentionOp
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.calibration import (
-    calibration_of,
-    channels_of,
-    quantile_weights,
-)
-from mase_opt.lib.analysis.model import describe
+from mase_opt.lib.analysis.calibration import SPATIAL
 from mase_opt.lib.formats import (
     Binary,
-    Fixed,
-    Format,
-    FormatError,
+    Block,
     FormatSpec,
     Layout,
-    Method,
-    Overflow,
-    Rounding,
-    RoundingMode,
     Scaled,
     ScaledSpec,
     Spec,
-    Stochastic,
     Ternary,
-    choose_format,
 )
 from mase_opt.lib.formats.catalog import element_of
 from mase_opt.lib.formats.fixed import MAX_WIDTH
-from mase_opt.lib.formats.ternary import DEFAULT_THRESHOLD
-from mase_opt.lib.transforms.quantize_config import LayerConfig
 
-Values = NDArray[np.float64]
-MASK = -1e30
-MASK_DEPTH = 16
 WIDE = 16
 """The least width of results of layers whose operands have few bits."""
-
-
-# ---- kinds of formats -------------------------------------------------------------
 
 
 def bits_of(spec: Spec | None) -> int:
@@ -101,135 +78,52 @@ def per_tensor(spec: Spec) -> Spec:
             return spec
 
 
-# ---- what calibration saw ---------------------------------------------------------
-
-
-def without_masks(values: Values) -> Values:
+def for_operand(spec: Spec, op: Operation, index: int) -> Spec:
     """
-    `values`, with those that can only be masks brought near to the others.
+    `spec` as operand `index` of `op` has it.
 
-    Attention masks are about -1e38, so that exp gives 0; `MASK_DEPTH` below the other
-    values, it gives next to 0, and the format has bits left for them.
+    Blocks with one size, and groups along the last dimension, lie along the one that
+    is summed over; scales along dimension 0, along that of the results' channels.
     """
-    masks = values < MASK
-    if masks.all() or not masks.any():
-        return values
-    return np.maximum(values, values[~masks].min() - MASK_DEPTH)
+    spec = _along(spec, _summed(op, index, len(shape_of(op.operands[index]))))
+    if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
+        match op:
+            case ConvTranspose2dOp() if index == 1:
+                return replace(spec, layout=Layout(axis=1))
+            case MatmulOp() if index == 1:
+                return replace(spec, layout=Layout(axis=-1))
+            case _:
+                pass
+    return spec
 
 
-def calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:
-    """What calibration saw of `value`, in the layout that `spec` needs, and weights."""
-    if not isinstance(spec, ScaledSpec) or spec.layout.axis is None:
-        quantiles = calibration_of(value)
-        assert quantiles is not None, f"{describe(value)} is not calibrated"
-        return quantiles, quantile_weights(quantiles.size)
-    channels, rank = channels_of(value), len(shape_of(value))
-    axis = spec.layout.axis % rank if rank else None
-    if channels is None or channels.axis != axis or spec.layout.group is not None:
-        along = "" if channels is None else f", which are along axis {channels.axis}"
-        raise FormatError(
-            f"data has no scales for {spec}, only one, or after mase-calibrate with "
-            f"channels=true one per channel{along}"
-        )
-    return channels.sample(rank)
+def for_result(spec: Spec, op: Operation) -> Spec:
+    """`spec` as the result of `op` has it: blocks along channels or last dimension."""
+    return _along(spec, _channels(op, len(shape_of(op.results[0]))))
 
 
-# ---- open parts -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What holds where a layer's settings are silent."""
-
-    data: Spec
-    weight: Spec
-    bias: Spec | None
-    """None: fixed point of `bias_width`, or of twice the layer's own formats."""
-    bias_width: int
-    accumulator: Fixed | None
-    """For layers with operands in blocks."""
-    method: Method
-    percentile: float
-    rounding: Rounding
-    overflow: Overflow
-
-    def rounding_of(self, config: LayerConfig) -> RoundingAttr:
-        return RoundingAttr(
-            (config.rounding or self.rounding, config.overflow or self.overflow)
-        )
-
-    def result_of(self, config: LayerConfig) -> Spec:
-        """The format of results without a setting: it follows from the inputs'."""
-        match config.data_in:
-            case FormatSpec(width=int() as width):
-                return FormatSpec(None, width)
-            case None | FormatSpec():
-                return for_results(self.data)
-            case Scaled() as scaled:
-                return for_results(ScaledSpec(scaled.element))
-            case spec:
-                return for_results(spec)
-
-    def bias_of(self, config: LayerConfig) -> Spec:
-        """The format of biases: that of the layer, else wide fixed point."""
-        if spec := config.bias or self.bias:
+def _along(spec: Spec, axis: int) -> Spec:
+    """`spec` with its blocks or groups along `axis`, counted from the end."""
+    match spec:
+        case Block(shape=(size,)):
+            return replace(spec, shape=(size, *(1,) * (-1 - axis)))
+        case ScaledSpec(layout=Layout(axis=-1, group=int() as group)):
+            return replace(spec, layout=Layout(axis, group))
+        case _:
             return spec
-        own = 2 * max(bits_of(config.data_in), bits_of(config.weight))
-        return FormatSpec(width=min(MAX_WIDTH, max(self.bias_width, own)))
-
-    def resolve(
-        self,
-        spec: Spec,
-        values: Values,
-        rounding: RoundingAttr,
-        *,
-        unsigned: bool,
-        weights: Values | None = None,
-        method: Method | None = None,
-        limit: int | None = None,
-    ) -> Format[Any]:
-        """
-        The format that `spec` becomes for `values`, as `choose_format` has it.
-
-        `weights` are those of a calibration; `unsigned` decides where the sign is open;
-        `method` replaces the usual one; `limit` is the most fraction bits to choose.
-        Raises `FormatError` where no width is enough.
-        """
-        mode = rounding.mode
-        if isinstance(mode, Stochastic):
-            # Of what is rounded by chance, to nearest is the expectation.
-            mode = RoundingMode.NEAREST_EVEN
-        return choose_format(
-            spec,
-            values,
-            method=method or self.method,
-            percentile=self.percentile,
-            weights=weights,
-            rounding=mode,
-            overflow=rounding.overflow,
-            unsigned=unsigned,
-            limit=limit,
-        )
 
 
-def with_threshold(format: Format[Any], values: Values, weights: Values) -> Format[Any]:
-    """
-    `format` with the threshold for calibrated `values` if it is ternary.
-
-    Data is cast with one threshold for all samples, constants with their own.
-    """
-    element = element_of(format)
-    if not isinstance(element, Ternary) or element.threshold is not None:
-        return format
-    mean = float(np.vdot(np.abs(values), weights) / weights.sum())
-    element = Ternary(DEFAULT_THRESHOLD * mean)
-    return format.of(element) if isinstance(format, Scaled) else element
+def _summed(op: Operation, index: int, rank: int) -> int:
+    match op:
+        case MatmulOp() if index == 1:
+            return -2
+        case AttentionOp() if index == 2:
+            return -2
+        case ConvTranspose2dOp() if index == 1:
+            return -rank
+        case _:
+            return _channels(op, rank)
 
 
-def check_format(
-    format: Format[Any], shape: tuple[int, ...], overflow: Overflow
-) -> None:
-    """Raises `FormatError` unless tensors of `shape` can have it, and can overflow."""
-    format.check(shape)
-    if overflow not in (Overflow.SATURATE, Overflow.ERROR):
-        format.quantize(np.zeros(shape), RoundingMode.NEAREST_EVEN, overflow)
+def _channels(op: Operation, rank: int) -> int:
+    return 1 - rank if isinstance(op, SPATIAL) and rank > 2 else -1

@@ -1,9 +1,8 @@
-"""What `mase-quantize` is about: ops, roles of operands, where parts of formats lie."""
+"""What `mase-quantize` is about: ops in floating point, and roles of their operands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
@@ -21,11 +20,7 @@ from mase_opt.dialects.mase.layers import (
 from mase_opt.dialects.mase.normalization import AttentionOp
 from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
 from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
-from mase_opt.lib.analysis.calibration import SPATIAL
-from mase_opt.lib.formats import Block, Layout, ScaledSpec, Spec
-
-# ---- ops and their operands -------------------------------------------------------
+from mase_opt.dialects.mase.types import ElementType, element_of
 
 
 def keeps_format(op: Operation) -> bool:
@@ -77,9 +72,6 @@ def returned_as_is(function: FuncOp) -> Iterator[tuple[int, SSAValue]]:
             yield index, value
 
 
-# ---- where parts of formats lie ---------------------------------------------------
-
-
 def is_factor(op: Operation, index: int) -> bool:
     """Whether operand `index` goes into sums of products, or is a table's rows."""
     match op:
@@ -91,54 +83,3 @@ def is_factor(op: Operation, index: int) -> bool:
             return index == 0
         case _:
             return False
-
-
-def for_operand(spec: Spec, op: Operation, index: int) -> Spec:
-    """
-    `spec` as operand `index` of `op` has it.
-
-    Blocks with one size, and groups along the last dimension, lie along the one that
-    is summed over; scales along dimension 0, along that of the results' channels.
-    """
-    spec = _along(spec, _summed(op, index, len(shape_of(op.operands[index]))))
-    if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
-        match op:
-            case ConvTranspose2dOp() if index == 1:
-                return replace(spec, layout=Layout(axis=1))
-            case MatmulOp() if index == 1:
-                return replace(spec, layout=Layout(axis=-1))
-            case _:
-                pass
-    return spec
-
-
-def for_result(spec: Spec, op: Operation) -> Spec:
-    """`spec` as the result of `op` has it: blocks along channels or last dimension."""
-    return _along(spec, _channels(op, len(shape_of(op.results[0]))))
-
-
-def _along(spec: Spec, axis: int) -> Spec:
-    """`spec` with its blocks or groups along `axis`, counted from the end."""
-    match spec:
-        case Block(shape=(size,)):
-            return replace(spec, shape=(size, *(1,) * (-1 - axis)))
-        case ScaledSpec(layout=Layout(axis=-1, group=int() as group)):
-            return replace(spec, layout=Layout(axis, group))
-        case _:
-            return spec
-
-
-def _summed(op: Operation, index: int, rank: int) -> int:
-    match op:
-        case MatmulOp() if index == 1:
-            return -2
-        case AttentionOp() if index == 2:
-            return -2
-        case ConvTranspose2dOp() if index == 1:
-            return -rank
-        case _:
-            return _channels(op, rank)
-
-
-def _channels(op: Operation, rank: int) -> int:
-    return 1 - rank if isinstance(op, SPATIAL) and rank > 2 else -1

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any
 
-import numpy as np
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
@@ -22,7 +21,7 @@ from mase_opt.dialects.mase.layers import (
     LinearOp,
 )
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
-from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.calibration import (
     calibration_of,
 )
@@ -38,21 +37,16 @@ from mase_opt.lib.formats import (
     Spec,
 )
 from mase_opt.lib.transforms.quantize_config import LayerConfig
+from mase_opt.lib.transforms.quantize_defaults import Defaults
 from mase_opt.lib.transforms.quantize_formats import (
-    Defaults,
-    Values,
-    calibrated,
-    check_format,
+    for_operand,
+    for_result,
     for_results,
     is_for_results,
     per_tensor,
-    with_threshold,
-    without_masks,
 )
 from mase_opt.lib.transforms.quantize_ops import (
     float_operands,
-    for_operand,
-    for_result,
     is_factor,
     keeps_format,
     returned_as_is,
@@ -289,7 +283,8 @@ class Plan:
         """
         The format that `spec` becomes for what calibration saw of `value`.
 
-        The range that matters is from `low` to `high`; errors name `user`, if given.
+        Numbers below `low` and above `high` need not be told apart; errors name `user`,
+        if given.
         """
         rounding = self.defaults.rounding_of(config)
         if rounding.overflow is not Overflow.SATURATE:
@@ -297,18 +292,14 @@ class Plan:
         # Saturation at zero does what a relu would.
         unsigned = value in self.non_negative or low >= 0
         try:
-            values, weights = calibrated(value, spec)
-            values = np.clip(without_masks(values), low, high)
-            format = self.defaults.resolve(
-                spec, values, rounding, unsigned=unsigned, weights=weights
+            return self.defaults.for_value(
+                value, spec, rounding, low=low, high=high, unsigned=unsigned
             )
-            check_format(format, shape_of(value), rounding.overflow)
         except FormatError as error:
             where = describe(value)
             if user is not None:
                 where = f"{describe(user.result)}: data_in from {where}"
             raise PassFailedException(f"{where}: {error}") from error
-        return with_threshold(format, values, weights)
 
     # ---- constants ----------------------------------------------------------------
 
@@ -347,27 +338,23 @@ class Plan:
         user: MaseOp | None = None,
     ) -> AnyFormat:
         """The format of a constant, chosen for its own values."""
-        assert isinstance(value.owner, ConstantOp)
-        values = value.owner.array().astype(np.float64)
+        constant = value.owner
+        assert isinstance(constant, ConstantOp)
         rounding = self.defaults.rounding_of(config)
         try:
-            format = self.defaults.resolve(
+            return self.defaults.for_constant(
+                constant,
                 spec,
-                values,
                 rounding,
-                unsigned=bool((values >= 0).all()),
                 method=method,
                 limit=limit,
+                divisor=isinstance(user, DivOp) and value is user.rhs,
             )
-            check_format(format, values.shape, rounding.overflow)
-            if isinstance(user, DivOp) and value is user.rhs:
-                _check_divisors(values, format.cast(values, *rounding.data), format)
         except FormatError as error:
             where = f"{describe(user.result)}: " if user is not None else ""
             raise PassFailedException(
-                f"{where}{role} '{value.owner.value.label}': {error}"
+                f"{where}{role} '{constant.value.label}': {error}"
             ) from error
-        return format
 
     # ---- accumulators -------------------------------------------------------------
 
@@ -386,14 +373,6 @@ class Plan:
                 "matmul and conv layers with operands in blocks have one, other sums "
                 "are exact; leave it out"
             )
-
-
-def _check_divisors(values: Values, cast: Values, format: AnyFormat) -> None:
-    if (lost := values[(cast == 0) & (values != 0)]).size:
-        raise FormatError(
-            f"{lost[0]:g} becomes zero in {format}, and is divided by; give the layer "
-            "a finer format for weights"
-        )
 
 
 def _narrowed(op: MaseOp, format: AnyFormat) -> AnyFormat:
