@@ -14,15 +14,13 @@ from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element, Format, Values
 from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.formats.spec import (
+    EXAMPLES,
     FAMILIES,
     FormatSpec,
     ScaledSpec,
     Spec,
     parse_spec,
 )
-
-EXAMPLES = ("fixed<8, 4>", "ufixed<8, 8>", "log<4, 3>", "binary", "ternary")
-"""Formats to list besides those with an everyday name."""
 
 
 @dataclass(frozen=True)

@@ -249,11 +249,23 @@ FAMILIES: dict[str, tuple[Builder, str]] = {
 """How to make a format of its parsed text, and what the text looks like."""
 
 
-def add_family(name: str, builder: Builder, spelling: str) -> None:
-    """Make formats `name<…>` known; raises `ValueError` if they are already."""
+EXAMPLES = ["fixed<8, 4>", "ufixed<8, 8>", "log<4, 3>", "binary", "ternary"]
+"""Formats to list besides those with an everyday name."""
+
+
+def add_family(
+    name: str, builder: Builder, spelling: str, example: str | None = None
+) -> None:
+    """
+    Make formats `name<…>` known, and list the example.
+
+    Raises `ValueError` if they are already.
+    """
     if name in FAMILIES or aliases.meaning(name):
         raise ValueError(f"there is a format named '{name}' already")
     FAMILIES[name] = (builder, spelling)
+    if example is not None:
+        EXAMPLES.append(example)
 
 
 def parse_spec(text: str) -> Spec:
