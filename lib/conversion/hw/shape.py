@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mase_opt.dialects.mase import shape
-from mase_opt.dialects.mase.base import ints
+from mase_opt.dialects.mase.base import SameElementOp, ints
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.hw.block import block_indices
-from mase_opt.lib.conversion.hw.codec import Wires, codes_of, format_of, len_of
+from mase_opt.lib.conversion.hw.codec import (
+    Wires,
+    codes_of,
+    format_of,
+    len_of,
+    scales_of,
+)
 from mase_opt.lib.conversion.hw.number import HardwareError
-from mase_opt.lib.conversion.hw.registry import wiring
+from mase_opt.lib.conversion.hw.registry import Wiring, wiring
 from mase_opt.lib.conversion.hw.wire import constant
 from mase_opt.lib.formats.block import Block
+from mase_opt.lib.formats.scaled import Scaled
 
 Index = NDArray[np.int64]
 
@@ -47,6 +57,29 @@ def _move(
     places = zip(after, index.ravel().tolist(), strict=True)
     sources = {block: before[place] for block, place in places}
     return [*result, *(scales[sources[block]] for block in sorted(sources))]
+
+
+def check_scales(op: SameElementOp, wiring: Wiring, operands: Sequence[Wires]) -> None:
+    """
+    Raises `HardwareError` if an element moves to where another scale holds.
+
+    To know, the scales are moved as elements are.
+    """
+    format = format_of(element_of(op.result))
+    if not isinstance(format, Scaled) or not format.positional:
+        return
+    scales = [
+        scales_of(format, shape_of(value)) if op.moves(value) else wires
+        for value, wires in zip(op.operands, operands, strict=True)
+    ]
+    moved = zip(
+        wiring(op, *scales), scales_of(format, shape_of(op.result)), strict=True
+    )
+    if any(isinstance(old, Fraction) and old != new for old, new in moved):
+        raise HardwareError(
+            f"it moves elements of {format} to other scales: cast them to a format "
+            "without scales of channels first"
+        )
 
 
 @wiring(shape.ConstantOp)
@@ -91,11 +124,15 @@ def slice_(op: shape.SliceOp, x: Wires) -> Wires:
 
 @wiring(shape.PadOp)
 def pad(op: shape.PadOp, x: Wires) -> Wires:
-    # One wire more, at the end, for what is added.
+    # Behind the elements, one wire for every place of the result: scales may differ.
+    size, count = shape_of(op.result), len_of(op.input)
     margins = list(zip(ints(op.low), ints(op.high), strict=True))
-    index = np.pad(_index(op.input), margins, constant_values=len_of(op.input))
-    code = codes_of(op.result).encode(np.array(op.value.value.data)).item()
-    return _move(op, x, index, [constant(int(code))])
+    index = np.pad(_index(op.input), margins, constant_values=-1)
+    index = np.where(index < 0, count + _index(op.result), index)
+    format = format_of(element_of(op.result))
+    format = format if isinstance(format, Scaled) else codes_of(op.result)
+    codes = format.encode(np.full(size, op.value.value.data)).ravel().tolist()
+    return _move(op, x, index, [constant(code) for code in codes])
 
 
 @wiring(shape.GatherOp)

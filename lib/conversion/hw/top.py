@@ -26,13 +26,14 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.base import int_array
+from mase_opt.dialects.mase.base import SameElementOp, int_array
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.builder import Builder, Design, Output
 from mase_opt.lib.conversion.hw.codec import Lane, Wires, lanes_of, split
 from mase_opt.lib.conversion.hw.names import identifier
 from mase_opt.lib.conversion.hw.number import HardwareError
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
+from mase_opt.lib.conversion.hw.shape import check_scales
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -98,7 +99,11 @@ class TopBuilder:
     def _wires(self, op: Operation) -> Wires:
         operands = [self.values[v] for v in op.operands]
         wiring = WIRINGS.get(type(op))
-        return wiring(op, *operands) if wiring else self._layer(op, operands)
+        if wiring is None:
+            return self._layer(op, operands)
+        if isinstance(op, SameElementOp):
+            check_scales(op, wiring, operands)
+        return wiring(op, *operands)
 
     def _layer(self, op: Operation, operands: Sequence[Wires]) -> Wires:
         """Build the module of `op` and instantiate it."""
