@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from mase_text import parse
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
-from mase_opt import import_torch
+from mase_opt import import_torch, to_torch
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of
 from mase_opt.frontend.load_model import load_model
-from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate
@@ -345,3 +345,12 @@ func.func @main(%x: tensor<2xui64>) -> tensor<2xui64> {
 }"""
             )
         )
+
+
+def test_example_in_the_documentation(monkeypatch: Any, capsys: Any):
+    page = (DIGITS.parents[1] / "docs" / "torch.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(DIGITS.parents[1])
+    exec(compile(code, "docs/torch.md", "exec"), {})
+    right = int(capsys.readouterr().out.split()[0])
+    assert 340 <= right <= 360

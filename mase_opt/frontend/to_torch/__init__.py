@@ -249,7 +249,7 @@ class MaseModule(nn.Module):
                 "the dtypes of a mase module follow from the formats in its IR: only "
                 "move it to devices"
             )
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaseModule:
         # The IR does not change.

@@ -68,7 +68,7 @@ def _float32_is_exact(device: torch.device, convolution: bool) -> bool:
     return _full_precision() and (device.type == "cpu" or not convolution)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # pyright: ignore[reportUnknownMemberType]
 def _full_precision() -> bool:
     # Not traced by torch.compile: as it is when the module is compiled.
     return torch.get_float32_matmul_precision() == "highest"
