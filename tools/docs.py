@@ -43,6 +43,7 @@ from mase_opt.lib.formats import (
     MiniFloat,
     Overflow,
     RoundingMode,
+    Stochastic,
     Scaled,
     Ternary,
     parse_spec,
@@ -240,6 +241,8 @@ def formats_page() -> str:
     for cls in (RoundingMode, Overflow):
         texts = field_docstrings(cls)
         rows = [(f"`{m.value}`", " ".join(texts[m.name].split())) for m in cls]
+        if cls is RoundingMode:
+            rows.append(("`stochastic<seed>`", " ".join(own_doc(Stochastic).split())))
         lines += [cls.__doc__ or "", "", *table(("mode", "meaning"), rows)]
     lines += [
         "## Sizes and ranges",

@@ -18,7 +18,7 @@ from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.shape import ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.model import describe
-from mase_opt.lib.formats import Fixed, Format, Scaled, Ternary
+from mase_opt.lib.formats import Fixed, Format, Scaled, Stochastic, Ternary
 from mase_opt.lib.transforms.quantize_ops import float_operands
 from mase_opt.lib.transforms.quantize_plan import Plan
 
@@ -35,6 +35,7 @@ class Quantizer:
             for op in plan.configs
         }
         """The floating-point operands of each op, as they were."""
+        self.places = {op: place for place, op in enumerate(plan.configs)}
         self.made: dict[tuple[object, ...], SSAValue] = {}
         """Casts, and constants of codes, by what they are made of."""
 
@@ -71,7 +72,12 @@ class Quantizer:
                 )
 
     def _rounding(self, op: Operation) -> RoundingAttr:
-        return self.plan.defaults.rounding_of(self.plan.configs[op])
+        rounding = self.plan.defaults.rounding_of(self.plan.configs[op])
+        if not isinstance(mode := rounding.mode, Stochastic):
+            return rounding
+        # Each op draws numbers of its own, or the errors of layers would add up.
+        seed = (mode.seed + self.places[op]) % (1 << 32)
+        return RoundingAttr((Stochastic(seed), rounding.overflow))
 
     def _convert(self, op: MaseOp) -> None:
         rounding = self._rounding(op)
