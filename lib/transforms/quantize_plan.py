@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any
@@ -28,6 +29,7 @@ from mase_opt.lib.analysis.calibration import (
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
+    Binary,
     Block,
     Fixed,
     Format,
@@ -36,6 +38,7 @@ from mase_opt.lib.formats import (
     Overflow,
     Spec,
 )
+from mase_opt.lib.formats.catalog import element_of as codes_of
 from mase_opt.lib.transforms.quantize_config import LayerConfig
 from mase_opt.lib.transforms.quantize_defaults import Defaults
 from mase_opt.lib.transforms.quantize_formats import (
@@ -177,7 +180,16 @@ class Plan:
         if spec is None and not self._changes(value):
             # What a layer in floating point gives.
             spec = self.defaults.result_of(config)
-        return None if spec is None else self._resolve(value, spec, config, user=op)
+        if spec is None:
+            return None
+        format = self._resolve(value, spec, config, user=op)
+        if codes_of(format) == Binary() and value in self.non_negative:
+            warnings.warn(
+                f"{describe(op.result)}: {describe(value)} is never negative, so as "
+                f"{format} all of it is the same",
+                stacklevel=2,
+            )
+        return format
 
     def _changes(self, value: SSAValue) -> bool:
         if isinstance(value, BlockArgument):

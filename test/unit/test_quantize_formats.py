@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quantize_models import LAYERS, model, quantize, run
+from quantize_models import LAYERS, VECTOR, model, quantize, run
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.transforms.canonicalize import CanonicalizePass
@@ -68,12 +68,14 @@ def constants(module: ModuleOp) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("rounding", ["nearest_even", "stochastic<7>"])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("layer", AFFINE)
-def test_masters_fold_into_the_same_codes(layer, name):
+def test_masters_fold_into_the_same_codes(layer, name, rounding):
     codes, masters = model(*LAYERS[layer]), model(*LAYERS[layer])
-    quantize(codes, format=name, samples=10)
-    quantize(masters, format=name, samples=10, masters=True)
+    options = {"format": name, "rounding": rounding, "samples": 10}
+    quantize(codes, **options)
+    quantize(masters, **options, masters=True)
     inputs = random_samples(model_function(codes), 10, seed=1)
     expected = run(codes, inputs)
     assert np.array_equal(run(masters, inputs), expected)
@@ -205,6 +207,19 @@ def test_settings_that_a_layer_cannot_have(
     path.write_text(f"[passes.quantize.{type}.config]\n{settings}\n")
     with pytest.raises(PassFailedException, match=re.escape(message)):
         quantize(model(*LAYERS[layer]), samples=10, config=str(path))
+
+
+def test_signs_of_numbers_without_one():
+    module = model(
+        """%w = CONST<3x6>
+           %0 = mase.relu %x : (tensor<1x6xf32>) -> tensor<1x6xf32>
+           %y = mase.linear %0, %w : (tensor<1x6xf32>, tensor<3x6xf32>)
+             -> tensor<1x3xf32>""",
+        VECTOR[0],
+        "tensor<1x3xf32>",
+    )
+    with pytest.warns(UserWarning, match=r"mase.relu is never negative, so as binary"):
+        quantize(module, samples=10, format="binary")
 
 
 def test_an_accumulator_that_no_layer_has():
