@@ -478,7 +478,7 @@ def test_rounding_of_columns_is_optimal_brain_surgery() -> None:
     order = np.argsort(-moments.diagonal(), kind="stable")
     left, expected = weight.copy(), np.empty_like(weight)
     damped: Floats = moments + 0.01 * moments.diagonal().mean() * np.eye(count)
-    inverse = np.linalg.inv(damped[order][:, order])
+    inverse = np.asarray(np.linalg.inv(damped[order][:, order]), np.float64)
     for step, column in enumerate(order):
         expected[:, column] = np.round(left[:, column])
         error = (left[:, column] - expected[:, column]) / inverse[0, 0]
