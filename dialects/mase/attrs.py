@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
@@ -12,7 +13,9 @@ from xdsl.dialects.builtin import (
     AnyFloat,
     Float32Type,
     Float64Type,
+    IntAttr,
     IntegerType,
+    NoneAttr,
     Signedness,
 )
 from xdsl.ir import Attribute, Data, ParametrizedAttribute
@@ -22,7 +25,13 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.resources import RESOURCES, Blob
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    Overflow,
+    Rounding,
+    RoundingMode,
+    Stochastic,
+)
 
 INLINE_LIMIT = 16
 """Constants of up to this many elements are printed in place."""
@@ -225,12 +234,16 @@ def is_float(element: Attribute) -> bool:
 
 
 @irdl_attr_definition
-class RoundingAttr(Data[tuple[RoundingMode, Overflow]]):
+class RoundingAttr(Data[tuple[Rounding, Overflow]]):
     """
     How an op's exact real result becomes a value of its result type.
 
+    Stochastic rounding has a seed: the same one gives the same numbers at every level,
+    element by element, whatever else is in the batch.
+
     ```mlir
     #mase.rounding<nearest_even, saturate>
+    #mase.rounding<stochastic<7>, saturate>
     ```
     """
 
@@ -239,7 +252,7 @@ class RoundingAttr(Data[tuple[RoundingMode, Overflow]]):
     DEFAULT: ClassVar[RoundingAttr]
 
     @property
-    def mode(self) -> RoundingMode:
+    def mode(self) -> Rounding:
         return self.data[0]
 
     @property
@@ -247,15 +260,26 @@ class RoundingAttr(Data[tuple[RoundingMode, Overflow]]):
         return self.data[1]
 
     @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> tuple[RoundingMode, Overflow]:
+    def parse_parameter(cls, parser: AttrParser) -> tuple[Rounding, Overflow]:
         with parser.in_angle_brackets():
-            mode = _parse_member(parser, RoundingMode)
+            mode = _parse_mode(parser)
             parser.parse_punctuation(",")
             return mode, _parse_member(parser, Overflow)
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
-            printer.print_string(f"{self.mode.value}, {self.overflow.value}")
+            printer.print_string(f"{self.mode}, {self.overflow}")
+
+
+def _parse_mode(parser: AttrParser) -> Rounding:
+    if parser.parse_optional_keyword("stochastic") is None:
+        return _parse_member(parser, RoundingMode)
+    with parser.in_angle_brackets():
+        seed = parser.parse_integer(allow_boolean=False)
+    try:
+        return Stochastic(seed)
+    except FormatError as error:
+        parser.raise_error(str(error))
 
 
 _Member = TypeVar("_Member", bound=StrEnum)
@@ -272,22 +296,69 @@ def _parse_member(parser: AttrParser, members: type[_Member]) -> _Member:
 RoundingAttr.DEFAULT = RoundingAttr((RoundingMode.NEAREST_EVEN, Overflow.SATURATE))
 
 
+def quantile_grid(points: int) -> NDArray[np.float64]:
+    """
+    The probabilities that a calibration has quantiles for: 0 to 1.
+
+    They are (1 - cos(πt)) / 2 for equally spaced t: the closer to the ends the denser,
+    since what to cut off is decided there.
+    """
+    return (1 - np.cos(np.linspace(0, np.pi, points))) / 2
+
+
 @irdl_attr_definition
 class CalibrationAttr(ParametrizedAttribute):
     """
-    What calibration saw at one value: equally spaced quantiles, minimum first.
+    What calibration saw at one value: quantiles, ascending.
 
-    An odd number of float32 values; the first and last are the exact minimum and
-    maximum, those between are quantiles of a uniform sample.
+    An odd number of float32 values, at the probabilities of `quantile_grid`; the first
+    and last are the exact minimum and maximum, those in between are within 1.6 % of
+    numbers that occurred. Optionally the same for each channel along an axis: as many
+    quantiles for each, one channel after the other, of a uniform sample.
 
     ```mlir
     #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 2.5]>>
+    #mase.calibration<#mase.dense<f32, [-1.0, 0.0, 2.5]>, axis = 1,
+      #mase.dense<f32, [-1.0, 0.0, 0.5, 1.0, 2.0, 2.5]>>
     ```
     """
 
     name = "mase.calibration"
 
     quantiles: DenseAttr
+    axis: IntAttr | NoneAttr
+    channels: DenseAttr | NoneAttr
+
+    def __init__(
+        self,
+        quantiles: DenseAttr,
+        axis: int | None = None,
+        channels: DenseAttr | None = None,
+    ):
+        super().__init__(
+            quantiles,
+            NoneAttr() if axis is None else IntAttr(axis),
+            channels or NoneAttr(),
+        )
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            quantiles = parser.parse_attribute()
+            if parser.parse_optional_punctuation(",") is None:
+                return quantiles, NoneAttr(), NoneAttr()
+            parser.parse_keyword("axis")
+            parser.parse_punctuation("=")
+            axis = IntAttr(parser.parse_integer(allow_boolean=False))
+            parser.parse_punctuation(",")
+            return quantiles, axis, parser.parse_attribute()
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_attribute(self.quantiles)
+            if isinstance(self.axis, IntAttr):
+                printer.print_string(f", axis = {self.axis.data}, ")
+                printer.print_attribute(self.channels)
 
     def array(self) -> NDArray[np.float64]:
         """
@@ -295,16 +366,32 @@ class CalibrationAttr(ParametrizedAttribute):
 
         Raises `VerifyException` if a parsed text held no or malformed data for it.
         """
-        try:
-            return self.quantiles.array().astype(np.float64)
-        except ValueError as error:
-            raise VerifyException(f"calibration: {error}") from error
+        return _numbers(self.quantiles)
+
+    def channel_array(self, channels: int) -> NDArray[np.float64] | None:
+        """
+        The quantiles of each channel, [channels, quantiles]; None if not recorded.
+
+        Raises `VerifyException` as `array` does, and for another number of channels.
+        """
+        if isinstance(self.channels, NoneAttr):
+            return None
+        flat = _numbers(self.channels)
+        if flat.size == 0 or flat.size % channels or (flat.size // channels) % 2 == 0:
+            raise VerifyException(
+                f"{flat.size} quantiles of {channels} channels, expected an odd number "
+                "for each"
+            )
+        return flat.reshape(channels, -1)
 
     def verify(self) -> None:
-        if self.quantiles.data.storage != "f32":
-            raise VerifyException(
-                f"quantiles are {self.quantiles.data.storage}, expected f32"
-            )
+        if isinstance(self.axis, NoneAttr) != isinstance(self.channels, NoneAttr):
+            raise VerifyException("quantiles of channels need an axis")
+        for data in (self.quantiles, self.channels):
+            if isinstance(data, DenseAttr) and data.data.storage != "f32":
+                raise VerifyException(
+                    f"quantiles are {data.data.storage}, expected f32"
+                )
         if not self.quantiles.data.blob.loaded:
             return  # the data comes at the end of the text that is being parsed
         values = self.array()
@@ -312,3 +399,10 @@ class CalibrationAttr(ParametrizedAttribute):
             raise VerifyException(f"{values.size} quantiles, expected an odd number")
         if not np.all(values[:-1] <= values[1:]):
             raise VerifyException("quantiles are not ascending")
+
+
+def _numbers(data: DenseAttr) -> NDArray[np.float64]:
+    try:
+        return data.array().astype(np.float64)
+    except ValueError as error:
+        raise VerifyException(f"calibration: {error}") from error

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
-from mase_opt.dialects.mase.attrs import CalibrationAttr
+from mase_opt.dialects.mase.attrs import CalibrationAttr, quantile_grid
+from mase_opt.dialects.mase.base import UnaryOp
+from mase_opt.dialects.mase.elementwise import BinaryOp, SelectOp
+from mase_opt.dialects.mase.layers import ConvOp, ConvTranspose2dOp
+from mase_opt.dialects.mase.normalization import BatchNormOp, GroupNormOp
+from mase_opt.dialects.mase.pooling import AdaptivePoolOp, PoolOp
+from mase_opt.dialects.mase.types import shape_of
 
 CALIBRATION = "mase.calibration"
 """The attribute of an op (for its only result) or of a function's argument."""
+
+SPATIAL = (ConvOp, ConvTranspose2dOp, BatchNormOp, GroupNormOp, PoolOp, AdaptivePoolOp)
+"""Ops whose data has its channels along axis 1."""
 
 
 def record(function: FuncOp, found: Mapping[SSAValue, CalibrationAttr]) -> None:
@@ -29,7 +39,111 @@ def record(function: FuncOp, found: Mapping[SSAValue, CalibrationAttr]) -> None:
 
 
 def calibration_of(value: SSAValue) -> NDArray[np.float64] | None:
-    """The quantiles of `value`, ascending; None without a calibration."""
+    """
+    The quantiles of `value`, ascending; None without a calibration.
+
+    The first and last are the exact minimum and maximum. The others are not equally
+    spaced: `quantile_weights` has what each stands for, when formats are chosen.
+    """
+    attribute = _attribute_of(value)
+    return None if attribute is None else attribute.array()
+
+
+def quantile_weights(points: int) -> NDArray[np.float64]:
+    """The part of all values that each of so many quantiles stands for; 1 in all."""
+    grid = quantile_grid(points)
+    bounds = np.concatenate([[0.0], (grid[:-1] + grid[1:]) / 2, [1.0]])
+    return np.diff(bounds)
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What calibration saw of a value, channel by channel."""
+
+    axis: int
+    """That channels are along, in the type of the value."""
+    quantiles: NDArray[np.float64]
+    """[channels, points]; ascending, spaced as those of `calibration_of`."""
+
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """The exact minimum of each channel."""
+        return self.quantiles[:, 0]
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """The exact maximum of each channel."""
+        return self.quantiles[:, -1]
+
+    @property
+    def largest(self) -> NDArray[np.float64]:
+        """The largest magnitude in each channel."""
+        return np.maximum(-self.low, self.high)
+
+    def sample(self, rank: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """
+        Values and weights for `choose_format`, in the layout of a tensor of `rank`.
+
+        They have the length of the tensor along `axis`, and the quantiles along another
+        one, so `rank` is at least 2.
+        """
+        assert rank > 1, "channels need a dimension beside them"
+        shape = [1] * rank
+        other = 0 if self.axis else 1
+        shape[self.axis], shape[other] = self.quantiles.shape
+        points = self.quantiles if self.axis < other else self.quantiles.T
+        values = points.reshape(shape)
+        weights = quantile_weights(self.quantiles.shape[1])
+        spread = [1] * rank
+        spread[other] = weights.size
+        return values, np.broadcast_to(weights.reshape(spread), values.shape)
+
+
+def channels_of(value: SSAValue) -> Channels | None:
+    """The quantiles of the channels of `value`; None if none are recorded."""
+    attribute = _attribute_of(value)
+    if attribute is None or not isinstance(attribute.axis, IntAttr):
+        return None
+    axis = attribute.axis.data
+    quantiles = attribute.channel_array(shape_of(value)[axis])
+    assert quantiles is not None, "verified"
+    return Channels(axis, quantiles)
+
+
+def channel_axis(value: SSAValue) -> int | None:
+    """
+    The axis of `value` that has the channels of the layers around it.
+
+    1 if elementwise ops connect it with a convolution, a pool or a normalization of
+    such data, else the last one; None without an axis but that of the batch.
+    """
+    rank = len(shape_of(value))
+    if rank < 2:
+        return None
+    return 1 if rank > 2 and _is_spatial(value) else rank - 1
+
+
+def _is_spatial(value: SSAValue) -> bool:
+    """Whether a chain of ops that keep the shape leads to a spatial one."""
+    seen: set[SSAValue] = {value}
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        ops = [use.operation for use in current.uses]
+        if isinstance(current.owner, Operation):
+            ops.append(current.owner)
+        for op in ops:
+            if isinstance(op, SPATIAL):
+                return True
+            near = [v for v in (*op.operands, *op.results) if v not in seen]
+            if isinstance(op, UnaryOp | BinaryOp | SelectOp):
+                same = [v for v in near if shape_of(v) == shape_of(value)]
+                seen.update(same)
+                waiting += same
+    return False
+
+
+def _attribute_of(value: SSAValue) -> CalibrationAttr | None:
     if isinstance(value, BlockArgument):
         function = value.owner.parent_op()
         assert isinstance(function, FuncOp)
@@ -37,7 +151,7 @@ def calibration_of(value: SSAValue) -> NDArray[np.float64] | None:
     else:
         assert isinstance(value.owner, Operation)
         attribute = value.owner.attributes.get(CALIBRATION)
-    return attribute.array() if isinstance(attribute, CalibrationAttr) else None
+    return attribute if isinstance(attribute, CalibrationAttr) else None
 
 
 def strip(function: FuncOp) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.func import FuncOp
 from xdsl.utils.exceptions import InterpretationError
@@ -82,7 +83,8 @@ def batches(
     step = min(max(BATCH_ELEMENTS // max(elements, 1), 1), 1024)
     count = max((len(array) for array in inputs), default=1)
     for start in progress(range(0, count, step), title):
-        yield [array[start : start + step] for array in inputs]
+        # Copies of what files hold, which may lie anywhere in them.
+        yield [np.array(array[start : start + step]) for array in inputs]
 
 
 def progress(steps: Sequence[Step], title: str) -> Iterable[Step]:

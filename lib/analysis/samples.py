@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,14 @@ from mase_opt.dialects.mase.base import SameElementOp, show
 from mase_opt.dialects.mase.layers import EmbeddingOp
 from mase_opt.dialects.mase.shape import GatherOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.lib.analysis.array_files import open_arrays
 from mase_opt.lib.analysis.model import argument_names
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
 
 Array = NDArray[Any]
+PIECE = 1 << 20
+"""About how many numbers of a file are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,17 @@ def load_samples(
     The file holds one array per input under its name, samples along the first axis; a
     leading dimension of 1 (the batch) may be missing. Further arrays (labels, say) are
     left alone. A single array serves a single input whatever its name. Nothing is ever
-    unpickled. Raises `UserError` for everything that does not fit.
+    unpickled. Large arrays of float32 numbers, or int64 for integers, stay in the file
+    until they are looked at, unless it is compressed.
+
+    Raises `UserError` for everything that does not fit.
     """
     if not Path(path).is_file():
         raise UserError(f"data '{path}': no such file")
     try:
         # NumPy leaves a file of its own open when it cannot read it.
         with Path(path).open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            arrays = _named(path, file, inputs)
+            arrays = _named(path, open_arrays(stream), inputs)
             samples = [
                 _checked(f"data '{path}', array '{key}'", arrays[key], input, limit)
                 for key, input in _matched(path, list(arrays), inputs)
@@ -79,15 +84,17 @@ def load_samples(
     return samples
 
 
-def _named(path: str, file: Any, inputs: Sequence[Input]) -> Mapping[str, Array]:
-    if not isinstance(file, np.ndarray):
+def _named(
+    path: str, file: Array | Mapping[str, Array], inputs: Sequence[Input]
+) -> Mapping[str, Array]:
+    if isinstance(file, Mapping):
         return file
     if len(inputs) != 1:
         raise UserError(
             f"data '{path}' is one array for {len(inputs)} inputs, write a .npz file "
             f"with the arrays {', '.join(i.name for i in inputs)}"
         )
-    return {inputs[0].name: cast(Array, file)}
+    return {inputs[0].name: file}
 
 
 def _matched(
@@ -121,13 +128,25 @@ def _checked(where: str, array: Array, input: Input, limit: int | None) -> Array
         raise UserError(f"{where} holds {array.dtype}, expected {kind}")
     array = array[:limit]
     array = array.reshape(len(array), *input.shape)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = ~np.isfinite(array).reshape(len(array), -1)
-        raise UserError(
-            f"{where} holds {bad.sum()} values that are NaN or infinite, the first in "
-            f"sample {int(bad.any(axis=1).argmax())}"
-        )
+    if array.dtype.kind == "f":
+        _check_finite(where, array.reshape(len(array), -1))
     return array.astype(np.int64 if input.integer else np.float32, copy=False)
+
+
+def _check_finite(where: str, samples: Array) -> None:
+    """Raises `UserError` naming the first sample that is not; reads few at a time."""
+    step = max(1, PIECE // max(samples.shape[1], 1))
+    count, first = 0, None
+    for start in range(0, len(samples), step):
+        bad = ~np.isfinite(samples[start : start + step])
+        count += int(bad.sum())
+        if first is None and count:
+            first = start + int(bad.any(axis=1).argmax())
+    if count:
+        raise UserError(
+            f"{where} holds {count} values that are NaN or infinite, the first in "
+            f"sample {first}"
+        )
 
 
 def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:

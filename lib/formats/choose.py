@@ -99,6 +99,10 @@ def choose_fraction(
 
     `values` must be finite; `overflow` ERROR never lets one of them overflow.
     """
+    if overflow is Overflow.ERROR or (
+        overflow is not Overflow.SATURATE and method is not Method.MSE
+    ):
+        method = Method.MINMAX
     if method is Method.PERCENTILE:
         row_weights = None if weights is None else weights.reshape(1, -1)
         ends = percentile_range(values.reshape(1, -1), percentile, row_weights)
@@ -110,10 +114,6 @@ def choose_fraction(
     last = MAX_FRAC if limit is None else min(limit, MAX_FRAC)
     if first >= last:
         return last
-    if overflow is Overflow.ERROR or (
-        method is Method.KL and overflow is not Overflow.SATURATE
-    ):
-        return first
     formats = (Fixed(width, frac, signed) for frac in range(first, last + 1))
     return best_format(
         formats, values, method, weights=weights, rounding=rounding, overflow=overflow

@@ -56,7 +56,8 @@ class Histogram:
     """
     Histograms of the rows of `values` over one range, to compare with casts of them.
 
-    There are not more bins than numbers in a row. Zeros are left out: nearly all
+    There are not more bins than numbers in a row, unless they have weights: those are
+    of a sample, and spread evenly between its numbers. Zeros are left out: nearly all
     formats have them, so no range suits them better, and in the results of a relu they
     would outweigh all else. Numbers outside the range count as its ends. `values` is
     [rows, numbers], and so are the weights.
@@ -65,19 +66,13 @@ class Histogram:
     def __init__(
         self, values: Values, low: float, high: float, weights: Values | None = None
     ):
-        bins = min(BINS, max(values.shape[1], 1))
+        bins = BINS if weights is not None else min(BINS, max(values.shape[1], 1))
         edges = np.linspace(low, high, bins + 1)
         self.centres = (edges[:-1] + edges[1:]) / 2
-        places = np.floor((values - low) * (bins / (high - low)))
-        places = np.clip(places, 0, bins - 1).astype(np.int64)
-        places += np.arange(len(values))[:, None] * bins
-        used = values != 0
-        counts = np.bincount(
-            places[used],
-            None if weights is None else weights[used],
-            minlength=len(values) * bins,
-        )
-        self.counts = counts.reshape(len(values), bins).astype(np.float64)
+        if weights is None:
+            self.counts = _counts(values, low, high, bins)
+        else:
+            self.counts = _spread(values, weights, edges)
         # Sums up to each bin make the sum over any cell a difference.
         self._mass = _running_sum(self.counts)
         self._occupied = _running_sum((self.counts > 0).astype(np.float64))
@@ -110,7 +105,7 @@ class Histogram:
         with what saturates added to its outermost bins, to Q, which has what does not
         saturate, spread evenly over the bins of P that are occupied and cast to the
         same value. Infinite where nothing is cast to an end that something saturates
-        to; 0 for rows of zeros.
+        to, and where more than half saturates; 0 for rows of zeros.
         """
         return self._divergence(self._cells(format))
 
@@ -148,7 +143,10 @@ class Histogram:
         with np.errstate(divide="ignore", invalid="ignore"):
             cross = np.where(reference > 0, reference * np.log(kept / occupied), 0.0)
             result = (information - cross.sum(axis=1)) / whole - np.log(whole / inner)
-        return np.where(whole == 0, 0.0, np.where(inner == 0, np.inf, result))
+        # Where most saturates, few bins are left: one alone would be no loss at all.
+        result = np.where(below + above > whole / 2, np.inf, result)
+        # Without loss is without loss, whatever the sums say.
+        return np.where(whole == 0, 0.0, np.round(result, 9))
 
 
 def best_format(
@@ -213,6 +211,25 @@ def _clipped(values: Values, format: Format[Any], weights: Values | None) -> flo
 def _square(errors: Values, weights: Values | None) -> float:
     weighted = errors if weights is None else errors * weights
     return float(np.vdot(weighted, errors))
+
+
+def _counts(values: Values, low: float, high: float, bins: int) -> Values:
+    places = np.floor((values - low) * (bins / (high - low)))
+    places = np.clip(places, 0, bins - 1).astype(np.int64)
+    places += np.arange(len(values))[:, None] * bins
+    counts = np.bincount(places[values != 0], minlength=len(values) * bins)
+    return counts.reshape(len(values), bins).astype(np.float64)
+
+
+def _spread(values: Values, weights: Values, edges: Values) -> Values:
+    bounds = np.empty((len(values), edges.size))
+    for row, numbers, shares in zip(bounds, values, weights, strict=True):
+        distinct, places = np.unique(numbers, return_inverse=True)
+        masses = np.bincount(places, shares * (numbers != 0))
+        # Each number has half of its mass on either side of it.
+        row[:] = np.interp(edges, distinct, np.cumsum(masses) - masses / 2)
+        row[0], row[-1] = 0.0, masses.sum()
+    return np.diff(bounds, axis=1)
 
 
 def _running_sum(numbers: Values) -> Values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -66,89 +67,119 @@ def choose_scales(
         raise FormatError(f"no scale suits values that are not finite, for {element}")
     if overflow is not Overflow.SATURATE:
         method = Method.MINMAX
-    rows, row_weights = _rows(values, weights, layout)
-    if method is Method.PERCENTILE:
-        low, high = percentile_range(rows, percentile, row_weights)
-        low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-    else:
-        low, high = rows.min(axis=1, initial=0.0), rows.max(axis=1, initial=0.0)
+    search = _Search(element, method, percentile, power_of_two, rounding)
+    shape = layout.scales_shape(values.shape)
     if affine:
         if not isinstance(element, Fixed) or layout.axis is not None:
             raise FormatError(
                 "zero points are for fixed point with one scale, not for "
                 f"scaled<{element}, …{layout}>"
             )
-        limits = max(-low[0], high[0]) * _factors(power_of_two)
+        low, high = (end.item() for end in search.range(*_rows(values, weights)))
         formats = (
             _affine(
-                max(low[0], -limit),
-                min(high[0], limit),
+                max(low, -limit),
+                min(high, limit),
                 element,
                 power_of_two,
                 room=overflow is not Overflow.SATURATE,
             )
-            for limit in limits
+            for limit in max(-low, high) * _factors(power_of_two)
         )
         return best_format(formats, values, method, weights=weights, rounding=rounding)
-    shape = layout.scales_shape(values.shape)
-    if isinstance(element, Ternary) or (isinstance(element, Binary) and element.signed):
-        scales = _usable(_mean_magnitudes(rows, row_weights, element), power_of_two)
+    if layout.axis is None:
+        scales = search.scales(*_rows(values, weights))
+    elif layout.group is None:
+        scales = search.scales(*_rows(values, weights, layout.axis))
     else:
-        scales = _usable(_reaching(low, high, element), power_of_two)
-        repeats = method is Method.MSE and not isinstance(element, Fixed)
-        factors = _factors(power_of_two, repeats=repeats)
-        for part in _chunks(rows, method):
-            part_weights = None if row_weights is None else row_weights[part]
-            if method is Method.MSE:
-                scales[part] = _least_error(
-                    rows[part], part_weights, scales[part], element, rounding, factors
-                )
-            elif method is Method.KL:
-                scales[part] = _least_divergence(
-                    rows[part], part_weights, scales[part], element, factors
-                )
-        scales = _usable(scales, power_of_two)
-    if layout.group is not None:
-        # Rows are ordered with the groups last.
-        assert layout.axis is not None
-        others = np.delete(shape, layout.axis)
-        scales = np.moveaxis(scales.reshape(*others, -1), -1, layout.axis)
+        # The short groups at the end are searched by themselves.
+        length = values.shape[layout.axis]
+        whole = length - length % layout.group
+        pieces = [
+            search.scales(*_groups(values, weights, layout.axis, start, stop, size))
+            for start, stop, size in (
+                (0, whole, layout.group),
+                (whole, length, length - whole),
+            )
+            if start < stop
+        ]
+        others = np.delete(values.shape, layout.axis)
+        grid = [piece.reshape(*others, -1) for piece in pieces]
+        scales = np.concatenate([np.empty((*others, 0)), *grid], axis=-1)
+        scales = np.moveaxis(scales, -1, layout.axis)
     return Scaled(element, scales.reshape(shape), layout)
 
 
 def _rows(
-    values: Values, weights: Values | None, layout: Layout
+    values: Values, weights: Values | None, axis: int | None = None
 ) -> tuple[Values, Values | None]:
-    """What shares a scale as rows; short groups are filled up with weights of zero."""
-    if layout.axis is None:
-        shape = (1, values.size)
-        return values.reshape(shape), None if weights is None else weights.reshape(
-            shape
-        )
-    layout.parts(values.shape)  # checks the axis
-    size = values.shape[layout.axis]
-    if layout.group is None:
-        shape = (size, values.size // max(size, 1))
-        rows, row_weights = (
-            None if array is None else np.moveaxis(array, layout.axis, 0).reshape(shape)
-            for array in (values, weights)
-        )
-    else:
-        missing = -size % layout.group
-        if missing and weights is None:
-            weights = np.ones(values.shape)
-        padding = [(0, 0)] * values.ndim
-        padding[layout.axis] = (0, missing)
-        rows, row_weights = (
-            None
-            if array is None
-            else np.moveaxis(np.pad(array, padding), layout.axis, -1).reshape(
-                -1, layout.group
-            )
-            for array in (values, weights)
-        )
-    assert rows is not None
-    return rows, row_weights
+    """One row of all, or one per index of `axis`."""
+
+    def rows(array: Values) -> Values:
+        if axis is None:
+            return array.reshape(1, -1)
+        first = np.moveaxis(array, axis, 0)
+        return first.reshape(len(first), math.prod(first.shape[1:]))
+
+    return rows(values), None if weights is None else rows(weights)
+
+
+def _groups(
+    values: Values, weights: Values | None, axis: int, start: int, stop: int, size: int
+) -> tuple[Values, Values | None]:
+    """Rows of `size` neighbours along `axis`, from `start` to `stop`."""
+
+    def rows(array: Values) -> Values:
+        return np.moveaxis(array, axis, -1)[..., start:stop].reshape(-1, size)
+
+    return rows(values), None if weights is None else rows(weights)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How scales are chosen, for rows that have one each: [rows, numbers]."""
+
+    element: Element
+    method: Method
+    percentile: float
+    power_of_two: bool
+    rounding: RoundingMode
+
+    def range(self, rows: Values, weights: Values | None) -> tuple[Values, Values]:
+        """What is to be reached of each row: zero, and up to all else."""
+        if self.method is not Method.PERCENTILE:
+            return rows.min(axis=1, initial=0.0), rows.max(axis=1, initial=0.0)
+        low, high = percentile_range(rows, self.percentile, weights)
+        return np.minimum(low, 0.0), np.maximum(high, 0.0)
+
+    def scales(self, rows: Values, weights: Values | None) -> Values:
+        element = self.element
+        if isinstance(element, Ternary) or (
+            isinstance(element, Binary) and element.signed
+        ):
+            return _usable(_mean_magnitudes(rows, weights, element), self.power_of_two)
+        scales = _reaching(*self.range(rows, weights), element)
+        scales = _usable(scales, self.power_of_two)
+        if self.method not in (Method.MSE, Method.KL):
+            return scales
+        repeats = self.method is Method.MSE and not isinstance(element, Fixed)
+        factors = _factors(self.power_of_two, repeats=repeats)
+        for part in _chunks(rows, self.method):
+            part_weights = None if weights is None else weights[part]
+            if self.method is Method.MSE:
+                scales[part] = _least_error(
+                    rows[part],
+                    part_weights,
+                    scales[part],
+                    element,
+                    self.rounding,
+                    factors,
+                )
+            else:
+                scales[part] = _least_divergence(
+                    rows[part], part_weights, scales[part], element, factors
+                )
+        return _usable(scales, self.power_of_two)
 
 
 def _reaching(low: Values, high: Values, element: Element) -> Values:

@@ -1,4 +1,4 @@
-"""What values occur where: quantiles of every floating-point value."""
+"""What values occur where: the distribution of every floating-point value."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, is_float
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.analysis.calibration import record
+from mase_opt.lib.analysis.calibration import channel_axis, record
 from mase_opt.lib.analysis.model import describe, model_function
 from mase_opt.lib.analysis.observation import (
     Inputs,
     calibration_inputs,
     observe_batches,
 )
-from mase_opt.lib.analysis.sketch import Sketch
+from mase_opt.lib.analysis.sketch import ChannelSketch, Sketch
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 LARGEST = np.finfo(np.float32).max
@@ -35,12 +35,13 @@ LARGEST = np.finfo(np.float32).max
 @dataclass(frozen=True)
 class MaseCalibratePass(ModulePass):
     """
-    Record the quantiles of every floating-point value on data.
+    Record the distribution of every floating-point value on data.
 
     Batch norms are folded first, as `mase-quantize` would. The function is run on the
-    samples, batch by batch; every op result and argument then carries
-    `mase.calibration`, which `mase-quantize` uses and removes. Without data, inputs
-    are drawn from a standard normal distribution, with a warning.
+    samples, batch by batch; every op result and argument then carries quantiles as
+    `mase.calibration`, which `mase-quantize` uses and removes. They are the same for
+    every batch size, and take the same memory for any number of samples. Without data,
+    inputs are drawn from a standard normal distribution, with a warning.
 
     ```mlir
     %1 = mase.relu %0 : (tensor<1x4xf32>) -> tensor<1x4xf32>
@@ -59,11 +60,19 @@ class MaseCalibratePass(ModulePass):
     samples: int | None = None
     """At most this many samples (all of the data; 256 random ones)."""
     seed: int = 0
-    """For random inputs and for the choice of the values that quantiles are of."""
+    """For random inputs, and for the places that quantiles of channels are of."""
+    channels: bool = False
+    """Also record each channel: along axis 1 around convolutions, else the last one."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         fold_batch_norms(op)
-        calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
+        calibrate(
+            op,
+            data=self.data,
+            samples=self.samples,
+            seed=self.seed,
+            channels=self.channels,
+        )
 
 
 def calibrate(
@@ -72,30 +81,54 @@ def calibrate(
     data: str | None = None,
     samples: int | None = None,
     seed: int = 0,
+    channels: bool = False,
 ) -> None:
     """
     Put calibrations on the ops and arguments of the function in `module`.
 
-    Raises `UserError` for data that does not fit, `PassFailedException` for values
-    that are not finite.
+    `calibration_of` reads them, and with `channels` also `channels_of`. Raises
+    `UserError` for data that does not fit, `PassFailedException` for values that are
+    not finite.
     """
     function = model_function(module)
     inputs = calibration_inputs(function, data=data, samples=samples, seed=seed)
-    sketches = observe_all(function, inputs, seed)
-    record(
-        function,
-        {
-            value: CalibrationAttr(
-                DenseAttr.from_array(sketch.quantiles(), "calibration")
+    record(function, observe_all(function, inputs, seed, channels=channels))
+
+
+class _Observed:
+    """The sketches of a value."""
+
+    def __init__(self, value: SSAValue, axis: int | None, seed: np.random.SeedSequence):
+        self.value = value
+        self.whole = Sketch()
+        self.axis = axis
+        self.channels = None if axis is None else ChannelSketch(seed)
+
+    def add(self, array: NDArray[Any]) -> None:
+        """Take in samples of the value, [samples, *shape]."""
+        self.whole.add(array)
+        if self.channels is not None and self.axis is not None:
+            last = np.moveaxis(array, self.axis + 1, -1)
+            self.channels.add(last.reshape(-1, last.shape[-1]))
+
+    def calibration(self) -> CalibrationAttr:
+        quantiles = self.whole.quantiles()
+        if np.abs(quantiles).min() == LARGEST:
+            raise PassFailedException(
+                f"{describe(self.value)} is infinite for all of the calibration data"
             )
-            for value, sketch in sketches.items()
-        },
-    )
+        data = DenseAttr.from_array(quantiles, "calibration")
+        if self.channels is None:
+            return CalibrationAttr(data)
+        channels = DenseAttr.from_array(self.channels.quantiles(), "channels")
+        return CalibrationAttr(data, self.axis, channels)
 
 
-def observe_all(function: FuncOp, inputs: Inputs, seed: int) -> dict[SSAValue, Sketch]:
-    """Sketches of all floating-point values, `inputs` fed in bounded batches."""
-    sketches: dict[SSAValue, Sketch] = {}
+def observe_all(
+    function: FuncOp, inputs: Inputs, seed: int, *, channels: bool = False
+) -> dict[SSAValue, CalibrationAttr]:
+    """Calibrations of all floating-point values, `inputs` fed in bounded batches."""
+    observed: dict[SSAValue, _Observed] = {}
     random = np.random.SeedSequence(seed)
 
     def observe(value: SSAValue, array: NDArray[Any]) -> None:
@@ -112,14 +145,10 @@ def observe_all(function: FuncOp, inputs: Inputs, seed: int) -> dict[SSAValue, S
                 "the op that divides by zero or overflows"
             )
         array = np.clip(array, -LARGEST, LARGEST)
-        if value not in sketches:
-            sketches[value] = Sketch(random.spawn(1)[0])
-        sketches[value].add(array)
+        if value not in observed:
+            axis = channel_axis(value) if channels else None
+            observed[value] = _Observed(value, axis, random.spawn(1)[0])
+        observed[value].add(array)
 
     observe_batches(function, inputs, observe, "calibrating")
-    for value, sketch in sketches.items():
-        if np.abs(sketch.quantiles()).min() == LARGEST:
-            raise PassFailedException(
-                f"{describe(value)} is infinite for all of the calibration data"
-            )
-    return sketches
+    return {value: seen.calibration() for value, seen in observed.items()}

@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mase_text import parse
-from xdsl.utils.exceptions import PassFailedException
+from xdsl.utils.exceptions import PassFailedException, VerifyException
 
-from mase_opt.lib.analysis.calibration import calibration_of
+from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, quantile_grid
+from mase_opt.lib.analysis import observation
+from mase_opt.lib.analysis.array_files import LARGE
+from mase_opt.lib.analysis.calibration import (
+    calibration_of,
+    channel_axis,
+    channels_of,
+    quantile_weights,
+)
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import (
     Input,
@@ -19,8 +27,23 @@ from mase_opt.lib.analysis.samples import (
     load_samples,
     random_samples,
 )
-from mase_opt.lib.analysis.sketch import POINTS, RESERVOIR, Sketch
+from mase_opt.lib.analysis.sketch import (
+    CHANNEL_POINTS,
+    KEPT,
+    POINTS,
+    ChannelSketch,
+    Sketch,
+)
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.formats import (
+    Fixed,
+    FormatSpec,
+    Layout,
+    Method,
+    ScaledSpec,
+    choose_format,
+)
+from mase_opt.lib.formats.clipping import squared_error
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 
 X = Input("x", (1, 3), False)
@@ -110,36 +133,134 @@ def test_one_array_for_two_inputs(tmp_path: Path):
         load_samples(str(tmp_path / "a.npy"), [X, IDS])
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_large_arrays_are_what_they_were(tmp_path: Path, save):
+    values = np.arange(LARGE // 4 + 3, dtype=np.float32).reshape(-1, 3) % 100
+    save(tmp_path / "a.npz", other=np.arange(3), x=values)
+    samples = load_samples(str(tmp_path / "a.npz"), [X], limit=5)
+    np.testing.assert_array_equal(samples[0][:, 0], values[:5])
+    values[-2, 1] = np.inf
+    for order in ("C", "F"):
+        np.save(tmp_path / "b.npy", np.asarray(values, order=order))
+        with pytest.raises(UserError, match=f"1 values .* sample {len(values) - 2}"):
+            load_samples(str(tmp_path / "b.npy"), [X])
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_large_arrays_stay_in_the_file(tmp_path: Path, name):
+    values = np.ones((20_000_000 // 3, 3), np.float32)
+    (np.save if name == "x.npy" else np.savez)(tmp_path / name, values)
+    tracemalloc.start()
+    [samples] = load_samples(str(tmp_path / name), [X])
+    assert samples[7_000_00:7_000_10].sum() == 30
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6 < values.nbytes
+
+
+def test_large_files_that_are_cut_off(tmp_path: Path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((LARGE // 4, 3), np.float32))
+    path.write_bytes(path.read_bytes()[: LARGE + 10])
+    with pytest.raises(UserError, match=r"is not a \.npz or \.npy file"):
+        load_samples(str(path), [X])
+
+
 # ---- sketches ---------------------------------------------------------------------
 
 
 @given(
-    st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=300),
+    st.lists(st.sampled_from([-3.0, -0.1, 0.0, 1e-30, 0.3, 2.0, 1e30]), min_size=1),
     st.integers(1, 50),
 )
-def test_few_numbers_give_exact_quantiles(values, step):
+def test_few_different_numbers_give_exact_quantiles(values, step):
     values = np.array(values, np.float32)
-    sketch = Sketch(0)
+    sketch = Sketch()
     for start in range(0, len(values), step):
         sketch.add(values[start : start + step])
-    expected = np.quantile(values.astype(np.float64), np.linspace(0, 1, POINTS))
-    np.testing.assert_array_equal(sketch.quantiles(), expected.astype(np.float32))
+    grid = quantile_grid(POINTS)
+    expected = np.quantile(values, grid, method="inverted_cdf")
+    np.testing.assert_array_equal(sketch.quantiles(), expected)
 
 
-def test_many_numbers_in_any_batches():
-    values = np.random.default_rng(1).standard_normal(20 * RESERVOIR)
-    sketches = [Sketch(3), Sketch(3)]
-    sketches[0].add(values)
-    for part in np.array_split(values, 37):
-        sketches[1].add(part)
-    whole, parts = (s.quantiles() for s in sketches)
-    np.testing.assert_array_equal(whole, parts)
-    assert whole[0] == np.float32(values.min())
-    assert whole[-1] == np.float32(values.max())
-    inner = np.linspace(0, 1, POINTS)[5:-5]
-    # Five standard errors of a quantile of RESERVOIR numbers, in probability.
-    rank = np.searchsorted(np.sort(values), whole[5:-5]) / values.size
-    assert np.abs(rank - inner).max() < 5 * np.sqrt(0.25 / RESERVOIR)
+NUMBERS = np.random.default_rng(1).standard_t(3, 200_000).astype(np.float32)
+
+
+def test_many_numbers_in_any_batches_and_order():
+    whole, parts, mixed = Sketch(), Sketch(), Sketch()
+    whole.add(NUMBERS)
+    for part in np.array_split(NUMBERS, 37):
+        parts.add(part)
+    mixed.add(np.random.default_rng(2).permutation(NUMBERS))
+    quantiles = whole.quantiles()
+    np.testing.assert_array_equal(parts.quantiles(), quantiles)
+    np.testing.assert_array_equal(mixed.quantiles(), quantiles)
+    assert (quantiles[0], quantiles[-1]) == (NUMBERS.min(), NUMBERS.max())
+    exact = np.quantile(NUMBERS, quantile_grid(POINTS), method="inverted_cdf")
+    np.testing.assert_allclose(quantiles, exact, rtol=1 / 64)
+
+
+def test_channels_in_any_batches():
+    values = NUMBERS.reshape(-1, 5) * np.float32([1, 2, 3, 4, 5])
+    whole, parts = (ChannelSketch(np.random.SeedSequence(3)) for _ in range(2))
+    whole.add(values)
+    for part in np.array_split(values, 61):
+        parts.add(part)
+    quantiles = whole.quantiles()
+    np.testing.assert_array_equal(parts.quantiles(), quantiles)
+    np.testing.assert_array_equal(quantiles[:, 0], values.min(axis=0))
+    np.testing.assert_array_equal(quantiles[:, -1], values.max(axis=0))
+    for channel, found in zip(values.T, quantiles, strict=True):
+        rank = np.searchsorted(np.sort(channel), found[1:-1]) / len(channel)
+        grid = quantile_grid(CHANNEL_POINTS)[1:-1]
+        # Five standard errors of a quantile of `KEPT` numbers, in probability.
+        error = 5 * np.sqrt(grid * (1 - grid) / KEPT) + 1 / KEPT
+        assert (np.abs(rank - grid) < error).all()
+
+
+def test_few_places_give_exact_channels():
+    values = np.float32([[1, -2], [3, 0], [2, 5]])
+    sketch = ChannelSketch(np.random.SeedSequence(0))
+    for row in values:
+        sketch.add(row[None])
+    expected = np.quantile(
+        values, quantile_grid(CHANNEL_POINTS), axis=0, method="inverted_cdf"
+    )
+    np.testing.assert_array_equal(sketch.quantiles(), expected.T)
+
+
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("method", Method)
+def test_quantiles_choose_as_all_numbers_do(width, method):
+    rng = np.random.default_rng(0)
+    for numbers in (
+        NUMBERS,
+        np.maximum(rng.standard_normal(200_000), 0),
+        rng.laplace(size=200_000),
+        rng.uniform(-1, 2, 200_000),
+        rng.integers(0, 17, 200_000) / 16,
+    ):
+        sketch = Sketch()
+        sketch.add(numbers)
+        for spec in (
+            ScaledSpec(Fixed(width, 0, bool(numbers.min() < 0))),
+            FormatSpec(width=width),
+        ):
+            quantiles = sketch.quantiles().astype(np.float64)
+            full = choose_format(spec, numbers.astype(np.float64), method=method)
+            found = choose_format(
+                spec, quantiles, weights=quantile_weights(POINTS), method=method
+            )
+            if method in (Method.MINMAX, Method.PERCENTILE):
+                assert found.step == pytest.approx(full.step, rel=0.04)
+            elif method is Method.MSE:
+                best = squared_error(numbers, full)
+                assert squared_error(numbers, found) <= 1.1 * best
+            else:
+                # The full histogram is noisy, so its choice is, too.
+                if isinstance(spec, ScaledSpec):
+                    assert 0.65 <= found.step / full.step <= 1.5
+                assert squared_error(numbers, found) <= 2 * squared_error(numbers, full)
 
 
 # ---- the pass's function ----------------------------------------------------------
@@ -258,3 +379,110 @@ def test_a_terminal_gets_a_progress_bar(tmp_path: Path, monkeypatch, capsys):
     captured = capsys.readouterr()
     assert "calibrating" in captured.err
     assert captured.out == ""
+
+
+CONV = """
+func.func @f(%x: tensor<1x3x6x6xf32>, %w: tensor<2x3x3x3xf32>)
+    -> tensor<1x32xf32> {
+  %0 = mase.add %x, %x
+    : (tensor<1x3x6x6xf32>, tensor<1x3x6x6xf32>) -> tensor<1x3x6x6xf32>
+  %1 = mase.conv2d %0, %w {strides = array<i64: 1, 1>, padding = array<i64: 0, 0>,
+    dilation = array<i64: 1, 1>, groups = 1 : i64}
+    : (tensor<1x3x6x6xf32>, tensor<2x3x3x3xf32>) -> tensor<1x2x4x4xf32>
+  %2 = mase.relu %1 : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
+  %3 = mase.reshape %2 : tensor<1x2x4x4xf32> -> tensor<1x32xf32>
+  func.return %3 : tensor<1x32xf32>
+}
+"""
+
+
+def calibrated(text, monkeypatch, batch=None, **options):
+    if batch is not None:
+        monkeypatch.setattr(observation, "BATCH_ELEMENTS", batch)
+    module = parse(text)
+    calibrate(module, **options)
+    return module
+
+
+def test_the_result_is_the_same_for_every_batch_size(tmp_path: Path, monkeypatch):
+    rng = np.random.default_rng(0)
+    data = tmp_path / "x.npz"
+    np.savez(
+        data,
+        arg0=rng.standard_normal((50, 3, 6, 6)),
+        arg1=rng.standard_normal((50, 2, 3, 3, 3)),
+    )
+    texts = {
+        str(calibrated(CONV, monkeypatch, batch, data=str(data), channels=True))
+        for batch in (1, 1000, 1 << 22)
+    }
+    assert len(texts) == 1
+
+
+def test_channels_are_those_of_the_layers(tmp_path: Path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 3, 6, 6)).astype(np.float32)
+    x *= np.float32([1, 10, 0.1])[:, None, None]
+    np.savez(tmp_path / "x.npz", arg0=x, arg1=np.ones((50, 2, 3, 3, 3)))
+    options = {"data": str(tmp_path / "x.npz"), "channels": True}
+    function = model_function(calibrated(CONV, monkeypatch, **options))
+    ops = list(function.body.block.ops)
+    axes = [
+        channel_axis(v) for v in (function.args[0], *(o.results[0] for o in ops[:4]))
+    ]
+    assert axes == [1, 1, 1, 1, 1]
+    found = channels_of(function.args[0])
+    assert found is not None
+    np.testing.assert_array_equal(found.low, x.min(axis=(0, 2, 3)))
+    np.testing.assert_array_equal(found.high, x.max(axis=(0, 2, 3)))
+    np.testing.assert_array_equal(found.largest, np.abs(x).max(axis=(0, 2, 3)))
+    values, weights = found.sample(rank=4)
+    assert values.shape == weights.shape == (CHANNEL_POINTS, 3, 1, 1)
+    for method in Method:
+        spec = ScaledSpec(Fixed(8, 0), Layout(1))
+        whole = choose_format(spec, x[:, :, None].astype(np.float64), method=method)
+        chosen = choose_format(spec, values, weights=weights, method=method)
+        ratio = chosen.scales / whole.scales
+        assert ((ratio > 0.7) & (ratio < 1.4)).all()
+        if method is Method.MINMAX:
+            np.testing.assert_array_equal(ratio, 1)
+    flat = channels_of(ops[3].results[0])
+    assert flat is not None
+    assert flat.sample(rank=2)[0].shape == (CHANNEL_POINTS, 32)
+
+
+@pytest.mark.filterwarnings("ignore:no calibration data")
+def test_nothing_is_recorded_of_channels_unless_asked(monkeypatch):
+    function = model_function(calibrated(CONV, monkeypatch, samples=3))
+    assert calibration_of(function.args[0]) is not None
+    assert channels_of(function.args[0]) is None
+
+
+def test_weights_are_of_the_quantiles():
+    for points in (1, 3, 65, 1025):
+        weights = quantile_weights(points)
+        assert weights.sum() == pytest.approx(1)
+        assert (weights > 0).all()
+    values = np.quantile(NUMBERS, quantile_grid(POINTS), method="inverted_cdf")
+    mean = np.average(np.abs(values), weights=quantile_weights(POINTS))
+    assert mean == pytest.approx(np.abs(NUMBERS).mean(), rel=0.01)
+
+
+def test_attributes_of_channels():
+    quantiles = DenseAttr.from_array(np.float32([0, 1, 2]))
+    channels = DenseAttr.from_array(np.float32([0, 1, 1, 0, 0, 2]))
+    attribute = CalibrationAttr(quantiles, 1, channels)
+    assert attribute.channel_array(2).tolist() == [[0, 1, 1], [0, 0, 2]]
+    with pytest.raises(VerifyException, match="6 quantiles of 4 channels"):
+        attribute.channel_array(4)
+    with pytest.raises(VerifyException, match="quantiles are i8"):
+        CalibrationAttr(quantiles, 1, DenseAttr.from_array(np.int8([0, 1, 1])))
+    with pytest.raises(VerifyException, match="quantiles of channels need an axis"):
+        CalibrationAttr(quantiles, None, channels)
+    text = f"""func.func @f(%x: tensor<1x2xf32> {{mase.calibration = {attribute}}})
+      -> tensor<1x2xf32> {{
+      func.return %x : tensor<1x2xf32>
+    }}"""
+    found = channels_of(model_function(parse(text)).args[0])
+    assert found is not None
+    assert found.high.tolist() == [1, 2]

@@ -133,6 +133,7 @@ def test_open_parts_only():
 
 
 @given(VALUES, st.sampled_from(Method), st.data())
+@settings(max_examples=40)
 def test_weights_count_values(values, method, data):
     counts = data.draw(arrays(np.int64, len(values), elements=st.integers(1, 5)))
     repeated = np.repeat(values, counts)
@@ -368,7 +369,10 @@ def test_divergence_is_as_defined(limit):
     for element in ELEMENTS:
         format = Scaled(element, limit / element.max_value)
         wanted = divergence_by_hand(HEAVY, low, high, format)
-        assert histogram.divergence(format) == pytest.approx([wanted], abs=1e-9)
+        saturated = (HEAVY < format.min_value) | (HEAVY > format.max_value)
+        if saturated.mean() > 0.5:
+            wanted = np.inf
+        assert histogram.divergence(format) == pytest.approx([wanted], abs=2e-9)
 
 
 @pytest.mark.parametrize("width", [4, 6, 8])
@@ -395,6 +399,16 @@ def test_divergence_leaves_zeros_out():
     assert scaled(spec, values, method=Method.KL) == scaled(
         spec, with_zeros, method=Method.KL
     )
+
+
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("signed", [True, False])
+def test_divergence_of_few_different_numbers(width, signed):
+    """Clipped to a single one they would lose nothing by its definition."""
+    values = np.random.default_rng(0).integers(-16 if signed else 0, 17, 10_000) / 16
+    spec = ScaledSpec(Fixed(width, 0, signed))
+    kl, minmax = (scaled(spec, values, method=m) for m in (Method.KL, Method.MINMAX))
+    assert squared_error(values, kl) <= 1.5 * squared_error(values, minmax) + 1e-9
 
 
 def test_fractions_by_divergence():
