@@ -32,7 +32,7 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.interface import PortLayout
 from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
-from mase_opt.verify import results_of, to_ports
+from mase_opt.verify import from_ports, results_of, to_ports
 
 BATCH = 256
 """Samples that the interpreter takes at a time."""
@@ -210,9 +210,8 @@ class Model:
     ) -> list[Array]:
         arguments = main_function(self.quantized).args
         codes = run(to_ports(self._encode(samples), arguments, self.layout, "in"))
-        return [
-            codes[port.name].reshape(-1, *port.shape) for port in self.layout.outputs
-        ]
+        results = results_of(main_function(self.quantized))
+        return from_ports(codes, results, self.layout, "out")
 
     def decode(self, level: Level, outputs: Sequence[Array]) -> list[Array]:
         """Outputs of `run` as numbers."""

@@ -11,9 +11,11 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.analysis.codes import from_codes, to_codes
 from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.conversion.hw.codec import lanes_of
 from mase_opt.lib.conversion.hw.top import describe
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.exact import Array
@@ -33,11 +35,30 @@ def to_ports(
     direction: str,
 ) -> Codes:
     """What the interpreter holds for `values` as flat codes by port name."""
-    ports = layout.inputs if direction == "in" else layout.outputs
-    return {
-        port.name: to_codes(value, array).reshape(len(array), port.elements)
-        for port, value, array in zip(ports, values, arrays, strict=True)
-    }
+    ports = iter(layout.inputs if direction == "in" else layout.outputs)
+    result: Codes = {}
+    for value, array in zip(values, arrays, strict=True):
+        codes = to_codes(value, array).reshape(len(array), -1)
+        for lane in lanes_of(value):
+            result[next(ports).name] = codes[:, : lane.size]
+            codes = codes[:, lane.size :]
+    return result
+
+
+def from_ports(
+    codes: Codes, values: Sequence[SSAValue], layout: PortLayout, direction: str
+) -> list[Array]:
+    """The reverse of `to_ports`, but for codes, as `to_codes` gives them."""
+    ports = iter(layout.inputs if direction == "in" else layout.outputs)
+    result: list[Array] = []
+    for value in values:
+        lanes = [codes[next(ports).name] for _ in lanes_of(value)]
+        result.append(
+            lanes[0].reshape(-1, *shape_of(value))
+            if len(lanes) == 1
+            else np.concatenate(lanes, axis=1)
+        )
+    return result
 
 
 def results_of(function: FuncOp) -> Sequence[SSAValue]:
@@ -96,12 +117,9 @@ def _first_wrong_layer(
 
     The model is cut behind each op in turn and lowered anew.
     """
-    arrays = [
-        from_codes(argument, inputs[p.name].reshape(-1, *p.shape))
-        for p, argument in zip(
-            layout.inputs, main_function(reference).body.block.args, strict=True
-        )
-    ]
+    arguments = main_function(reference).body.block.args
+    codes = from_ports(inputs, arguments, layout, "in")
+    arrays = [from_codes(v, c) for v, c in zip(arguments, codes, strict=True)]
     count = len(list(main_function(reference).body.block.ops))
     for index in range(count - 1):
         module = reference.clone()

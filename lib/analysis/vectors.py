@@ -15,6 +15,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.analysis.codes import from_codes
+from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.interpreters.exact import Array
@@ -73,9 +74,21 @@ def _vectors(value: SSAValue, samples: int, rng: np.random.Generator) -> Array:
         # Not inputs that a circuit must take.
         random = np.where(np.isfinite(format.decode(random)), random, corners[2])
     codes = np.concatenate([np.stack(rows), random]).reshape(-1, *shape)
-    if element_of(value) == i1:
+    element = element_of(value)
+    if element == i1:
         return codes.astype(np.bool_)
+    if isinstance(element, ElementType) and isinstance(element.format, Block):
+        powers = _powers(element.format, len(codes), rng)
+        return element.held((format.decode(codes).T * powers).T)
     return from_codes(value, codes)
+
+
+def _powers(format: Block, count: int, rng: np.random.Generator) -> Array:
+    """A power of two for each vector: every other one is of a common size."""
+    lowest, highest = format.scale.lowest, format.scale.highest
+    exponents = rng.integers(lowest, highest, count, endpoint=True)
+    exponents[::2] = np.clip(rng.integers(-8, 8, len(exponents[::2])), lowest, highest)
+    return np.ldexp(1.0, exponents)
 
 
 def _corners(format: Element) -> list[int]:

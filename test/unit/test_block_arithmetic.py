@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from levels import Model
+from levels import Model, assert_levels_agree, lower
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, SSAValue
@@ -20,7 +20,9 @@ from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks, touches_blocks
 from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.formats import Block, parse_spec
+from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.target import verilator
 from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )
@@ -307,3 +309,107 @@ def test_matmul_is_its_parts() -> None:
         )
         op.accumulator = WIDE
     assert_same_numbers(model.returns(op))
+
+
+# ---- hardware -----------------------------------------------------------------------
+
+SMALL = FixedType(14, 6)
+"""An accumulator that cuts low bits off, and overflows."""
+
+
+def roundings() -> list[RoundingAttr]:
+    return [
+        RoundingAttr((mode, overflow))
+        for mode in RoundingMode
+        for overflow in (Overflow.SATURATE, Overflow.WRAP)
+    ]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_casts_to_blocks_in_hardware(name: str) -> None:
+    """Blocks that divide nothing, of one element, of all; in every rounding mode."""
+    model = Model((FixedType(6, 4), [2, 2]))
+    with model as (x,):
+        results = [
+            cast(x, block(name, *sizes), RoundingAttr((mode, Overflow.SATURATE)))
+            for mode, sizes in zip(
+                RoundingMode, [(1,), (2,), (-1,), (2, 2), (3,), (2, 1)], strict=True
+            )
+        ]
+        wide = cast(x, FixedType(60, 50))
+        fixed = cast(cast(wide, block(name, 2)), FixedType(9, 7))
+    assert_levels_agree(model.returns(*results, fixed))
+
+
+def test_casts_between_blocks_in_hardware() -> None:
+    """Exponents from the smallest to the largest, and none that fits."""
+    model = Model((block("mxfp8_e4m3", 2), [5]))
+    with model as (x,):
+        results = [cast(x, block(name, 3)) for name in FORMATS]
+        fixed = cast(x, FixedType(8, 3))
+    assert_levels_agree(model.returns(*results, fixed))
+
+
+def test_every_rounding_of_a_sum_in_hardware() -> None:
+    """Sums are shifted by up to ±250 bits into accumulators of 1 to 14 bits."""
+    model = Model((block("mxint8", 2), [1, 3]))
+    with model as (x,):
+        weight = constant(block("mxint8", 1), [2, 3])
+        results: list[layers.LinearOp] = []
+        for index, rounding in enumerate(roundings()):
+            op = layers.LinearOp(x, weight, element=X, rounding=rounding)
+            op.accumulator = FixedType((14, 5, 1)[index % 3], index - 4)
+            results.append(op)
+    module = lowered(model.returns(*results))
+    assert_levels_agree(module, samples=100)
+
+
+@pytest.mark.parametrize("name", ["mxint8", "mxfp4_e2m1", "msfp12"])
+def test_linear_in_hardware(name: str) -> None:
+    module = linear(
+        block(name, 3), block(name, 2), 4, accumulator=SMALL, rows=1, outputs=2
+    )
+    assert_levels_agree(lowered(module), max_logic_depth=3, samples=16)
+
+
+def test_conv_in_hardware() -> None:
+    module = conv(
+        block("mxint8", 2, 1, 1),
+        block("mxint8", 4, 1, 1),
+        channels=3,
+        size=(2, 2),
+        kernel=(1, 2),
+        padding=(0, 1),
+        outputs=1,
+        accumulator=SMALL,
+    )
+    assert_levels_agree(lowered(module), max_logic_depth=4, stall=True, samples=16)
+
+
+def test_groups_in_hardware() -> None:
+    x, weight = block("mxint8", -1, -1, -1), block("mxint8", -1, -1)
+    module = conv(x, weight, groups=4, outputs=4, size=(2, 1), accumulator=SMALL)
+    assert_levels_agree(lowered(module))
+
+
+@pytest.mark.skipif(
+    verilator.available() is not None, reason=str(verilator.available())
+)
+def test_matmul_in_hardware() -> None:
+    model = Model((block("mxint8", 2), [1, 3]), (block("mxfp4_e2m1", 2, 1), [3, 2]))
+    with model as (lhs, rhs):
+        op = layers.MatmulOp(lhs, rhs, element=SMALL)
+        op.accumulator = SMALL
+    assert_levels_agree(lowered(model.returns(op)), verilator=True)
+
+
+def test_exponents_that_differ_have_no_circuit() -> None:
+    x = block("mxint8", 2)
+    module = linear(x, x, 4)
+    with pytest.raises(PassFailedException, match="run mase-lower-block-arithmetic"):
+        lower(module, 0)
+    model = Model((x, [4]))
+    with model as (data,):
+        op = elementwise.ReluOp(data, element=X)
+    with pytest.raises(PassFailedException, match="run mase-lower-block-arithmetic"):
+        lower(model.returns(op), 0)
