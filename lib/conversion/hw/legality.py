@@ -16,7 +16,7 @@ from mase_opt.lib.conversion.hw.codec import codes_of, format_of, has_codec
 from mase_opt.lib.conversion.hw.number import LOWER_BLOCKS
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.top import describe, live_ops
-from mase_opt.lib.formats import Stochastic
+from mase_opt.lib.formats import Overflow, Stochastic
 
 LOOKUP_BITS = 12
 """Unary functions of inputs up to this width become tables."""
@@ -78,6 +78,15 @@ def _op_problem(op: Operation) -> str | None:
         return (
             f"no circuit draws random numbers for rounding {op.rounding.mode}: use "
             "nearest_even or another mode (mase-run --level quantized has this one)"
+        )
+    if (
+        isinstance(op, ArithmeticOp)
+        and op.rounding.overflow is Overflow.INFINITY
+        and any(not isinstance(u.operation, func.ReturnOp) for u in op.result.uses)
+    ):
+        return (
+            "what uses its result computes with numbers, not with infinities or NaN: "
+            "use overflow saturate"
         )
     if type(op) not in TEMPLATES and type(op) not in WIRINGS:
         return _missing_template(op)
