@@ -43,8 +43,8 @@ from mase_opt.lib.formats import (
     MiniFloat,
     Overflow,
     RoundingMode,
-    Stochastic,
     Scaled,
+    Stochastic,
     Ternary,
     parse_spec,
 )
@@ -221,6 +221,23 @@ def name_of(cls: type[Attribute]) -> str:
 FORMATS = (Fixed, MiniFloat, Log, Binary, Ternary, Block, Scaled)
 
 
+SPECIAL = [
+    ("NaN", "NaN in `ieee` and `fn` minifloats and blocks of them, else an error"),
+    (
+        "infinities",
+        "the end of the range under `saturate`, also in blocks, whose other elements "
+        "then get the highest shared exponent; an error in ternary without a threshold",
+    ),
+    ("zero", "zero; +1 in binary, the smallest positive number in `log<…, no_zero>`"),
+    ("blocks of zeros", "zeros, with the lowest shared exponent"),
+    (
+        "numbers below the smallest one",
+        "zero or the smallest one, as the rounding mode says; in `log<…, no_zero>` the "
+        "smallest one",
+    ),
+]
+
+
 def formats_page() -> str:
     """docs/formats.md: what codes mean, sizes and ranges, and pictures."""
     listed = list(entries())
@@ -244,6 +261,7 @@ def formats_page() -> str:
         if cls is RoundingMode:
             rows.append(("`stochastic<seed>`", " ".join(own_doc(Stochastic).split())))
         lines += [cls.__doc__ or "", "", *table(("mode", "meaning"), rows)]
+    lines += ["## Special numbers", "", *table(("cast of", "gives"), SPECIAL)]
     lines += [
         "## Sizes and ranges",
         "",

@@ -16,7 +16,6 @@ from mase_opt.lib.formats.format import (
     Format,
     Values,
     real_values,
-    reject_nan,
     times,
 )
 from mase_opt.lib.formats.log import Log
@@ -165,7 +164,7 @@ class Block(Format[Encoded]):
                 f"of {self}"
             )
         pairs = zip(shape[free:], self.shape, strict=True)
-        sizes = (n if b == -1 else b for n, b in pairs)
+        sizes = (n if b == -1 else min(b, max(n, 1)) for n, b in pairs)
         return Parts(shape, (*(1,) * free, *sizes))
 
     def quantize(
@@ -224,8 +223,7 @@ class Block(Format[Encoded]):
         Raises `FormatError` as described in `Format.encode`.
         """
         values = real_values(values, nan_to_zero=nan_to_zero)
-        if not self.has_nan:
-            reject_nan(values, self)
+        self.reject(values)
         parts = self.parts(values.shape)
         with np.errstate(all="ignore"):
             elements, shared = self._split(values, parts, rounding, overflow)

@@ -90,6 +90,11 @@ class Format(ABC, Generic[Encoding]):
         """Where saturation begins, for each of `values`; numbers, or arrays like it."""
         return self.min_value, self.max_value
 
+    def reject(self, values: Values) -> None:
+        """Raises `FormatError` for numbers without a code, however they are rounded."""
+        if not self.has_nan and np.isnan(values).any():
+            raise FormatError(f"NaN has no code in {self}, unless nan_to_zero is given")
+
     @abstractmethod
     def quantize(
         self,
@@ -147,8 +152,7 @@ class Format(ABC, Generic[Encoding]):
 
         Raises `FormatError` as `cast` does.
         """
-        if not self.has_nan:
-            reject_nan(values, self)
+        self.reject(values)
         rounding = for_samples(rounding, math.prod(values.shape[1:]))
         with np.errstate(all="ignore"):
             if self.per_sample:
@@ -218,8 +222,7 @@ class Element(Format[IntArray]):
         nan_to_zero: bool = False,
     ) -> IntArray:
         values = real_values(values, nan_to_zero=nan_to_zero)
-        if not self.has_nan:
-            reject_nan(values, self)
+        self.reject(values)
         with np.errstate(all="ignore"):
             # NumPy's arithmetic gives scalars, not arrays, for rank 0.
             flat = self.quantize(values.reshape(-1), rounding, overflow)
@@ -234,12 +237,6 @@ def real_values(values: ArrayLike, *, nan_to_zero: bool) -> Values:
     """`values` as float64, with NaN replaced if told to."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(np.isnan(array), 0.0, array) if nan_to_zero else array
-
-
-def reject_nan(values: Values, format: Format[Any]) -> None:
-    """Raise `FormatError` if there is a NaN."""
-    if np.isnan(values).any():
-        raise FormatError(f"NaN has no code in {format}, unless nan_to_zero is given")
 
 
 def times_power(values: Array, exponent: int, rounding: Rounding) -> Array:

@@ -17,7 +17,6 @@ from mase_opt.lib.formats.format import (
     Format,
     Values,
     real_values,
-    reject_nan,
 )
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.rounding import (
@@ -55,7 +54,7 @@ class Layout:
                 f"the tensor has rank {len(shape)}, so there is no axis {self.axis}"
             )
         extent = [1] * len(shape) if self.group else list(shape)
-        extent[self.axis] = self.group or 1
+        extent[self.axis] = min(self.group or 1, max(shape[self.axis], 1))
         return Parts(shape, tuple(extent))
 
     def scales_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -251,6 +250,11 @@ class Scaled(Format[IntArray]):
             rounded = rounded + self.offset
         return self.element.brought_in(rounded, overflow)
 
+    def reject(self, values: Values) -> None:
+        super().reject(values)
+        if isinstance(self.element, Ternary):
+            self.element.reject(values)
+
     def encode(
         self,
         values: NDArray[np.floating[Any]],
@@ -260,10 +264,7 @@ class Scaled(Format[IntArray]):
         nan_to_zero: bool = False,
     ) -> IntArray:
         values = real_values(values, nan_to_zero=nan_to_zero)
-        if not self.has_nan:
-            reject_nan(values, self)
-        if isinstance(self.element, Ternary):
-            self.element.reject_infinity(values)
+        self.reject(values)
         scales, parts = self.spread(values)
         with np.errstate(all="ignore"):
             elements = self.elements(values, scales, parts, rounding, overflow)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mase_opt.lib.formats.arrays import Array, namespace
-from mase_opt.lib.formats.format import Element, Values, real_values
+from mase_opt.lib.formats.format import Element, Values
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
-    Overflow,
     Rounding,
-    RoundingMode,
 )
 
 DEFAULT_THRESHOLD = 0.7
@@ -90,20 +86,8 @@ class Ternary(Element):
         parts = Parts.whole(tuple(values.shape))
         return self.beyond(values, self.thresholds(values, parts))
 
-    def encode(
-        self,
-        values: NDArray[np.floating[Any]],
-        rounding: Rounding = RoundingMode.NEAREST_EVEN,
-        overflow: Overflow = Overflow.SATURATE,
-        *,
-        nan_to_zero: bool = False,
-    ) -> IntArray:
-        values = real_values(values, nan_to_zero=nan_to_zero)
-        self.reject_infinity(values)
-        return super().encode(values, rounding, overflow)
-
-    def reject_infinity(self, values: Values) -> None:
-        """Raise `FormatError` if the threshold would be infinite."""
+    def reject(self, values: Values) -> None:
+        super().reject(values)
         if self.threshold is None and np.isinf(values).any():
             raise FormatError(
                 "the mean magnitude is infinite: give a threshold to cast to ternary"
