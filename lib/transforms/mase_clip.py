@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
-from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.layers import (
     Floats,
     Layer,
@@ -20,6 +20,7 @@ from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
 from mase_opt.lib.analysis.observation import calibration_inputs, progress
 from mase_opt.lib.formats.block import Block
+from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
@@ -29,6 +30,7 @@ from mase_opt.lib.transforms.quantized_copy import (
     quantized_matrices,
     quantized_weight,
     warn_of_no_effect,
+    weight_format,
 )
 
 RATIOS = tuple(np.linspace(1, 0.3, 15).tolist())
@@ -94,7 +96,7 @@ class _Search:
     def __init__(self, op: MatrixLayer, quantized: Layer):
         self.op = op
         self.weight = numbers(op.weight)
-        self.parts = _parts(element_of(quantized.weight), self.weight.shape)
+        self.parts = _parts(weight_format(quantized), self.weight.shape)
         self.largest = self.parts.largest(np.abs(self.weight))
         self.errors = np.full(self.parts.grid, np.inf)
         self.ratios = np.ones(self.parts.grid)
@@ -119,13 +121,12 @@ class _Search:
         self.ratios[better] = ratio
 
 
-def _parts(element: object, shape: tuple[int, ...]) -> Parts:
+def _parts(format: Format[Any], shape: tuple[int, ...]) -> Parts:
     """What has a scale, an exponent or a fraction of its own."""
-    assert isinstance(element, ElementType), "quantized"
-    match element.format:
-        case Scaled() as scaled:
-            return scaled.layout.parts(shape)
-        case Block() as block:
-            return block.parts(shape)
+    match format:
+        case Scaled():
+            return format.layout.parts(shape)
+        case Block():
+            return format.parts(shape)
         case _:
             return Parts.whole(shape)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.layers import Floats, numbers, set_parameters
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
 from mase_opt.lib.analysis.observation import calibration_inputs, progress
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
+from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.grid import Grid, grid_of
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 from mase_opt.lib.transforms.quantized_copy import (
@@ -25,6 +26,7 @@ from mase_opt.lib.transforms.quantized_copy import (
     quantized_matrices,
     quantized_weight,
     warn_of_no_effect,
+    weight_format,
 )
 
 BLOCK = 128
@@ -61,10 +63,11 @@ class MaseGptqPass(MaseQuantizePass):
         if not 0 < self.damping < np.inf:
             raise UserError(f"damping is {self.damping}, expected a positive number")
         function = prepare(op, self)
-        copy = quantized_copy(op, self)
         formats = {
-            layer: element_of(quantized.weight)
-            for layer, quantized in quantized_matrices(function, copy)
+            layer: weight_format(quantized)
+            for layer, quantized in quantized_matrices(
+                function, quantized_copy(op, self)
+            )
         }
         if not formats:
             warn_of_no_effect(self.name)
@@ -74,27 +77,25 @@ class MaseGptqPass(MaseQuantizePass):
         )
         moments = input_moments(function, list(formats), inputs)
         rounded = {
-            layer: self._rounded(layer, element, moments[layer])
-            for layer, element in progress(list(formats.items()), "rounding weights")
+            layer: self._rounded(layer, format, moments[layer])
+            for layer, format in progress(list(formats.items()), "rounding weights")
         }
         for layer, weight in rounded.items():
             set_parameters(layer, weight=weight)
-        copy = quantized_copy(op, self)
-        for layer, quantized in quantized_matrices(function, copy):
+        for layer, quantized in quantized_matrices(function, quantized_copy(op, self)):
             kept = quantized_weight(quantized)
             if not np.allclose(rounded[layer], kept, rtol=1e-6, atol=0):
                 raise PassFailedException(
                     f"{describe(layer.result)}: mase-quantize would not keep weights "
-                    f"rounded for {formats[layer]}; use method=minmax, or a format "
-                    "without open parts"
+                    f"rounded for {formats[layer]}: use method=minmax, so that it "
+                    "chooses the same scales for them, and rounding=nearest_even"
                 )
 
-    def _rounded(self, op: MatrixLayer, element: object, moments: Floats) -> Floats:
+    def _rounded(self, op: MatrixLayer, format: Format[Any], moments: Floats) -> Floats:
         """The weight of `op` on the grid of its format."""
-        assert isinstance(element, ElementType), "quantized"
         weight = numbers(op.weight)
         try:
-            grid = grid_of(element.format, weight)
+            grid = grid_of(format, weight)
         except FormatError as error:
             raise PassFailedException(f"{describe(op.result)}: {error}") from error
         groups = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -15,6 +16,7 @@ from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.layers import Floats, Layer, in_float, layers
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.moments import MatrixLayer
+from mase_opt.lib.formats.format import Format
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
@@ -62,6 +64,13 @@ def quantized_matrices(
     for op, quantized in quantized_layers(function, copy):
         if isinstance(op, MatrixLayer):
             yield op, quantized
+
+
+def weight_format(op: Layer) -> Format[Any]:
+    """The format of a quantized weight."""
+    element = element_of(op.weight)
+    assert isinstance(element, ElementType), "quantized"
+    return element.format
 
 
 def quantized_weight(op: Layer) -> Floats:
