@@ -145,8 +145,10 @@ class Quantizer:
         if key not in self.made:
             label = constant.value.label
             values = constant.array().astype(np.float64)
-            cast = format.encode if isinstance(format, Fixed) else format.cast
-            held = cast(values, rounding.mode, rounding.overflow)
+            if isinstance(format, Fixed):
+                held = format.encode(values, *rounding.data)
+            else:
+                (held,) = format.cast_samples(values[np.newaxis], *rounding.data)
             new = ConstantOp.of(held, element, label)
             new.result.name_hint = value.name_hint
             Rewriter.insert_op(new, InsertPoint.after(constant))

@@ -6,10 +6,20 @@
 // RUN: mase-opt --quantize="data-format=ternary weight-format=scaled<binary,auto,axis=0>" %s | filecheck %s --check-prefix=SIGNS
 // RUN: mase-opt --quantize="weight-format=int4_g128 masters=true" %s | filecheck %s --check-prefix=MASTERS
 
+// Settings by type.
+// RUN: mase-opt --quantize=config=%S/../../configs/digits_formats.toml %s | filecheck %s --check-prefix=CONFIG
+
 // Masters and casts fold into what is quantized without them.
 // RUN: mase-opt --quantize="format=mxfp4_e2m1 masters=true" --canonicalize %s > %t.masters.mlir
 // RUN: mase-opt --quantize="format=mxfp4_e2m1" --canonicalize %s > %t.codes.mlir
 // RUN: diff %t.masters.mlir %t.codes.mlir
+
+// CONFIG-LABEL: func.func @cnn(%x: tensor<1x2x2x2x!mase.fixed<8, 6>>
+// CONFIG:        mase.conv2d %x, {{.*}} tensor<2x2x1x1x!mase.scaled<!mase.fixed<4, 0>, #mase.dense<f32, {{.*}}>, axis = 0>>
+// CONFIG-NOT:    accumulator
+// CONFIG-SAME:   -> tensor<1x2x2x2x!mase.ufixed<8, 6>>
+// CONFIG:        %[[Q:.*]] = mase.cast {{.*}} -> tensor<1x8x!mase.block<!mase.minifloat<4, 3, fn>, e8m0, [16]>>
+// CONFIG-NEXT:   mase.linear %[[Q]], {{.*}} {layer = "fc", accumulator = !mase.fixed<32, 20>} : {{.*}} tensor<3x8x!mase.block<!mase.minifloat<2, 1, finite>, e8m0, [16]>>) -> tensor<1x3x!mase.fixed<16, 12>>
 
 // Factors are in blocks: along channels in a convolution, along the last dimension in a
 // linear layer. Results are in wide fixed point, and so are biases.
