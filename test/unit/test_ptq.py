@@ -175,8 +175,10 @@ def test_clip(name: str, options: dict[str, Any]) -> None:
     check_gain("clip search:", name, trained(name), method, options)
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "transformer"])
-@pytest.mark.parametrize("width", [4, 6])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("mlp", 4), ("mlp", 6), ("cnn", 4), ("cnn", 6), ("transformer", 4)],
+)
 def test_equalization(name: str, width: int) -> None:
     options = {"weight_width": width, "data_width": 8}
     check_gain("equalization:", name, uneven(name), MaseEqualizePass(), options)
