@@ -521,7 +521,7 @@ class MulOp(BinaryOp):
 @irdl_op_definition
 class DivOp(BinaryOp):
     """
-    lhs / rhs; an error where both are fixed point or integers and rhs is zero.
+    lhs / rhs; an error where rhs is zero, unless one of them is a builtin float.
 
     ```mlir
     %2 = mase.div %0, %1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>

@@ -70,7 +70,8 @@ def indices(like: Array) -> Array:
     """The position of every element of `like` in row-major order, in its shape."""
     count = math.prod(like.shape)
     if namespace(like) is np:
-        return np.arange(count, dtype=np.int64).reshape(like.shape)
+        flat: Array = np.arange(count, dtype=np.int64)
+        return flat.reshape(like.shape)
     import torch
 
     return torch.arange(count, device=like.device).reshape(like.shape)

@@ -20,7 +20,7 @@ from xdsl.utils.exceptions import (
     VerifyException,
 )
 
-from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.elementwise import CastOp, DivOp
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType
@@ -180,6 +180,15 @@ def test_tiny_numbers(format: Format):
             assert got.tolist() == [0.0] * 3
         if isinstance(format, Block) and not any(x):
             assert format.encode(array).scales.tolist() == [0]
+
+
+@pytest.mark.parametrize("other", [1.0, inf, nan])
+def test_division_by_zero_is_an_error_whatever_else_there_is(other: float):
+    element = element_type(parse_spec("fp8_e5m2"))
+    x, y = value_of(element, (2,)), value_of(element, (2,))
+    arrays = [np.array([[1.0, other]]), np.array([[0.0, 2.0]])]
+    with pytest.raises(InterpretationError, match=r"mase.div: division by zero"):
+        evaluate_op(DivOp(x, y), arrays)
 
 
 def test_sizes_of_parts_may_be_large():

@@ -9,9 +9,15 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import elementwise
+from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.formats.rounding import integers, max_magnitude, shift_left
+from mase_opt.lib.formats.rounding import (
+    FormatError,
+    integers,
+    max_magnitude,
+    shift_left,
+)
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import (
@@ -216,6 +222,9 @@ def binary(op: elementwise.BinaryOp, *arrays: Array) -> Array:
         case elementwise.MulOp():
             y = lhs * rhs
         case elementwise.DivOp():
+            if not any(is_float(element_of(v)) for v in values) and np.any(rhs == 0):
+                # Some numbers are infinite or NaN: an error all the same.
+                raise FormatError("division by zero")
             y = lhs / rhs
         case elementwise.MaximumOp():
             y = np.maximum(lhs, rhs)
