@@ -29,8 +29,8 @@ def open_arrays(stream: BinaryIO) -> NDArray[Any] | Mapping[str, NDArray[Any]]:
     if magic == npy.MAGIC_PREFIX and stream.seek(0, 2) >= LARGE:
         return _map(stream, 0)
     stream.seek(0)
-    file: Any = np.load(stream, allow_pickle=False)
-    return file if isinstance(file, np.ndarray) else _Members(file, stream)
+    file: NDArray[Any] | NpzFile[Any] = np.load(stream, allow_pickle=False)
+    return _Members(file, stream) if isinstance(file, NpzFile) else file
 
 
 class _Members(Mapping[str, NDArray[Any]]):
