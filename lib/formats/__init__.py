@@ -22,7 +22,6 @@ from mase_opt.lib.formats.spec import (
     ScaledSpec,
     Spec,
     add_family,
-    parse_format,
     parse_spec,
 )
 from mase_opt.lib.formats.ternary import Ternary
@@ -54,7 +53,6 @@ __all__ = [
     "add_family",
     "choose_format",
     "choose_fraction",
-    "parse_format",
     "parse_rounding",
     "parse_spec",
 ]

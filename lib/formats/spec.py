@@ -24,9 +24,6 @@ from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.suggest import did_you_mean
 
-AVAILABLE = ("fixed<W, F>", "ufixed<W, F>")
-"""What a format of which W or F may be open looks like, for messages."""
-
 
 @dataclass(frozen=True)
 class FormatSpec:
@@ -111,10 +108,8 @@ Builder = Callable[[Term], Spec]
 
 
 def _fixed(term: Term) -> FormatSpec:
-    if len(term.arguments) != 2 or term.options:
-        raise _unavailable(term.text)
-    signed = term.name == "fixed"
-    spec = FormatSpec(signed, *(_number(word, term) for word in term.arguments))
+    words = _take(term, 2, 2)
+    spec = FormatSpec(term.name == "fixed", *(_number(word, term) for word in words))
     if spec.width is None and spec.frac is None:
         raise FormatError(
             f"'{term.text}' leaves width and fraction open, give one of them"
@@ -284,23 +279,6 @@ def parse_spec(text: str) -> Spec:
     return build(term)
 
 
-def parse_format(text: str) -> FormatSpec:
-    """
-    Read `fixed<W, F>` or `ufixed<W, F>`; W or F may be `auto`.
-
-    Raises `FormatError` saying what is available for anything else.
-    """
-    try:
-        spec = parse_spec(text)
-    except FormatError:
-        if re.match(r"\s*(!mase\.)?u?fixed\s*<[^<>]*,[^<>]*>\s*$", text):
-            raise
-        raise _unavailable(text) from None
-    if not isinstance(spec, FormatSpec):
-        raise _unavailable(text)
-    return spec
-
-
 def build(term: Term) -> Spec:
     """The format of a parsed text; raises `FormatError` if there is none."""
     if term.name in FAMILIES:
@@ -316,13 +294,6 @@ def build(term: Term) -> Spec:
     raise FormatError(
         f"unknown format '{term.name}' in '{term.text}', expected one of "
         f"{', '.join(valid)}{did_you_mean(term.name, valid)}"
-    )
-
-
-def _unavailable(text: str) -> FormatError:
-    return FormatError(
-        f"'{text}' is not an available format, expected {' or '.join(AVAILABLE)} "
-        "(W or F may be auto)"
     )
 
 
