@@ -28,7 +28,7 @@ from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 from mase_opt import __version__
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.atomic import atomic_directory, atomic_file, check_directory
-from mase_opt.lib.target.interface import BIT_LAYOUT
+from mase_opt.lib.target.interface import BIT_LAYOUT, INPUT_CODES
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.pipelines import LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
@@ -124,6 +124,7 @@ def emit_sv(
             "command": options.command,
             "interface": layout.to_json(),
             "bit_layout": BIT_LAYOUT,
+            "input_codes": INPUT_CODES,
             "control_inputs": layout.control_inputs,
             "control_outputs": layout.control_outputs,
             "initiation_interval": 1,

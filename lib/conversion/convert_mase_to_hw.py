@@ -23,8 +23,10 @@ class ConvertMaseToHwPass(ModulePass):
     cycle; the latency is the number of register stages, and the attribute
     `mase.interface` of the top module describes its ports.
 
-    Needs one function whose values are all fixed point, `i1` or integers. Widths
-    inside are as small as the exact range of each intermediate result allows.
+    Needs one function whose values are all of number formats, `i1` or integers. Ports
+    carry codes; inside, exact numbers are computed, in widths as small as the range of
+    each allows, and every result is rounded once. Operands of minifloat types that have
+    infinities and NaN are taken for numbers.
 
     ```mlir
     func.func @f(%x: tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 4>> {

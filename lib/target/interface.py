@@ -29,6 +29,11 @@ BIT_LAYOUT = (
     "[width * i + width - 1 : width * i]; signed elements are in two's complement"
 )
 """How the elements of a tensor lie in a port, in words."""
+INPUT_CODES = (
+    "codes at inputs stand for numbers: where a format has codes of infinities and "
+    "NaN, nothing is promised of results that depend on one"
+)
+"""What a circuit asks of its inputs, in words."""
 
 
 @dataclass(frozen=True)
