@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from mase_text import parse
 from reference import value_of
+from xdsl.context import Context
 from xdsl.dialects.builtin import f32
 from xdsl.utils.exceptions import ParseError
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
-from mase_opt.dialects.mase.types import FixedType
+from mase_opt.dialects.mase.types import FixedType, element_of
+from mase_opt.frontend.load_model import load_model
+from mase_opt.frontend.to_torch import to_torch
+from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.formats import (
     E8M0,
     Binary,
@@ -32,8 +38,10 @@ from mase_opt.lib.formats import (
 )
 from mase_opt.lib.formats.rounding import round_ratio, round_shift
 from mase_opt.lib.formats.torch_cast import cast, cast_samples
-from mase_opt.lib.interpreters.mase import evaluate_op
+from mase_opt.lib.interpreters.mase import evaluate, evaluate_op, main_function
+from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 SATURATE = Overflow.SATURATE
 FORMATS: list[Format] = [
     Fixed(8, 4),
@@ -170,3 +178,22 @@ def test_text():
     assert "stochastic<12>" in str(parse(text.replace("SEED", "12")))
     with pytest.raises(ParseError, match="seed must be between 0 and"):
         parse(text.replace("SEED", "-1"))
+
+
+@pytest.mark.parametrize("format", ["fixed<4, auto>", "fp4_e2m1", "int4"])
+def test_torch_evaluates_what_the_interpreter_does(format: str):
+    """A digits model: the same draws in both, whatever the batch."""
+    module = load_model(str(DIGITS / "mlp.mlir"))
+    ConvertTorchToMasePass().apply(Context(), module)
+    data = str(DIGITS / "mlp_calibration.npz")
+    options = {"data_format": format, "rounding": "stochastic<3>"}
+    MaseQuantizePass(data=data, **options).apply(Context(), module)
+    x = np.load(DIGITS / "mlp_test.npz")["x"][:20]
+    block = main_function(module).body.block
+    source, target = (element_of(v) for v in (block.args[0], block.last_op.operands[0]))
+    (scores,) = evaluate(module, [source.held(x[:, None])])
+    wanted = target.numbers(scores)[:, 0]
+    model = to_torch(module)
+    with torch.no_grad():
+        assert model(torch.from_numpy(x)).tolist() == wanted.tolist()
+        assert model(torch.from_numpy(x[3:5])).tolist() == wanted[3:5].tolist()
