@@ -13,9 +13,11 @@ import torch
 import zoo
 from mase_text import parse
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
 
 from mase_opt import import_torch, to_torch
+from mase_opt.dialects.mase.layers import Conv2dOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of
 from mase_opt.frontend.load_model import load_model
@@ -86,46 +88,37 @@ def test_wide_formats(width: int):
     assert np.array_equal(to_torch(module)(x).numpy(), expected(module, x))
 
 
-CONV = """
-func.func @main(%x: tensor<1x64x14x14x!mase.fixed<8, 4>>)
-    -> tensor<1x64x14x14x!mase.fixed<32, 10>> {{
-  %w = mase.constant <i8, [{code}]> : tensor<1x1x1x1x!mase.fixed<8, 6>>
-  %b = mase.broadcast %w
-    : tensor<1x1x1x1x!mase.fixed<8, 6>> -> tensor<64x64x3x3x!mase.fixed<8, 6>>
-  %y = mase.conv2d %x, %b {{strides = array<i64: 1, 1>, padding = array<i64: 1, 1>,
-      dilation = array<i64: 1, 1>}}
-    : (tensor<1x64x14x14x!mase.fixed<8, 4>>, tensor<64x64x3x3x!mase.fixed<8, 6>>)
-    -> tensor<1x64x14x14x!mase.fixed<32, 10>>
-  func.return %y : tensor<1x64x14x14x!mase.fixed<32, 10>>
-}}
-"""
-
-
-def adversary() -> tuple[ModuleOp, torch.Tensor]:
-    """Sums of which all 24 bits count, next to such that cancel."""
-    module = parse(CONV.format(code=-127))
+def adversary(channels: int) -> tuple[ModuleOp, torch.Tensor]:
+    """A convolution with sums as large as they get, and odd."""
     rng = np.random.default_rng(0)
-    weight = rng.choice([-127, -126, 125, 127], (64, 64, 3, 3)).astype(np.int8)
+    weight = rng.choice([-127, -126, 125, 127], (8, channels, 3, 3)).astype(np.int8)
     weight[0] = -127
-    broadcast = next(op for op in module.walk() if op.name == "mase.broadcast")
-    constant = ConstantOp.of(weight, FixedType(8, 6), "weight")
-    block = broadcast.parent
-    assert block is not None
-    block.insert_op_before(constant, broadcast)
-    broadcast.results[0].replace_all_uses_with(constant.result)
-    x = rng.choice([-128, -127, 127], (2, 64, 14, 14)) / 16.0
-    x[0] = -8
-    return module, torch.from_numpy(x).float()
-
-
-def test_float32_convolutions_are_exact():
-    module, x = adversary()
-    wanted = expected(module, x)
-    assert np.abs(wanted).max() * 2**10 > 2**23
-    assert np.array_equal(to_torch(module)(x).numpy(), wanted)
-    assert np.array_equal(
-        to_torch(module)(x.to(memory_format=torch.channels_last)).numpy(), wanted
+    weight[0, 0, 1, 1] = -126
+    x = rng.choice([-128, -127, 127], (2, channels, 14, 14))
+    x[0] = 127
+    function = func.FuncOp(
+        "main", ([TensorType(FixedType(8, 4), (1, channels, 14, 14))], ())
     )
+    block = function.body.block
+    constant = ConstantOp.of(weight, FixedType(8, 6), "weight")
+    conv = Conv2dOp(block.args[0], constant, padding=(1, 1), element=FixedType(32, 10))
+    block.add_ops([constant, conv, func.ReturnOp(conv)])
+    function.update_function_type()
+    return ModuleOp([function]), torch.from_numpy(x / 16.0).float()
+
+
+@pytest.mark.parametrize(("channels", "bits"), [(64, 24), (128, 25)])
+def test_convolutions_are_exact(channels: int, bits: int):
+    """In float32 if and only if that is wide enough."""
+    module, x = adversary(channels)
+    wanted = expected(module, x)
+    codes = np.abs(wanted * 2**10).astype(int)
+    assert int(codes.max()).bit_length() == bits
+    assert (codes[codes >= 1 << (bits - 1)] % 2 == 1).any()
+    net = to_torch(module)
+    assert np.array_equal(net(x).numpy(), wanted)
+    last = x.to(memory_format=torch.channels_last)
+    assert np.array_equal(net(last).numpy(), wanted)
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -44,7 +45,7 @@ from mase_opt.dialects.mase.types import (
     element_of,
     shape_of,
 )
-from mase_opt.frontend.to_torch import to_torch
+from mase_opt.frontend.to_torch import arithmetic, to_torch
 from mase_opt.frontend.to_torch.grid import grid_of
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
 from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
@@ -290,6 +291,54 @@ def test_wrapping(data: st.DataObject, target: Fixed, source: Fixed):
         rounding=WRAP,
     )
     check(op, [x, w], data.draw(st.sampled_from([(), (1,)])))
+
+
+LARGE = st.integers(-(1 << 30), (1 << 30) - 1).map(lambda n: n | 1)
+
+
+@given(st.data(), MODES)
+@settings(max_examples=40)
+def test_sums_of_62_bits(data: st.DataObject, mode: RoundingMode):
+    """All of which count before the rounding into 51 bits."""
+    source, target = FixedType(31, 0), element_type(Fixed(51, -11))
+    x, w = (
+        np.array(data.draw(st.lists(LARGE, min_size=3, max_size=3))).reshape(1, 1, 3)
+        for _ in range(2)
+    )
+    bias = np.array([[data.draw(LARGE)]])
+    op = layers.LinearOp(
+        value_of(source, (1, 3)),
+        value_of(source, (1, 3)),
+        value_of(source, (1,)),
+        element=target,
+        rounding=RoundingAttr((mode, Overflow.SATURATE)),
+    )
+    check(op, [x, w, bias], data.draw(st.sampled_from([(), (1,), (1, 2)])))
+
+
+WIDE = st.floats(-(2.0**60), 2.0**60).filter(lambda x: x == 0 or abs(x) > 2.0**-60)
+EXACTLY: dict[str, tuple[Any, Any]] = {
+    "add": (arithmetic.add, Fraction.__add__),
+    "multiply": (arithmetic.multiply, Fraction.__mul__),
+    "divide": (arithmetic.divide, Fraction.__truediv__),
+}
+
+
+@pytest.mark.parametrize("name", EXACTLY)
+@given(WIDE, WIDE)
+@settings(max_examples=200)
+def test_what_float64_lacks_stays_in_its_last_bit(name: str, a: float, b: float):
+    of, exactly = EXACTLY[name]
+    result = of(*(torch.tensor([x], dtype=torch.float64) for x in (a, b)))
+    if name == "divide" and b == 0:
+        assert result.isnan()
+        return
+    exact, got = exactly(Fraction(a), Fraction(b)), result.item()
+    if exact == Fraction(float(exact)):
+        assert got == exact
+        return
+    assert result.view(torch.int64).item() & 1
+    assert np.nextafter(got, -np.inf) < exact < np.nextafter(got, np.inf)
 
 
 def test_errors_of_overflow():
