@@ -153,20 +153,23 @@ class MaseQuantizePass(ModulePass):
             raise UserError(
                 f"options: percentile is {self.percentile}, expected above 50, to 100"
             )
-        data = self._spec("data")
-        weight = self._spec("weight")
+        data, weight = self._spec("data"), self._spec("weight")
+        texts = (self.format, self.data_format, self.weight_format)
+        by_width = all(text is None for text in texts)
         # Formats other than fixed point suit operands of some layers only.
         if not isinstance(default.data_in, FormatSpec | None):
-            data = default.data_in
+            data, by_width = default.data_in, False
         if not isinstance(default.weight, FormatSpec | None):
-            weight = default.weight
-        explicit = self.bias_format is not None or self.bias_width is not None
-        wide = [2 * bits_of(s) for s in (data, weight) if not isinstance(s, FormatSpec)]
+            weight, by_width = default.weight, False
+        wide = max(WIDE, 2 * bits_of(data), 2 * bits_of(weight))
+        bias = None
+        if self.bias_format is not None or self.bias_width is not None:
+            bias = self._spec("bias")
         return Defaults(
             data,
             weight,
-            self._spec("bias") if explicit else None,
-            max(2 * self.width, *wide, WIDE) if wide else 2 * self.width,
+            bias,
+            2 * self.width if by_width else wide,
             parse_accumulator(self.accumulator, "options") or default.accumulator,
             parse_choice(Method, self.method, "method", "options"),
             self.percentile,

@@ -209,6 +209,23 @@ def test_settings_that_a_layer_cannot_have(
         quantize(model(*LAYERS[layer]), samples=10, config=str(path))
 
 
+@pytest.mark.parametrize(
+    ("options", "bias"),
+    [
+        ({"width": 6, "data_width": 9}, "ufixed<12, "),
+        ({"format": "fixed<24, auto>"}, "ufixed<48, "),
+        ({"format": "mxfp4_e2m1"}, "ufixed<16, "),
+        ({"weight_format": "minifloat<5, 6>"}, "ufixed<24, "),
+        ({"format": "fp8_e4m3", "bias_width": 9}, "ufixed<9, "),
+        ({"format": "fp8_e4m3", "bias_format": "bf16"}, "minifloat<8, 7, ieee>"),
+    ],
+)
+def test_biases_follow_from_the_other_formats(options, bias):
+    module = model(*LAYERS["linear"])
+    quantize(module, samples=10, **options)
+    assert f"tensor<3x!mase.{bias}" in str(module)
+
+
 def test_signs_of_numbers_without_one():
     module = model(
         """%w = CONST<3x6>
