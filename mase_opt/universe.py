@@ -37,6 +37,9 @@ UNIVERSE = Universe(
             "conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
         ),
         # mase to mase
+        "mase-build-adder-graphs": _pass(
+            "transforms.mase_build_adder_graphs", "MaseBuildAdderGraphsPass"
+        ),
         "mase-calibrate": _pass("transforms.mase_calibrate", "MaseCalibratePass"),
         "mase-clip": _pass("transforms.mase_clip", "MaseClipPass"),
         "mase-correct-bias": _pass(

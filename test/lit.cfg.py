@@ -54,3 +54,5 @@ if shutil.which("yosys"):
     config.available_features.add("yosys")
 if find_spec("torch") is not None:
     config.available_features.add("torch")
+if find_spec("mase_opt.lib.native._native") is not None:
+    config.available_features.add("native")

@@ -7,6 +7,7 @@ See RATIONALE.md for the decisions behind it.
 from xdsl.ir import Dialect
 
 from mase_opt.dialects.mase import (
+    adder_graph,
     attrs,
     elementwise,
     formats,
@@ -43,6 +44,7 @@ Mase = Dialect(
         pooling.ReduceOp,
         pooling.ArgmaxOp,
         layers.LookupOp,
+        adder_graph.AdderGraphOp,
         # elementwise
         elementwise.NegOp,
         elementwise.AbsOp,

@@ -5,6 +5,7 @@ from importlib import import_module
 for _name in (
     "formats",
     "linear",
+    "adder_graph",
     "conv",
     "elementwise",
     "compare",

@@ -6,7 +6,14 @@ number formats, in floating point otherwise, and rounds once into the result typ
 modules imported here register them.
 """
 
-from mase_opt.lib.interpreters.kernels import elementwise, linear, norm, pool, shape
+from mase_opt.lib.interpreters.kernels import (
+    adder_graph,
+    elementwise,
+    linear,
+    norm,
+    pool,
+    shape,
+)
 from mase_opt.lib.interpreters.kernels.registry import KERNELS, Kernel, kernel
 from mase_opt.lib.interpreters.kernels.values import (
     Exact,
@@ -31,6 +38,7 @@ __all__ = [
     "KERNELS",
     "Exact",
     "Kernel",
+    "adder_graph",
     "align",
     "all_exact",
     "decode",

@@ -585,3 +585,83 @@ func.func @quantile_count(%x: tensor<4xf32> {mase.calibration = #mase.calibratio
 func.func @quantile_order(%x: tensor<4xf32> {mase.calibration = #mase.calibration<#mase.dense<f32, [0.0, 2.0, 1.0]>>}) {
   func.return
 }
+
+// -----
+
+func.func @adder_graph_float(%x: tensor<1x2xf32>) {
+  // expected-error@+1 {{input element type is f32, expected fixed point}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2xf32>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_rows(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{nodes are 4 numbers, not rows of 5}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_order(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a node uses a value that does not come before it}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 2, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_shift(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a shift is negative}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, -1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_sign(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a sign is neither 0 nor 1}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 2]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_output(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{an output is of a value that does not exist}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [3, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_offsets(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{the number of offsets is not that of outputs}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0, 1]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_shape(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{result has shape 1x1, expected 1x2}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0, 2, 0, 0]>, offsets = #mase.dense<i64, [0, 0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_storage(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{nodes are f32, expected i32}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<f32, [0.0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_scalar(%x: tensor<!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{input is a scalar}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}

@@ -302,3 +302,10 @@ func.func @default_rounding(%x: tensor<4x!mase.ufixed<3, 5>>) -> tensor<4x!mase.
     : (tensor<4x!mase.ufixed<3, 5>>) -> tensor<4x!mase.ufixed<3, 5>>
   func.return %y : tensor<4x!mase.ufixed<3, 5>>
 }
+
+// CHECK-LABEL: func.func @adder_graph(
+func.func @adder_graph(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<11, 4>> {
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 0, 0, 1, 0, 2, 1, 0, 0, 1]>, outputs = #mase.dense<i32, [2, 0, 0, -1, 0, 0]>, offsets = #mase.dense<i64, [0, 8]>, frac = 4 : i64, layer = "fc"} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<11, 4>>
+  // CHECK-NEXT: %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 0, 0, 1, 0, 2, 1, 0, 0, 1]>, outputs = #mase.dense<i32, [2, 0, 0, -1, 0, 0]>, offsets = #mase.dense<i64, [0, 8]>, frac = 4 : i64, layer = "fc"} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<11, 4>>
+  func.return %y : tensor<1x2x!mase.fixed<11, 4>>
+}
