@@ -51,7 +51,8 @@ def resnet18() -> nn.Module:
 
 def images(count: int) -> Tensor:
     rng = np.random.default_rng(0)
-    return torch.from_numpy(rng.normal(size=(count, 3, 224, 224)).astype(np.float32))
+    pixels = rng.normal(size=(count, 3, 224, 224))
+    return torch.tensor(pixels, dtype=torch.float32)
 
 
 def seconds(model: Model, x: Tensor) -> float:
@@ -160,9 +161,10 @@ def in_brevitas(model: Any) -> nn.Module:
             super().__init__()
             self.conv1 = conv(block.conv1, block.bn1, unsigned)
             self.conv2 = conv(block.conv2, block.bn2, signed)
-            self.down = nn.Identity()
+            self.down: nn.Module = nn.Identity()
             if block.downsample is not None:
-                self.down = conv(*block.downsample, signed)
+                layer, norm = block.downsample
+                self.down = conv(layer, norm, signed)
             self.relu = qnn.QuantIdentity(act_quant=unsigned)
 
         def forward(self, x: Tensor) -> Tensor:
@@ -233,7 +235,7 @@ def main(names: list[str]) -> None:
     if "compiled" in names:
         models = {"float": base, "ours": net}
         for name, model in models.items():
-            compiled: Any = torch.compile(model, fullgraph=True)
+            compiled = cast(Any, torch).compile(model, fullgraph=True)
             runs[f"compiled {name}"] = lambda model=compiled: seconds(model, x)
             with torch.no_grad():
                 same = name == "float" or torch.equal(compiled(x), net(x))

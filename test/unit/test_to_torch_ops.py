@@ -333,7 +333,19 @@ def test_what_float64_lacks_stays_in_its_last_bit(name: str, a: float, b: float)
     if name == "divide" and b == 0:
         assert result.isnan()
         return
-    exact, got = exactly(Fraction(a), Fraction(b)), result.item()
+    assert_odd(result, exactly(Fraction(a), Fraction(b)))
+
+
+@given(st.integers(-(1 << 62), 1 << 62), st.integers(-9, 9))
+@settings(max_examples=200)
+def test_so_does_what_codes_have_more(code: int, frac: int):
+    result = arithmetic.from_codes(torch.tensor([code]), frac)
+    assert_odd(result, code / Fraction(2) ** frac)
+
+
+def assert_odd(result: torch.Tensor, exact: Fraction) -> None:
+    """`exact`, or else the neighbour that is odd."""
+    got = result.item()
     if exact == Fraction(float(exact)):
         assert got == exact
         return
