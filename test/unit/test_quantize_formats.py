@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.transforms.canonicalize import CanonicalizePass
 from xdsl.utils.exceptions import PassFailedException
 
+from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.model import model_function
@@ -18,6 +19,7 @@ from mase_opt.lib.analysis.samples import random_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import aliases
 from mase_opt.lib.transforms.mase_calibrate import calibrate
+from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 WIDE = {
     "fixed": {"format": "fixed<32, auto>"},
@@ -48,6 +50,45 @@ def test_wide_formats_change_next_to_nothing(layer, family):
     assert error < 1e-5
 
 
+def constant_ops(module: ModuleOp) -> list[ConstantOp]:
+    ops = model_function(module).body.block.ops
+    return [op for op in ops if isinstance(op, ConstantOp)]
+
+
+@pytest.mark.parametrize(
+    "name", ["log<5>", "binary", "ternary", "scaled<ternary, auto, axis = 0>", "mxint4"]
+)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv_transpose2d",
+        "matmul",
+        "embedding",
+        "batch_norm",
+        "layer_norm",
+        "group_norm",
+    ],
+)
+def test_narrow_weights_change_nothing_else(layer, name):
+    """Float layers with the numbers that weights have become are the same."""
+    module, reference = model(*LAYERS[layer]), model(*LAYERS[layer])
+    inputs = random_samples(model_function(module), 100, seed=0)
+    # Floats, since results may be larger than those with the weights themselves.
+    quantize(module, data_format="fp32", weight_format=name, samples=100)
+    fold_batch_norms(reference)
+    pairs = zip(constant_ops(module), constant_ops(reference), strict=True)
+    for quantized, constant in pairs:
+        element = element_of(quantized.result)
+        numbers = element.numbers(quantized.array()).astype(np.float32)
+        constant.value = DenseAttr.from_array(numbers)
+    expected = run(reference, inputs)
+    error = np.abs(run(module, inputs) - expected).max() / np.abs(expected).max()
+    assert error < 1e-5
+
+
 NAMES = [
     *aliases.names(),
     "binary",
@@ -63,8 +104,7 @@ def constants(module: ModuleOp) -> dict[str, bytes]:
     return {
         f"{op.value.label}: {op.result.type}": op.value.array().tobytes()
         + (b"" if op.scales is None else op.scales.array().tobytes())
-        for op in model_function(module).body.block.ops
-        if isinstance(op, ConstantOp)
+        for op in constant_ops(module)
     }
 
 
