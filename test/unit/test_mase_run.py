@@ -88,6 +88,32 @@ def test_folder_agrees(folder: Path):
     assert "float" not in done.stdout
 
 
+def test_codes_and_numbers_of_formats(tmp_path: Path):
+    """Codes are the same at every level, and decode to the numbers of the format."""
+    from mase_opt.levels import Level, Model
+
+    source, result = "!mase.minifloat<4, 3, fn>", "!mase.scaled<!mase.log<4, 3>, 0.3>"
+    path, data = tmp_path / "model.mlir", tmp_path / "data.npz"
+    path.write_text(
+        f"""func.func @f(%x: tensor<1x2x{source}>) -> tensor<1x2x{result}> {{
+          %0 = mase.neg %x {{layer = "minus"}}
+            : (tensor<1x2x{source}>) -> tensor<1x2x{result}>
+          func.return %0 : tensor<1x2x{result}>
+        }}"""
+    )
+    np.savez(data, x=np.array([[1.0, -2.6], [300.0, -0.001], [0.0, 0.4]]))
+    model = Model(str(path))
+    samples = model.load(str(data))
+    (quantized,) = model.run(Level.QUANTIZED, samples)
+    (rtl,) = model.run(Level.RTL, samples)
+    assert np.array_equal(quantized, rtl)
+    (numbers,) = model.decode(Level.RTL, [rtl])
+    single = np.float32(0.3).astype(np.float64)
+    assert numbers.ravel().tolist() == [
+        v * single for v in (-4.0, 8.0, -16.0, 0.0, 0.0, -1.0)
+    ]
+
+
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
     from mase_opt.levels import Level, Model
