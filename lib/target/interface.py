@@ -26,7 +26,9 @@ OUT_VALID = "out_valid"
 OUT_READY = "out_ready"
 BIT_LAYOUT = (
     "element i of a port, counted in row-major order of its shape, is in bits "
-    "[width * i + width - 1 : width * i]; signed elements are in two's complement"
+    "[width * i + width - 1 : width * i]; signed elements are in two's complement; "
+    "elements that share exponents by blocks have these, row-major, in a second port, "
+    "called like theirs with _scales behind"
 )
 """How the elements of a tensor lie in a port, in words."""
 INPUT_CODES = (

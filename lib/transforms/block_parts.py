@@ -235,10 +235,14 @@ def _constant_part(
     assert isinstance(element, BlockType)
     assert constant.scales is not None
     format, blocks = element.format, extents(value)
-    inside = np.zeros(shape, dtype=bool)
-    inside[_box(axes, part.inner, len(shape))] = True
-    outer = _box(axes, part.outer, len(shape))
-    codes = np.where(inside, constant.codes(), 0)[outer].astype(constant.codes().dtype)
+    whole = constant.codes()[_box(axes, part.outer, len(shape))]
+    inner = [
+        (start - first, stop - first)
+        for (start, stop), (first, _) in zip(part.inner, part.outer, strict=True)
+    ]
+    inside = _box(axes, inner, len(shape))
+    codes = np.zeros_like(whole)
+    codes[inside] = whole[inside]
     scales = constant.scales.array().reshape(format.parts(shape).grid)
     grid = [
         (start // blocks[axis], start // blocks[axis] + 1)

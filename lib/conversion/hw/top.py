@@ -3,9 +3,11 @@ A function of mase ops as a circuit: one module per layer, and a top that connec
 
 Interface of the top: `clk`, `rst` (synchronous, active high), `in_valid`, one packed
 port per argument; `out_valid` and one packed port per result. Element 0 lies in the
-lowest bits, row-major, two's complement. A sample enters with each rising edge of the
-clock, its result is there `latency` edges later. With `stall`, `out_ready` low holds
-everything back; `in_ready` says whether inputs are taken.
+lowest bits, row-major, two's complement. Exponents that blocks of a tensor share have a
+port of their own, called like that of the elements with `_scales` behind. A sample
+enters with each rising edge of the clock, its result is there `latency` edges later.
+With `stall`, `out_ready` low holds everything back; `in_ready` says whether inputs are
+taken.
 """
 
 from __future__ import annotations
