@@ -95,6 +95,14 @@ func.func @bias(%x: tensor<1x3xf32>, %w: tensor<2x3xf32>, %b: tensor<3xf32>) {
 
 // -----
 
+func.func @accumulator(%x: tensor<1x3xf32>, %w: tensor<2x3xf32>) {
+  // expected-error@+1 {{accumulator is i8, expected !mase.fixed or !mase.ufixed}}
+  %y = mase.linear %x, %w {accumulator = i8} : (tensor<1x3xf32>, tensor<2x3xf32>) -> tensor<1x2xf32>
+  func.return
+}
+
+// -----
+
 func.func @broadcast(%x: tensor<3xf32>, %y: tensor<2xf32>) {
   // expected-error@+1 {{shapes 3 and 2 do not broadcast}}
   %z = mase.add %x, %y : (tensor<3xf32>, tensor<2xf32>) -> tensor<3xf32>

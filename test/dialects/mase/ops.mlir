@@ -53,6 +53,13 @@ func.func @rounding_modes(%x: tensor<4xf32>) -> tensor<4xf32> {
   func.return %d : tensor<4xf32>
 }
 
+// CHECK-LABEL: func.func @accumulator(
+func.func @accumulator(%x: tensor<2x4xf32>, %y: tensor<4x3xf32>) -> tensor<2x3xf32> {
+  %z = mase.matmul %x, %y {accumulator = !mase.fixed<24, 12>} : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  // CHECK-NEXT: %z = mase.matmul %x, %y {accumulator = !mase.fixed<24, 12>} : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  func.return %z : tensor<2x3xf32>
+}
+
 // CHECK-LABEL: func.func @linear(
 func.func @linear(%x: tensor<1x64x!mase.fixed<8, 4>>, %w: tensor<32x64x!mase.fixed<6, 5>>, %b: tensor<32x!mase.fixed<16, 9>>) -> tensor<1x32x!mase.fixed<8, 3>> {
   %y = mase.linear %x, %w, %b {layer = "fc1"} : (tensor<1x64x!mase.fixed<8, 4>>, tensor<32x64x!mase.fixed<6, 5>>, tensor<32x!mase.fixed<16, 9>>) -> tensor<1x32x!mase.fixed<8, 3>>
