@@ -50,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         "--level",
         choices=LEVELS,
         default="quantized",
-        help="float, quantized and lowered (with accumulators and tables made explicit) "
-        "run in the interpreter, rtl is the simulated circuit, verilog is Verilator on "
-        "the emitted text (default: quantized)",
+        help="float, quantized and lowered (accumulators and tables made explicit) run "
+        "in the interpreter, rtl is the simulated circuit, verilog is Verilator on the "
+        "emitted text (default: quantized)",
     )
     what.add_argument(
         "--compare",

@@ -36,10 +36,14 @@ FORMATS = {
 }
 
 
-def block(name: str, *sizes: int) -> BlockType:
-    format = parse_spec(FORMATS[name].format(list(sizes)))
+def parse_block(text: str) -> Block:
+    format = parse_spec(text)
     assert isinstance(format, Block)
-    return BlockType(format)
+    return format
+
+
+def block(name: str, *sizes: int) -> BlockType:
+    return BlockType(parse_block(FORMATS[name].format(list(sizes))))
 
 
 def constant(
@@ -401,6 +405,20 @@ def test_matmul_in_hardware() -> None:
         op = layers.MatmulOp(lhs, rhs, element=SMALL)
         op.accumulator = SMALL
     assert_levels_agree(lowered(model.returns(op)), verilator=True)
+
+
+def test_formats_that_blocks_are_not_rounded_to() -> None:
+    """Powers of two are read, but what shares an exponent is not rounded to them."""
+    log = BlockType(parse_block("block<log<4, 7>, exp<8, 127>, [2]>"))
+    module = linear(block("mxint8", 2), log, 4, accumulator=SMALL, rows=1, outputs=1)
+    assert_levels_agree(lowered(module), samples=16)
+    bump = BlockType(parse_block("block<fixed<8, 6>, e8m0, [2], bump>"))
+    for element, message in ((log, "to log<4, 7>"), (bump, "leave bump out")):
+        model = Model((X, [2]))
+        with model as (x,):
+            result = cast(x, element)
+        with pytest.raises(PassFailedException, match=message):
+            lower(model.returns(result), 0)
 
 
 def test_exponents_that_differ_have_no_circuit() -> None:
