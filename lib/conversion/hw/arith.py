@@ -122,17 +122,6 @@ def bit(b: Builder, x: Wire, place: int) -> Wire:
     return b.wire(b.slice(x.base, x.low + place, 1), (0, 1), x)
 
 
-def complement(b: Builder, x: Wire) -> Wire:
-    """1 - x for one bit, shared by all who need it."""
-    assert x.base is not None
-    key = (x.base, x.low)
-    result = b.complements.get(key)
-    if result is None:
-        value = invert(b, b.read(x, 1))
-        result = b.complements[key] = b.wire(value, (0, 1), x)
-    return result
-
-
 def floor_shift(x: Wire, shift: int) -> Wire:
     """⌊x / 2^shift⌋: wiring."""
     lo, hi = x.lo >> shift, x.hi >> shift

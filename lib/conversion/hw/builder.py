@@ -122,8 +122,6 @@ class Builder:
         """Shifts by variable amounts so far (see `arith.shift_by`)."""
         self.exponents: dict[tuple[Wire, Wire], Wire] = {}
         """Sums of the exponents of two blocks so far."""
-        self.complements: dict[tuple[SSAValue, int], Wire] = {}
-        """Inverted bits so far (base, low)."""
 
     # Ports
 

