@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -184,7 +185,8 @@ def build_report(
         attributes = hardware.modules[name].attributes
         layer = _string(attributes.get(LAYER)) or op.instance_name.data
         counts = hardware.count(name)
-        model = models.get(layer)
+        # The instances of a layer are in the order of its ops.
+        model = next(models.get(layer, iter(())), None)
         layers.append(
             Layer(
                 name=layer,
@@ -221,14 +223,14 @@ def build_report(
     )
 
 
-def _layers(reference: ModuleOp) -> dict[str, Operation]:
-    """The ops of the model by layer name."""
-    found: dict[str, Operation] = {}
+def _layers(reference: ModuleOp) -> dict[str, Iterator[Operation]]:
+    """The ops of the model that become instances, by layer name."""
+    found: dict[str, list[Operation]] = {}
     for op in main_function(reference).body.block.ops:
         layer = _string(op.properties.get("layer"))
-        if layer is not None:
-            found.setdefault(layer, op)
-    return found
+        if layer is not None and len(_constants(op)) < len(op.operands):
+            found.setdefault(layer, []).append(op)
+    return {layer: iter(ops) for layer, ops in found.items()}
 
 
 def _string(attribute: Attribute | None) -> str | None:
