@@ -1,10 +1,9 @@
 #include "adder_graph.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
-#include <queue>
-#include <random>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -54,13 +53,26 @@ double node_cost(const std::vector<Node>& nodes, const Node& node) {
                     node.shift_b, node.subtract);
 }
 
+/// The sum of two outputs, without a sign where one of them has none.
+Output join(std::vector<Node>& nodes, const Output& a, const Output& b) {
+  if (a.node < 0) return b;
+  if (b.node < 0) return a;
+  const int low = std::min(a.shift, b.shift);
+  const bool differ = a.negative != b.negative;
+  const Output& first = differ && a.negative ? b : a;
+  const Output& second = differ && a.negative ? a : b;
+  nodes.push_back(adder(nodes, first.node, second.node, first.shift - low,
+                        second.shift - low, differ));
+  return {static_cast<std::int32_t>(nodes.size()) - 1, low, first.negative};
+}
+
 struct Digit {
   int shift;
   int sign;
 };
 
-/// Canonical signed digits; `other` turns some 4 - 1 into 2 + 1, which is as short.
-std::vector<Digit> digits_of(std::int64_t weight, std::mt19937_64* other) {
+/// Canonical signed digits.
+std::vector<Digit> digits_of(std::int64_t weight) {
   std::vector<Digit> digits;
   Wide rest = weight;
   for (int shift = 0; rest != 0; ++shift, rest /= 2) {
@@ -69,29 +81,20 @@ std::vector<Digit> digits_of(std::int64_t weight, std::mt19937_64* other) {
     digits.push_back({shift, digit});
     rest -= digit;
   }
-  if (other == nullptr) return digits;
-  for (std::size_t i = 0; i + 1 < digits.size(); ++i) {
-    Digit& low = digits[i];
-    Digit& high = digits[i + 1];
-    const bool occupied = i + 2 < digits.size() && digits[i + 2].shift == high.shift;
-    if (high.shift == low.shift + 2 && high.sign != low.sign && !occupied &&
-        ((*other)() & 1) != 0) {
-      high.shift -= 1;
-      low.sign = high.sign;
-    }
-  }
   return digits;
 }
 
-/// How one attempt chooses among pairs.
-struct Strategy {
-  /// The exponent of an adder's cost in the score of a pair.
-  double cost_power = 0;
-  /// How much shallow pairs are preferred, per adder of depth.
-  double depth_penalty = 0;
-  /// Nonzero: other signed digits, and a little noise on the scores.
-  std::uint64_t seed = 0;
-};
+int digit_count(std::int64_t weight) {
+  // The digits of w are where 3w and w differ (Reitwiesner, 1960).
+  const auto w = static_cast<unsigned __int128>(weight < 0 ? -static_cast<Wide>(weight)
+                                                           : static_cast<Wide>(weight));
+  const unsigned __int128 digits = (3 * w) ^ w;
+  return std::popcount(static_cast<std::uint64_t>(digits)) +
+         std::popcount(static_cast<std::uint64_t>(digits >> 64));
+}
+
+/// Weights of a matrix that takes a second or so, for one attempt.
+constexpr std::int64_t LARGE = 1 << 13;
 
 struct Term {
   std::int32_t node;
@@ -99,15 +102,30 @@ struct Term {
   std::int16_t sign;
 };
 
-struct Occurrence {
-  std::int32_t output;
-  std::int16_t shift;
-  std::int16_t sign;
+/// Where a value is a term: output, shift and sign in one number, sorted by them.
+using Place = std::uint64_t;
+constexpr int SHIFT_BITS = 9;
+constexpr int SHIFT_BIAS = 128;
 
-  std::int64_t key(int offset = 0) const {
-    return static_cast<std::int64_t>(output) * 65536 + shift + offset;
-  }
-};
+Place place_of(std::int64_t output, int shift, int sign) {
+  return (static_cast<Place>(output) << (SHIFT_BITS + 1)) |
+         (static_cast<Place>(shift + SHIFT_BIAS) << 1) | (sign < 0 ? 1 : 0);
+}
+
+std::int32_t output_of(Place place) {
+  return static_cast<std::int32_t>(place >> (SHIFT_BITS + 1));
+}
+
+int shift_of(Place place) {
+  return static_cast<int>((place >> 1) & ((1 << SHIFT_BITS) - 1)) - SHIFT_BIAS;
+}
+
+int sign_of(Place place) { return (place & 1) != 0 ? -1 : 1; }
+
+/// The place of the other term of a pair.
+Place moved(Place place, int offset, int sign) {
+  return (place + 2 * static_cast<std::int64_t>(offset)) ^ (sign < 0 ? 1u : 0u);
+}
 
 /// a << s and ±b << (s + offset) in the same sum.
 struct Pair {
@@ -117,28 +135,53 @@ struct Pair {
   std::int16_t sign;
 };
 
-struct Candidate {
-  double score;
-  Pair pair;
-
-  bool operator<(const Candidate& other) const {
-    if (score != other.score) return score < other.score;
-    const auto key = [](const Pair& p) {
-      return std::make_tuple(p.a, p.b, p.offset, p.sign);
-    };
-    return key(other.pair) < key(pair);
+/// Pairs by score, highest first; about equal scores are one, the latest first.
+class Queue {
+ public:
+  static int level(double score) {
+    return std::clamp(static_cast<int>(std::log2(score) * STEPS) + STEPS * 8, 0, LEVELS - 1);
   }
+
+  void push(int level, const Pair& pair) {
+    buckets_[level].push_back(pair);
+    top_ = std::max(top_, level);
+  }
+
+  /// The level of the best pair, or -1.
+  int top() {
+    while (top_ >= 0 && buckets_[top_].empty()) --top_;
+    return top_;
+  }
+
+  Pair pop() {
+    const Pair pair = buckets_[top_].back();
+    buckets_[top_].pop_back();
+    return pair;
+  }
+
+  static constexpr int STEPS = 32;
+  static constexpr int LEVELS = STEPS * 40;
+
+ private:
+  std::vector<std::vector<Pair>> buckets_{LEVELS};
+  int top_ = -1;
 };
 
 class Elimination {
  public:
-  Elimination(const Problem& problem, const Strategy& strategy, Control& control)
-      : problem_(problem), strategy_(strategy), control_(control), rng_(strategy.seed) {}
+  Elimination(const Problem& problem, Control& control)
+      : problem_(problem), control_(control) {}
 
   Graph run() {
     fill();
-    count_all();
-    while (!heap_.empty()) take_best();
+    // Pairs of inputs come in by rounds: by the time of the rare ones, few are left.
+    for (int highest = Queue::LEVELS - 1; highest >= 0;) {
+      floor_ = std::max(highest - ROUND, 0);
+      highest = count_inputs();
+      for (int level = queue_.top(); level >= floor_; level = queue_.top()) {
+        take_best(level);
+      }
+    }
     for (auto& sum : sums_) graph_.outputs.push_back(add_up(sum));
     drop_unused();
     for (const Node& node : graph_.nodes) {
@@ -160,14 +203,13 @@ class Elimination {
     places_.resize(rows);
     sums_.resize(columns);
     loads_.assign(columns, 0);
-    std::mt19937_64* other = strategy_.seed != 0 ? &rng_ : nullptr;
     for (std::int64_t j = 0; j < columns; ++j) {
       for (std::int64_t i = 0; i < rows; ++i) {
-        for (const Digit digit : digits_of(problem_.weights[i * columns + j], other)) {
+        for (const Digit digit : digits_of(problem_.weights[i * columns + j])) {
           const auto shift = static_cast<std::int16_t>(digit.shift);
           const auto sign = static_cast<std::int16_t>(digit.sign);
           sums_[j].push_back({static_cast<std::int32_t>(i), shift, sign});
-          places_[i].push_back({static_cast<std::int32_t>(j), shift, sign});
+          places_[i].push_back(place_of(j, shift, sign));
           loads_[j] += load(graph_.nodes[i].depth);
         }
       }
@@ -175,29 +217,13 @@ class Elimination {
   }
 
   /// What a term of some depth takes of the 2^max_depth that a sum may have.
-  double load(int depth) const { return std::ldexp(1.0, depth); }
+  static double load(int depth) { return std::ldexp(1.0, depth); }
 
-  double score(const Pair& pair, std::int64_t count) {
-    const Node node = make(pair);
-    double value = static_cast<double>(count - 1);
-    if (strategy_.cost_power != 0) {
-      value *= std::pow(std::max(node_cost(graph_.nodes, node), 1.0),
-                        strategy_.cost_power);
-    }
-    value /= 1 + strategy_.depth_penalty * node.depth;
-    if (strategy_.seed != 0) value *= 1 + 0.05 * noise(pair);
-    return value;
-  }
-
-  /// In [0, 1), always the same for a pair: scores of a pair must only fall.
-  double noise(const Pair& pair) const {
-    std::uint64_t h = strategy_.seed;
-    for (const std::int64_t part : {pair.a, pair.b, static_cast<std::int32_t>(pair.offset),
-                                    static_cast<std::int32_t>(pair.sign)}) {
-      h = (h ^ static_cast<std::uint64_t>(part)) * 0x9E3779B97F4A7C15ull;
-      h ^= h >> 29;
-    }
-    return static_cast<double>(h >> 11) * 0x1p-53;
+  /// What a pair saves, times the square of what its adder costs: on random matrices,
+  /// that leads to fewer tables than what it saves alone.
+  double score(const Pair& pair, std::int64_t count) const {
+    const double cost = std::max(node_cost(graph_.nodes, make(pair)), 1.0);
+    return static_cast<double>(count - 1) * cost * cost;
   }
 
   /// The adder of a pair. What is subtracted has the higher shift where possible: then
@@ -216,23 +242,33 @@ class Elimination {
 
   bool swapped(const Pair& pair) const { return pair.sign < 0 && pair.offset < 0; }
 
-  void count_all() {
-    const auto inputs = static_cast<std::int32_t>(places_.size());
+  /// Queue the pairs of inputs down to the level of the round; the highest one below.
+  int count_inputs() {
+    const auto inputs = static_cast<std::int32_t>(problem_.rows);
+    int below = -1;
     // Shifts are below 64.
     std::vector<std::int32_t> counts(2 * 128);
     for (std::int32_t a = 0; a < inputs; ++a) {
       check();
       for (std::int32_t b = a; b < inputs; ++b) {
+        if (std::min(places_[a].size(), places_[b].size()) < 2) continue;
         std::fill(counts.begin(), counts.end(), 0);
         count_between(a, b, counts);
         for (int index = 0; index < 256; ++index) {
           if (counts[index] < 2) continue;
           const auto offset = static_cast<std::int16_t>(index / 2 - 64);
           const auto sign = static_cast<std::int16_t>(index % 2 != 0 ? 1 : -1);
-          push({a, b, offset, sign}, counts[index]);
+          const Pair pair{a, b, offset, sign};
+          const int level = Queue::level(score(pair, counts[index]));
+          if (level >= floor_) {
+            queue_.push(level, pair);
+          } else {
+            below = std::max(below, level);
+          }
         }
       }
     }
+    return below;
   }
 
   void count_between(std::int32_t a, std::int32_t b, std::vector<std::int32_t>& counts) {
@@ -240,19 +276,16 @@ class Elimination {
     const auto& right = places_[b];
     std::size_t start = 0;
     for (std::size_t i = 0; i < left.size(); ++i) {
-      while (start < right.size() && right[start].output < left[i].output) ++start;
+      const std::int32_t output = output_of(left[i]);
+      while (start < right.size() && output_of(right[start]) < output) ++start;
       for (std::size_t k = start; k < right.size(); ++k) {
-        if (right[k].output != left[i].output) break;
+        if (output_of(right[k]) != output) break;
         if (a == b && k <= i) continue;
-        const int offset = right[k].shift - left[i].shift;
-        const int same = right[k].sign == left[i].sign ? 1 : 0;
+        const int offset = shift_of(right[k]) - shift_of(left[i]);
+        const int same = ((right[k] ^ left[i]) & 1) == 0 ? 1 : 0;
         ++counts[2 * (offset + 64) + same];
       }
     }
-  }
-
-  void push(const Pair& pair, std::int64_t count) {
-    heap_.push({score(pair, count), pair});
   }
 
   /// Where a pair occurs, without overlaps, and without sums that would get too deep.
@@ -260,52 +293,81 @@ class Elimination {
     found_.clear();
     const auto& left = places_[pair.a];
     const auto& right = places_[pair.b];
-    const int depth = std::max(graph_.nodes[pair.a].depth, graph_.nodes[pair.b].depth) + 1;
-    const double more = load(depth) - load(graph_.nodes[pair.a].depth) -
-                        load(graph_.nodes[pair.b].depth);
-    std::size_t k = 0;
-    std::int32_t output = -1;
-    double load_now = 0;
-    for (const Occurrence& place : left) {
-      const std::int64_t wanted = place.key(pair.offset);
-      while (k < right.size() && right[k].key() < wanted) ++k;
-      if (k == right.size()) break;
-      if (right[k].key() != wanted || right[k].sign != place.sign * pair.sign) continue;
-      if (pair.a == pair.b && is_used(place)) continue;
-      if (problem_.max_depth >= 0) {
-        if (place.output != output) {
-          output = place.output;
-          load_now = loads_[output];
-        }
-        if (load_now + more > load(problem_.max_depth)) continue;
-        load_now += more;
+    // Most nodes occur in a few sums, inputs in all: look up what the rarer one has.
+    if (left.size() <= right.size()) {
+      auto from = right.begin();
+      for (const Place place : left) {
+        const Place wanted = moved(place, pair.offset, pair.sign);
+        from = search(from, right.end(), wanted);
+        if (from == right.end()) break;
+        if (*from == wanted) take(pair, place);
       }
-      found_.push_back(place);
+    } else {
+      auto from = left.begin();
+      for (const Place other : right) {
+        const Place wanted = moved(other, -pair.offset, pair.sign);
+        from = search(from, left.end(), wanted);
+        if (from == left.end()) break;
+        if (*from == wanted) take(pair, wanted);
+      }
     }
+    if (problem_.max_depth >= 0) drop_too_deep(pair);
+  }
+
+  using Iterator = std::vector<Place>::const_iterator;
+
+  /// The first place at or behind `from` that is not before `place`, which is near.
+  static Iterator search(Iterator from, Iterator end, Place place) {
+    std::ptrdiff_t step = 1;
+    while (step < end - from && from[step] < place) {
+      from += step;
+      step *= 2;
+    }
+    return std::lower_bound(from, from + std::min(step + 1, end - from), place);
+  }
+
+  void take(const Pair& pair, Place place) {
+    if (pair.a != pair.b || !is_used(place, pair)) found_.push_back(place);
   }
 
   /// Whether a term is the upper one of a pair of the same value found before.
-  bool is_used(const Occurrence& place) const {
+  bool is_used(Place place, const Pair& pair) const {
     for (auto it = found_.rbegin(); it != found_.rend(); ++it) {
-      if (it->output != place.output) return false;
-      if (it->key(current_offset_) == place.key()) return true;
+      if (output_of(*it) != output_of(place)) return false;
+      if (moved(*it, pair.offset, pair.sign) == place) return true;
     }
     return false;
   }
 
-  void take_best() {
-    const Candidate best = heap_.top();
-    heap_.pop();
-    current_offset_ = best.pair.offset;
-    find(best.pair);
+  void drop_too_deep(const Pair& pair) {
+    const double more = load_of_pair(pair.a, pair.b);
+    const double limit = load(problem_.max_depth);
+    std::int32_t output = -1;
+    double now = 0;
+    std::erase_if(found_, [&](Place place) {
+      if (output_of(place) != output) {
+        output = output_of(place);
+        now = loads_[output];
+      }
+      if (now + more > limit) return true;
+      now += more;
+      return false;
+    });
+  }
+
+  void take_best(int level) {
+    const Pair pair = queue_.pop();
+    if (std::min(places_[pair.a].size(), places_[pair.b].size()) < 2) return;
+    find(pair);
     if (found_.size() < 2) return;
-    const double now = score(best.pair, static_cast<std::int64_t>(found_.size()));
-    if (now < best.score) {
-      // Some were taken by others; it gets its turn again.
-      heap_.push({now, best.pair});
+    const int now = Queue::level(score(pair, static_cast<std::int64_t>(found_.size())));
+    if (now < level) {
+      // Some were taken by others; it gets its turn again, inputs in a later round.
+      const bool later = std::max(pair.a, pair.b) < problem_.rows && now < floor_;
+      if (!later) queue_.push(now, pair);
       return;
     }
-    replace(best.pair);
+    replace(pair);
     check();
   }
 
@@ -315,22 +377,21 @@ class Elimination {
     places_.emplace_back();
     const int low = std::min<int>(pair.offset, 0);
     const int flip = swapped(pair) ? -1 : 1;
-    const double more = load(graph_.nodes[node].depth) - load(graph_.nodes[pair.a].depth) -
-                        load(graph_.nodes[pair.b].depth);
-    for (const Occurrence& place : found_) {
-      remove_term(place.output, pair.a, place.shift);
-      remove_term(place.output, pair.b, place.shift + pair.offset);
-      const auto shift = static_cast<std::int16_t>(place.shift + low);
-      const auto sign = static_cast<std::int16_t>(place.sign * flip);
-      sums_[place.output].push_back({node, shift, sign});
-      places_[node].push_back({place.output, shift, sign});
-      loads_[place.output] += more;
+    const double more = load_of_pair(pair.a, pair.b);
+    for (const Place place : found_) {
+      const std::int32_t output = output_of(place);
+      remove_term(output, pair.a, shift_of(place));
+      remove_term(output, pair.b, shift_of(place) + pair.offset);
+      const int shift = shift_of(place) + low;
+      const int sign = sign_of(place) * flip;
+      sums_[output].push_back(
+          {node, static_cast<std::int16_t>(shift), static_cast<std::int16_t>(sign)});
+      places_[node].push_back(place_of(output, shift, sign));
+      loads_[output] += more;
     }
-    remove_places(pair.a, 0);
-    remove_places(pair.b, pair.offset);
-    auto& places = places_[node];
-    std::sort(places.begin(), places.end(),
-              [](const Occurrence& a, const Occurrence& b) { return a.key() < b.key(); });
+    remove_places(pair.a, 0, 1);
+    remove_places(pair.b, pair.offset, pair.sign);
+    std::sort(places_[node].begin(), places_[node].end());
     count_new(node);
   }
 
@@ -345,15 +406,18 @@ class Elimination {
     }
   }
 
-  /// Take the found places, moved by `offset`, out of those of a node.
-  void remove_places(std::int32_t node, int offset) {
+  /// Take the found places, as moved, out of those of a node.
+  void remove_places(std::int32_t node, int offset, int sign) {
     auto& places = places_[node];
+    const Place first = moved(found_[0], offset, sign);
+    auto kept = search(places.begin(), places.end(), first) - places.cbegin();
     std::size_t next = 0;
-    std::size_t kept = 0;
-    for (const Occurrence& place : places) {
-      while (next < found_.size() && found_[next].key(offset) < place.key()) ++next;
-      if (next < found_.size() && found_[next].key(offset) == place.key()) continue;
-      places[kept++] = place;
+    for (auto i = kept; i < std::ssize(places); ++i) {
+      if (next < found_.size() && moved(found_[next], offset, sign) == places[i]) {
+        ++next;
+      } else {
+        places[kept++] = places[i];
+      }
     }
     places.resize(kept);
   }
@@ -361,28 +425,34 @@ class Elimination {
   /// Pairs of a new node with everything else; only those that occur twice matter, for
   /// no pair ever becomes more frequent.
   void count_new(std::int32_t node) {
-    keys_.clear();
-    for (const Occurrence& place : places_[node]) {
-      for (const Term& term : sums_[place.output]) {
-        const int offset = term.shift - place.shift;
+    std::size_t terms = 0;
+    for (const Place place : places_[node]) terms += sums_[output_of(place)].size();
+    const std::size_t size = std::bit_ceil(2 * terms + 1);
+    if (slots_.size() < size) slots_.resize(size);
+    std::fill_n(slots_.begin(), size, Slot{});
+    twice_.clear();
+    for (const Place place : places_[node]) {
+      for (const Term& term : sums_[output_of(place)]) {
+        const int offset = term.shift - shift_of(place);
         if (term.node == node && offset <= 0) continue;
-        const std::uint64_t same = term.sign == place.sign ? 1 : 0;
-        keys_.push_back((static_cast<std::uint64_t>(term.node) << 9) |
-                        (static_cast<std::uint64_t>(offset + 128) << 1) | same);
+        const std::uint64_t same = term.sign == sign_of(place) ? 1 : 0;
+        const std::uint64_t key = (static_cast<std::uint64_t>(term.node + 1) << 9) |
+                                  (static_cast<std::uint64_t>(offset + 128) << 1) | same;
+        std::size_t index = (key * 0x9E3779B97F4A7C15ull >> 20) & (size - 1);
+        while (slots_[index].key != 0 && slots_[index].key != key) {
+          index = (index + 1) & (size - 1);
+        }
+        slots_[index].key = key;
+        if (++slots_[index].count == 2) twice_.push_back(index);
       }
     }
-    std::sort(keys_.begin(), keys_.end());
-    for (std::size_t i = 0; i < keys_.size();) {
-      std::size_t end = i;
-      while (end < keys_.size() && keys_[end] == keys_[i]) ++end;
-      if (end - i >= 2) {
-        const auto other = static_cast<std::int32_t>(keys_[i] >> 9);
-        const int offset = static_cast<int>((keys_[i] >> 1) & 255) - 128;
-        const auto sign = static_cast<std::int16_t>((keys_[i] & 1) != 0 ? 1 : -1);
-        push({node, other, static_cast<std::int16_t>(offset), sign},
-             static_cast<std::int64_t>(end - i));
-      }
-      i = end;
+    for (const std::size_t index : twice_) {
+      const std::uint64_t key = slots_[index].key;
+      const auto other = static_cast<std::int32_t>(key >> 9) - 1;
+      const int offset = static_cast<int>((key >> 1) & 255) - 128;
+      const auto sign = static_cast<std::int16_t>((key & 1) != 0 ? 1 : -1);
+      const Pair pair{node, other, static_cast<std::int16_t>(offset), sign};
+      queue_.push(Queue::level(score(pair, slots_[index].count)), pair);
     }
   }
 
@@ -392,8 +462,8 @@ class Elimination {
     double total = 0;
     for (const Term& term : terms) total += load(graph_.nodes[term.node].depth);
     int limit = problem_.max_depth;
-    if (limit < 0) limit = static_cast<int>(std::ceil(std::log2(total)));
-    while (terms.size() > 1) {
+    if (limit < 0) limit = static_cast<int>(std::ceil(std::log2(total))) + SLACK;
+    while (terms.size() > 2) {
       std::sort(terms.begin(), terms.end(), [this](const Term& a, const Term& b) {
         return std::make_tuple(graph_.nodes[a.node].depth, a.shift, a.node, a.sign) <
                std::make_tuple(graph_.nodes[b.node].depth, b.shift, b.node, b.sign);
@@ -404,7 +474,7 @@ class Elimination {
       std::size_t second = 0;
       for (std::size_t i = 0; i < window; ++i) {
         for (std::size_t k = i + 1; k < window; ++k) {
-          const double extra = load_of_pair(terms[i], terms[k]);
+          const double extra = load_of_pair(terms[i].node, terms[k].node);
           if (total + extra > load(limit) && (i != 0 || k != 1)) continue;
           const double cost = node_cost(graph_.nodes, make(pair_of(terms[i], terms[k])));
           if (second == 0 || cost < least) {
@@ -415,7 +485,7 @@ class Elimination {
         }
       }
       const Pair pair = pair_of(terms[first], terms[second]);
-      total += load_of_pair(terms[first], terms[second]);
+      total += load_of_pair(terms[first].node, terms[second].node);
       const int low = std::min<int>(pair.offset, 0);
       const Term sum{static_cast<std::int32_t>(graph_.nodes.size()),
                      static_cast<std::int16_t>(terms[first].shift + low),
@@ -424,12 +494,18 @@ class Elimination {
       terms.erase(terms.begin() + static_cast<std::ptrdiff_t>(second));
       terms[first] = sum;
     }
-    return {terms[0].node, terms[0].shift, terms[0].sign < 0};
+    const Output first{terms[0].node, terms[0].shift, terms[0].sign < 0};
+    if (terms.size() == 1) return first;
+    return join(graph_.nodes, first, {terms[1].node, terms[1].shift, terms[1].sign < 0});
   }
 
-  double load_of_pair(const Term& a, const Term& b) const {
-    const int left = graph_.nodes[a.node].depth;
-    const int right = graph_.nodes[b.node].depth;
+  /// Adders that the sum of an output may be deeper than it must be.
+  static constexpr int SLACK = 1;
+
+  /// What the load of a sum grows by if two of its terms are added first.
+  double load_of_pair(std::int32_t a, std::int32_t b) const {
+    const int left = graph_.nodes[a].depth;
+    const int right = graph_.nodes[b].depth;
     return load(std::max(left, right) + 1) - load(left) - load(right);
   }
 
@@ -472,17 +548,23 @@ class Elimination {
   }
 
   const Problem& problem_;
-  const Strategy strategy_;
   Control& control_;
-  std::mt19937_64 rng_;
   Graph graph_;
   std::vector<std::vector<Term>> sums_;
-  std::vector<std::vector<Occurrence>> places_;
+  std::vector<std::vector<Place>> places_;
   std::vector<double> loads_;
-  std::priority_queue<Candidate> heap_;
-  std::vector<Occurrence> found_;
-  std::vector<std::uint64_t> keys_;
-  int current_offset_ = 0;
+  Queue queue_;
+  /// The lowest level of a round, which spans half the scores.
+  int floor_ = 0;
+  static constexpr int ROUND = Queue::STEPS;
+  std::vector<Place> found_;
+  struct Slot {
+    std::uint64_t key = 0;
+    std::int64_t count = 0;
+  };
+  /// A hash table of pairs, and where those are that occur twice.
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> twice_;
 };
 
 }  // namespace
@@ -507,7 +589,7 @@ std::int32_t least_depth(const Problem& problem) {
     double total = 0;
     for (std::int64_t i = 0; i < problem.rows; ++i) {
       const std::int64_t weight = problem.weights[i * problem.columns + j];
-      total += std::ldexp(digits_of(weight, nullptr).size(), problem.depths[i]);
+      total += std::ldexp(digit_count(weight), problem.depths[i]);
     }
     most = std::max(most, total);
   }
@@ -556,24 +638,108 @@ Unique unique_columns(const Problem& problem) {
   return result;
 }
 
-struct Attempt {
-  Strategy strategy;
+/// Columns as differences from other columns, which form a tree.
+struct Differences {
+  Problem problem;
+  /// Per column: what it is a difference from, or -1, and whether that is negated.
+  std::vector<std::int32_t> parents;
+  std::vector<bool> negated;
+  /// Columns, parents first.
+  std::vector<std::int32_t> order;
 };
 
-std::vector<Attempt> attempts(int effort) {
-  std::vector<Attempt> list = {{{0.5, 0.0, 0}}};
-  if (effort >= 1) {
-    list.push_back({{1.0, 0.0, 0}});
+/// The spanning tree of fewest digits, of bounded height, in which another column
+/// counts as `penalty` digits (Prim, 1957; for constant matrices: Sun et al., 2024).
+Differences differences(const Problem& problem, int height, double penalty) {
+  const std::int64_t rows = problem.rows;
+  const std::int64_t columns = problem.columns;
+  const auto weight = [&](std::int64_t i, std::int64_t j) {
+    return problem.weights[i * columns + j];
+  };
+  Differences result;
+  result.problem = problem;
+  result.parents.assign(columns, -1);
+  result.negated.assign(columns, false);
+  std::vector<double> cost(columns, 0);
+  std::vector<int> depth(columns, 0);
+  std::vector<char> done(columns, 0);
+  for (std::int64_t j = 0; j < columns; ++j) {
+    for (std::int64_t i = 0; i < rows; ++i) cost[j] += digit_count(weight(i, j));
   }
-  if (effort >= 2) {
-    list.push_back({{0.0, 0.0, 0}});
-    list.push_back({{0.5, 0.1, 0}});
-    list.push_back({{1.0, 0.1, 0}});
+  for (std::int64_t step = 0; step < columns; ++step) {
+    std::int32_t next = -1;
+    for (std::int32_t j = 0; j < columns; ++j) {
+      if (done[j] == 0 && (next < 0 || cost[j] < cost[next])) next = j;
+    }
+    done[next] = 1;
+    result.order.push_back(next);
+    const std::int32_t parent = result.parents[next];
+    if (parent >= 0) depth[next] = depth[parent] + 1;
+    if (depth[next] == height) continue;
+    for (std::int32_t j = 0; j < columns; ++j) {
+      if (done[j] != 0) continue;
+      for (const bool negated : {false, true}) {
+        double digits = penalty;
+        for (std::int64_t i = 0; i < rows && digits < cost[j]; ++i) {
+          digits += digit_count(weight(i, j) - (negated ? -1 : 1) * weight(i, next));
+        }
+        if (digits < cost[j]) {
+          cost[j] = digits;
+          result.parents[j] = next;
+          result.negated[j] = negated;
+        }
+      }
+    }
   }
-  const int noisy = effort >= 3 ? 24 : effort == 2 ? 3 : 0;
-  for (int seed = 1; seed <= noisy; ++seed) {
-    list.push_back({{0.5, 0.0, static_cast<std::uint64_t>(seed)}});
+  for (std::int64_t j = 0; j < columns; ++j) {
+    const std::int32_t parent = result.parents[j];
+    if (parent < 0) continue;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      result.problem.weights[i * columns + j] -=
+          (result.negated[j] ? -1 : 1) * weight(i, parent);
+    }
   }
+  return result;
+}
+
+/// A tree of differences; none if its height is 0.
+struct Attempt {
+  int height = 0;
+  double penalty = 0;
+};
+
+/// The graph of one attempt; without outputs if it cannot keep the depth.
+Graph attempt(const Problem& problem, const Attempt& how, Control& control) {
+  if (how.height == 0) return Elimination(problem, control).run();
+  Differences tree = differences(problem, how.height, how.penalty);
+  if (problem.max_depth >= 0) {
+    tree.problem.max_depth -= how.height;
+    if (tree.problem.max_depth < least_depth(tree.problem)) return {};
+  }
+  Graph graph = Elimination(tree.problem, control).run();
+  for (const std::int32_t j : tree.order) {
+    if (tree.parents[j] < 0) continue;
+    Output parent = graph.outputs[tree.parents[j]];
+    parent.negative = parent.negative != tree.negated[j];
+    const std::size_t before = graph.nodes.size();
+    graph.outputs[j] = join(graph.nodes, parent, graph.outputs[j]);
+    if (graph.nodes.size() > before) {
+      graph.cost += node_cost(graph.nodes, graph.nodes.back());
+    }
+  }
+  return graph;
+}
+
+/// More attempts for more effort, but fewer of them on large matrices.
+std::vector<Attempt> attempts(int effort, std::int64_t weights) {
+  std::vector<Attempt> list = {{}};
+  const std::vector<std::size_t> most = {1, 3, 9, 25};
+  for (const double penalty : {4.0, 2.0, 6.0, 3.0, 5.0, 1.0}) {
+    for (const int height : {3, 2, 4, 1}) list.push_back({height, penalty});
+  }
+  const std::int64_t budget = static_cast<std::int64_t>(LARGE) << (2 * effort);
+  const auto affordable = static_cast<std::size_t>(budget / std::max<std::int64_t>(weights, 1));
+  list.resize(std::clamp<std::size_t>(affordable, 1, most[effort]));
   return list;
 }
 
@@ -586,7 +752,8 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
                                 std::to_string(least_depth(problem)));
   }
   const Unique unique = unique_columns(problem);
-  const std::vector<Attempt> list = attempts(effort);
+  const std::vector<Attempt> list =
+      attempts(effort, unique.problem.rows * unique.problem.columns);
   std::vector<Graph> graphs(list.size());
   std::vector<std::exception_ptr> errors(list.size());
   control.total = static_cast<std::int64_t>(list.size());
@@ -594,7 +761,7 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
   const auto work = [&] {
     for (std::size_t i = next++; i < list.size(); i = next++) {
       try {
-        graphs[i] = Elimination(unique.problem, list[i].strategy, control).run();
+        graphs[i] = attempt(unique.problem, list[i], control);
         ++control.done;
       } catch (...) {
         errors[i] = std::current_exception();
@@ -613,7 +780,8 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
   }
   std::size_t best = 0;
   for (std::size_t i = 1; i < graphs.size(); ++i) {
-    if (graphs[i].cost < graphs[best].cost) best = i;
+    const bool kept = graphs[i].outputs.size() == graphs[best].outputs.size();
+    if (kept && graphs[i].cost < graphs[best].cost) best = i;
   }
   Graph result = std::move(graphs[best]);
   const std::vector<Output> outputs = std::move(result.outputs);
