@@ -17,6 +17,8 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 
 from mase_opt import import_torch, to_torch
+from mase_opt.dialects.mase.attrs import is_float
+from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.layers import Conv2dOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of
@@ -340,10 +342,25 @@ func.func @main(%x: tensor<2xui64>) -> tensor<2xui64> {
         )
 
 
-def test_example_in_the_documentation(monkeypatch: Any, capsys: Any):
+def documented(index: int) -> str:
     page = (DIGITS.parents[1] / "docs" / "torch.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[index]
+
+
+def test_documented_evaluation(monkeypatch: Any, capsys: Any):
     monkeypatch.chdir(DIGITS.parents[1])
-    exec(compile(code, "docs/torch.md", "exec"), {})
+    exec(compile(documented(0), "docs/torch.md", "exec"), {})
     right = int(capsys.readouterr().out.split()[0])
     assert 340 <= right <= 360
+
+
+def test_documented_training(monkeypatch: Any):
+    monkeypatch.chdir(DIGITS.parents[1])
+    names: dict[str, Any] = {}
+    exec(compile(documented(1), "docs/torch.md", "exec"), names)
+    trained: ModuleOp = names["trained"]
+    trained.verify()
+    constants = [op for op in trained.walk() if isinstance(op, ConstantOp)]
+    assert len(constants) == 4
+    assert not any(is_float(element_of(op.result)) for op in constants)
+    assert not any(isinstance(op, CastOp) for op in trained.walk())
