@@ -40,7 +40,10 @@ def to_ports(
     for value, array in zip(values, arrays, strict=True):
         codes = to_codes(value, array).reshape(len(array), -1)
         for lane in lanes_of(value):
-            result[next(ports).name] = codes[:, : lane.size]
+            port = next(ports)
+            # Wide codes are integers of Python.
+            dtype = np.int64 if port.signed else np.uint64
+            result[port.name] = codes[:, : lane.size].astype(dtype)
             codes = codes[:, lane.size :]
     return result
 
