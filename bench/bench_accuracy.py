@@ -18,8 +18,8 @@ from pathlib import Path
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digits" / "qat.py"
 MODELS = ("mlp", "cnn", "transformer")
-EPOCHS = 20
-RATE = 2e-3
+EPOCHS = 30
+RATE = 3e-3
 
 FORMATS = {
     "fixed 8": "width=8",

@@ -42,13 +42,15 @@ def product_dtype(data: Array, weight: Array, axis: int) -> np.dtype[Any]:
     `axis` of `weight` is the one summed over. Bounds every partial sum, in whatever
     order, by the largest magnitude in `data` times the largest sum of magnitudes.
     """
-    largest = max_magnitude(data)
-    bound = largest * max_magnitude(weight) * weight.shape[axis]
+    largest, heaviest = max_magnitude(data), max_magnitude(weight)
+    bound = largest * heaviest * weight.shape[axis]
     if bound >= 1 << 24 and object not in (data.dtype, weight.dtype):
         # Weights rarely have all their entries at the maximum.
         magnitudes = np.abs(weight, dtype=np.float64)
         total = magnitudes.sum(axis=axis).max(initial=0.0)
         bound = min(bound, int(largest * total * (1 + 1e-9)) + 1)
+    # Products with zero are small, but their factors must be finite.
+    bound = max(bound, largest, heaviest)
     if bound <= 1 << 24:
         return np.dtype(np.float32)
     if bound <= 1 << 53:

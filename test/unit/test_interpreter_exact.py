@@ -957,3 +957,11 @@ def check_odd(value: float, exact: Fraction) -> None:
     assert math.frexp(value)[0] * 2**53 % 2 == 1
     below, above = math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
     assert Fraction(below) < exact < Fraction(above)
+
+
+@pytest.mark.parametrize("bits", [20, 30, 60, 140, 2000])
+def test_large_factors_of_zero(bits: int):
+    large = np.array([[1 << bits, 1]], dtype=object)
+    zeros = np.zeros((2, 1), np.int64)
+    assert exact_arithmetic.matmul(large, zeros).tolist() == [[0]]
+    assert exact_arithmetic.matmul(zeros.T, large.T).tolist() == [[0]]
