@@ -32,8 +32,8 @@ from mase_opt.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
 from mase_opt.diagnostics import Report, report_of
 from mase_opt.expected import expectations, mismatches
 from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
+from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.atomic import atomic_file
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe

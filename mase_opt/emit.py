@@ -26,8 +26,8 @@ from xdsl.printer import Printer
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt import __version__
+from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.target.interface import BIT_LAYOUT, INPUT_CODES
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.pipelines import LOWER_TO_HARDWARE

@@ -188,7 +188,7 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
     import numpy as np
 
-    from mase_opt.lib.target.atomic import atomic_file
+    from mase_opt.lib.atomic import atomic_file
 
     arrays = {f"out{i}": a for i, a in enumerate(model.decode(level, outputs))}
     # In memory first: a zip archive is written with seeks.

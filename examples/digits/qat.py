@@ -27,7 +27,7 @@ from mase_opt.emit import run_pass, to_text
 from mase_opt.frontend.from_torch import from_torch
 from mase_opt.frontend.to_torch import to_torch
 from mase_opt.levels import Level, Model, accuracy
-from mase_opt.lib.target.atomic import atomic_file
+from mase_opt.lib.atomic import atomic_file
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
-from mase_opt.lib.target.atomic import atomic_file
 
 Cell = str | int | float | None
 """None: there is nothing to say."""

@@ -191,8 +191,10 @@ def calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:
         quantiles = calibration_of(value)
         assert quantiles is not None, f"{describe(value)} is not calibrated"
         return quantiles, quantile_weights(quantiles.size)
-    channels, rank = channels_of(value), len(shape_of(value))
-    axis = spec.layout.axis % rank if rank else None
+    channels, shape = channels_of(value), shape_of(value)
+    spec.layout.parts(shape)  # there is such an axis
+    rank = len(shape)
+    axis = spec.layout.axis % rank
     if channels is None or channels.axis != axis or spec.layout.group is not None:
         along = "" if channels is None else f", which are along axis {channels.axis}"
         raise FormatError(

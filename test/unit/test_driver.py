@@ -16,8 +16,8 @@ from xdsl.utils.arg_spec import ArgSpec
 from mase_opt.command_line import DriverParser
 from mase_opt.expected import expectations
 from mase_opt.inputs import read_chunks
+from mase_opt.lib.atomic import atomic_directory, atomic_file
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.atomic import atomic_directory, atomic_file
 from mase_opt.locations import LocatingParser, SourcePlace, place_of
 from mase_opt.pass_docs import describe
 from mase_opt.pass_options import build_pass, parse_flag_options
