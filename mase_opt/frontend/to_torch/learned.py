@@ -73,11 +73,12 @@ class _Cast(torch.autograd.Function):
         parts: Parts,
         rounding: RoundingAttr,
     ) -> Tensor:
-        def elements(sample: Tensor) -> Tensor:
+        def elements(values: Tensor) -> Tensor:
             mode, overflow = rounding.mode, rounding.overflow
-            return format.elements(sample, scale, parts, mode, overflow)
+            return format.elements(values, scale, parts, mode, overflow)
 
-        rounded = torch.vmap(elements)(values) - format.offset
+        each = torch.vmap(elements) if format.element.per_sample else elements
+        rounded = each(values) - format.offset
         ctx.save_for_backward(values, scale, rounded)
         ctx.format, ctx.parts = format, parts
         return rounded * scale
