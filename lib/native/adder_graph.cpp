@@ -219,11 +219,12 @@ class Elimination {
   /// What a term of some depth takes of the 2^max_depth that a sum may have.
   static double load(int depth) { return std::ldexp(1.0, depth); }
 
-  /// What a pair saves, times the square of what its adder costs: on random matrices,
-  /// that leads to fewer tables than what it saves alone.
+  /// What a pair saves, times the square of what its adder costs, a little more for
+  /// pairs of pairs: on random matrices, that leads to fewer tables than savings alone.
   double score(const Pair& pair, std::int64_t count) const {
-    const double cost = std::max(node_cost(graph_.nodes, make(pair)), 1.0);
-    return static_cast<double>(count - 1) * cost * cost;
+    const Node node = make(pair);
+    const double cost = std::max(node_cost(graph_.nodes, node), 1.0);
+    return static_cast<double>(count - 1) * cost * cost * (1 + 0.1 * node.depth);
   }
 
   /// The adder of a pair. What is subtracted has the higher shift where possible: then
