@@ -407,18 +407,40 @@ def test_matmul_in_hardware() -> None:
     assert_levels_agree(lowered(model.returns(op)), verilator=True)
 
 
-def test_formats_that_blocks_are_not_rounded_to() -> None:
-    """Powers of two are read, but what shares an exponent is not rounded to them."""
+@pytest.mark.parametrize("mode", [m for m in RoundingMode if m != "stochastic"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "block<log<4, 7>, exp<8, 127>, [3]>",
+        "block<log<3, 2>, exp<3, 3>, [3]>",
+        "block<log<5, 15, no_zero>, e8m0, [3]>",
+    ],
+)
+def test_powers_of_two_that_share_an_exponent(text: str, mode: RoundingMode) -> None:
+    """Halfway between two of them is √2, so that no bit may be lost."""
+    model = Model((FixedType(12, 8), [2, 5]))
+    with model as (x,):
+        element = BlockType(parse_block(text))
+        op = elementwise.CastOp(
+            x, element=element, rounding=RoundingAttr((mode, Overflow.SATURATE))
+        )
+    assert_levels_agree(model.returns(op), samples=200)
+
+
+def test_block_log_layers() -> None:
     log = BlockType(parse_block("block<log<4, 7>, exp<8, 127>, [2]>"))
-    module = linear(block("mxint8", 2), log, 4, accumulator=SMALL, rows=1, outputs=1)
-    assert_levels_agree(lowered(module), samples=16)
+    for data in (block("mxint8", 2), log):
+        module = linear(data, log, 4, accumulator=SMALL, rows=1, outputs=1)
+        assert_levels_agree(lowered(module), samples=16)
+
+
+def test_blocks_with_bump_have_no_circuit() -> None:
     bump = BlockType(parse_block("block<fixed<8, 6>, e8m0, [2], bump>"))
-    for element, message in ((log, "to log<4, 7>"), (bump, "leave bump out")):
-        model = Model((X, [2]))
-        with model as (x,):
-            result = cast(x, element)
-        with pytest.raises(PassFailedException, match=message):
-            lower(model.returns(result), 0)
+    model = Model((X, [2]))
+    with model as (x,):
+        result = cast(x, bump)
+    with pytest.raises(PassFailedException, match="leave bump out"):
+        lower(model.returns(result), 0)
 
 
 def test_exponents_that_differ_have_no_circuit() -> None:

@@ -17,15 +17,14 @@ import numpy as np
 
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
-from mase_opt.lib.conversion.hw.block_shift import leading_one, shift, union
+from mase_opt.lib.conversion.hw.block_shift import leading_one, shift, span, union
 from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.number import HardwareError, Number, Sum, scaled
 from mase_opt.lib.conversion.hw.sign_magnitude import unsigned
 from mase_opt.lib.conversion.hw.wire import Wire, constant
 from mase_opt.lib.formats.block import Block
-from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
-from mase_opt.lib.formats.minifloat import MiniFloat
+from mase_opt.lib.formats.log import Log
 
 
 def block_indices(format: Block, shape: tuple[int, ...]) -> list[int]:
@@ -60,18 +59,16 @@ def alone(b: Builder, x: Sum, element: Element, shifts: Sequence[Term] = ()) -> 
     `x · 2^(its shared exponent + Σ shifts)`, as far as rounding to `element` tells.
 
     That looks at two bits below the smallest step, of which the last one may stand for
-    all that are lower, and not at magnitudes beyond twice the highest one.
+    all that are lower, and not at magnitudes beyond twice the highest one. Logarithmic
+    elements look at all bits, since they are halfway at √2.
     """
     powers = [*shifts, *([Term(x.shared)] if x.shared is not None else [])]
     if not powers:
         return x
-    if not isinstance(element, Fixed | MiniFloat):
-        raise HardwareError(
-            f"no circuit rounds numbers of blocks to {element}: use fixed point or "
-            "minifloat"
-        )
     wire, unit = _integer(b, x)
     step = frexp(element.step)[1] - 3
+    if isinstance(element, Log):
+        step = unit + span(powers)[0] - 1
     top = frexp(element.max_value)[1] + 2 - step
     wire = shift(b, wire, powers, unit - step, top)
     return Sum([Term(wire)], Fraction(2) ** step)

@@ -24,7 +24,7 @@ def shift(b: Builder, x: Wire, powers: Sequence[Term], offset: int, top: int) ->
     whatever is not zero is beyond. At the lowest one that matters, all of x is lost.
     """
     bits = max(abs(x.lo), abs(x.hi)).bit_length()
-    lowest, highest = (min(max(e + offset, -bits), top) for e in _span(powers))
+    lowest, highest = (min(max(e + offset, -bits), top) for e in span(powers))
     if x.constant == 0 or lowest == highest:
         return cut(b, arith.shift_left(b, x, max(lowest, 0)), max(-lowest, 0))
     negated = [replace(t, negative=not t.negative) for t in powers]
@@ -47,7 +47,7 @@ def shift(b: Builder, x: Wire, powers: Sequence[Term], offset: int, top: int) ->
     return Wire(value, 0, y.width + 1, 2 * y.lo, 2 * y.hi + 1, stage, depth)
 
 
-def _span(powers: Sequence[Term]) -> tuple[int, int]:
+def span(powers: Sequence[Term]) -> tuple[int, int]:
     """The smallest and the largest sum of `powers`, which are not shifted."""
     ends = [
         (-t.wire.hi, -t.wire.lo) if t.negative else (t.wire.lo, t.wire.hi)
