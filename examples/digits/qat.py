@@ -12,12 +12,12 @@ held-out fifth before and after. With `--output`, writes the trained, quantized 
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from train import BATCH, SEED, SHAPES, split
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.transforms.canonicalize import CanonicalizePass
@@ -30,9 +30,6 @@ from mase_opt.levels import Level, Model, accuracy
 from mase_opt.lib.atomic import atomic_file
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from train import BATCH, SEED, SHAPES, split  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class MaseGptqPass(MaseQuantizePass):
             set_parameters(layer, weight=weight)
         for layer, quantized in quantized_matrices(function, quantized_copy(op, self)):
             kept = quantized_weight(quantized)
+            # Parameters are float32; another code is further away than that.
             if not np.allclose(rounded[layer], kept, rtol=1e-6, atol=0):
                 raise PassFailedException(
                     f"{describe(layer.result)}: mase-quantize would not keep weights "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from levels import Model
+from qat import quantization_aware
+from train import split
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.transforms.canonicalize import CanonicalizePass
@@ -44,15 +44,6 @@ ELEMENTS = [
     Binary(),
     Ternary(0.3),
 ]
-
-
-def script() -> dict[str, Any]:
-    """The example, whose folder it puts on the path."""
-    path = list(sys.path)
-    try:
-        return runpy.run_path(str(DIGITS / "qat.py"))
-    finally:
-        sys.path[:] = path
 
 
 # ---- learned scales -----------------------------------------------------------------
@@ -213,13 +204,12 @@ def same_codes(net: MaseModule | ModuleOp, x: np.ndarray) -> np.ndarray:
     ],
 )
 def test_training_beats_quantization_alone(options: str, margin: float) -> None:
-    example = script()
-    result = example["quantization_aware"]("mlp", options, epochs=12, rate=3e-3)
+    result = quantization_aware("mlp", options, epochs=12, rate=3e-3)
     print(f"{options}: PTQ {result.ptq:.4f}, QAT {result.qat:.4f}")
     assert result.qat > result.ptq + margin
     assert result.qat > 0.9
     # The trained codes, evaluated by the interpreter, are that good.
-    _, x, _, labels = example["split"]((64,))
+    _, x, _, labels = split((64,))
     assert (same_codes(result.module, x).argmax(1) == labels).mean() == result.qat
     assert not any(isinstance(op, CastOp) for op in result.module.walk())
 
