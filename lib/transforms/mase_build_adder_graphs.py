@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib import native
+from mase_opt.lib.analysis.adder_graph import SparseRows, expand
 from mase_opt.lib.analysis.model import describe, layer_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Fixed
@@ -128,7 +128,8 @@ class BuildFromLinear(RewritePattern):
             )
         except UserError as error:
             raise PassFailedException(f"{describe(op.result)}: {error}") from error
-        if not np.array_equal(expand(graph, len(matrix)), matrix):
+        built = expand(graph.nodes, graph.outputs, len(matrix))
+        if built != SparseRows.of(matrix.T):
             raise PassFailedException(
                 f"{describe(op.result)}: the adder graph is not that of the weights; "
                 "this is a bug"
@@ -150,38 +151,3 @@ def _codes(value: SSAValue) -> NDArray[np.int64] | None:
     ):
         return None
     return value.owner.codes().astype(np.int64).reshape(shape_of(value))
-
-
-CHUNK = 64
-"""How many inputs are expanded at a time."""
-
-
-def expand(graph: native.AdderGraph, inputs: int) -> NDArray[Any]:
-    """The matrix `[I, O]` that a graph multiplies with: each value as a vector."""
-    a, b, p, q, subtract = graph.nodes.astype(np.int64).T
-    count = inputs + len(graph.nodes)
-    depth, bounds = [0] * inputs, [1] * inputs
-    nodes: list[list[int]] = graph.nodes.tolist()
-    for left, right, up, also, _ in nodes:
-        depth.append(max(depth[left], depth[right]) + 1)
-        bounds.append((bounds[left] << up) + (bounds[right] << also))
-    value, shift, negative = graph.outputs.astype(np.int64).T
-    largest = max(bounds, default=0) << int(shift.max(initial=0))
-    dtype = np.int64 if largest < 1 << 63 else object
-    depths = np.array(depth[inputs:], np.int64)
-    order = np.argsort(depths, kind="stable")
-    levels = np.split(order, np.flatnonzero(np.diff(depths[order])) + 1)
-    signs = 1 - 2 * subtract
-    matrix = np.zeros((inputs, len(graph.outputs)), dtype)
-    for start in range(0, inputs, CHUNK):
-        stop = min(start + CHUNK, inputs)
-        # The last row is zero: what value -1 is.
-        rows = np.zeros((count + 1, stop - start), dtype)
-        rows[np.arange(start, stop), np.arange(stop - start)] = 1
-        for level in levels:
-            left = rows[a[level]] << p[level, None]
-            right = rows[b[level]] << q[level, None]
-            rows[inputs + level] = left + right * signs[level, None]
-        total = rows[value] << shift[:, None]
-        matrix[start:stop] = (total * (1 - 2 * negative[:, None])).T
-    return matrix
