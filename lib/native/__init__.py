@@ -28,7 +28,16 @@ RANGE_BITS = 126
 
 @dataclass(frozen=True)
 class AdderGraph:
-    """The numbers of `mase.adder_graph`: `[N, 5]` nodes and `[O, 3]` outputs."""
+    """
+    The numbers of a graph, a row for each adder and for each output.
+
+    `nodes` are `[N, 5]`: a, b, p, q, s for the value `(a << p) + (b << q)`, or the
+    difference if s is 1. Values below I are the inputs, value I + n is that of row n.
+    `outputs` are `[O, 3]`: v, p, s for `v << p`, negated if s is 1, or zero if v is -1.
+
+    Those of a kernel have two more columns, dy and dx, which may be negative: what is
+    b << q or v << p at a position takes b or v from that position plus (dy, dx).
+    """
 
     nodes: NDArray[np.int32]
     outputs: NDArray[np.int32]
@@ -46,20 +55,26 @@ def solve(
     """
     A graph of few lookup tables for `x · weights`.
 
-    `weights` are `[I, O]`, of up to 62 bits; `ranges` are `[I, 2]`, the lowest and
-    highest x; `depths` are the adders before each input, `max_depth` bounds those
-    before each output. The result depends on the arguments alone. `progress` is called
-    with the number of attempts done and of all. Raises `UserError` for a depth that
-    cannot be had, and for numbers that are too large.
+    `weights` are a matrix `[I, O]`, or a kernel `[I, O, Y, X]`, of up to 62 bits. The
+    graph of a kernel is the same at each position n = (y, x): output o is the sum of
+    `weights[i, o, t] * x[i, n + t]` over all inputs i and taps t, from (0, 0) on; what
+    several taps have in common is computed once and read at several positions. Strides
+    are for the caller to make inputs of their own from.
+
+    `ranges` are `[I, 2]`, the lowest and highest x; `depths` are the adders before each
+    input, `max_depth` bounds those before each output. The result depends on the
+    arguments alone. `progress` is called now and then with how much of the work is done
+    and how much there is; what it raises stops the solver. Raises `UserError` for a
+    depth that cannot be had, and for numbers and kernels that are too large.
     """
     assert _native is not None, "asked before"
     weights = np.ascontiguousarray(weights, dtype=np.int64)
-    inputs, _ = weights.shape
+    is_matrix = weights.ndim == 2
     _check_bits(weights, ranges)
-    before = np.zeros(inputs, np.int32) if depths is None else depths
+    before = np.zeros(len(weights), np.int32) if depths is None else depths
     try:
         nodes, outputs, _ = _native.solve(
-            weights,
+            weights[:, :, None, None] if is_matrix else weights,
             np.ascontiguousarray(ranges, dtype=np.int64),
             np.ascontiguousarray(before, dtype=np.int32),
             -1 if max_depth is None else max_depth,
@@ -69,6 +84,8 @@ def solve(
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    if is_matrix:
+        return AdderGraph(nodes[:, :5], outputs[:, :3])
     return AdderGraph(nodes, outputs)
 
 
@@ -79,6 +96,7 @@ def _check_bits(weights: NDArray[np.int64], ranges: NDArray[np.int64]) -> None:
     if bits > WEIGHT_BITS:
         raise UserError(f"a weight has {bits} bits, expected up to {WEIGHT_BITS}")
     wide = max(abs(int(ranges.max())), abs(int(ranges.min()))).bit_length()
-    total = bits + wide + len(weights).bit_length() + 1
+    summands = weights.size // weights.shape[1]
+    total = bits + wide + summands.bit_length() + 2
     if total > RANGE_BITS:
         raise UserError(f"sums have {total} bits, expected up to {RANGE_BITS}")

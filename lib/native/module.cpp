@@ -12,7 +12,7 @@ namespace nb = nanobind;
 
 namespace {
 
-using Weights = nb::ndarray<const std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Weights = nb::ndarray<const std::int64_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Bounds = nb::ndarray<const std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Depths = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Table = nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>>;
@@ -31,11 +31,13 @@ Table table(std::vector<std::int32_t> numbers, std::size_t width) {
 mase::Problem problem_of(const Weights& weights, const Bounds& bounds,
                          const Depths& depths, std::int32_t max_depth) {
   mase::Problem problem;
-  problem.rows = static_cast<std::int64_t>(weights.shape(0));
-  problem.columns = static_cast<std::int64_t>(weights.shape(1));
+  problem.inputs = static_cast<std::int64_t>(weights.shape(0));
+  problem.outputs = static_cast<std::int64_t>(weights.shape(1));
+  problem.height = static_cast<std::int64_t>(weights.shape(2));
+  problem.width = static_cast<std::int64_t>(weights.shape(3));
   problem.weights.assign(weights.data(), weights.data() + weights.size());
   for (std::size_t i = 0; i < bounds.shape(0); ++i) {
-    problem.inputs.push_back({bounds(i, 0), bounds(i, 1)});
+    problem.ranges.push_back({bounds(i, 0), bounds(i, 1)});
     problem.depths.push_back(depths(i));
   }
   problem.max_depth = max_depth;
@@ -70,18 +72,20 @@ nb::tuple solve(const Weights& weights, const Bounds& bounds, const Depths& dept
     }
     graph = running.get();
   }
+  progress(control.done.load(), control.total.load());
   std::vector<std::int32_t> nodes;
   for (const mase::Node& node : graph.nodes) {
     if (node.a < 0) continue;
     nodes.insert(nodes.end(), {node.a, node.b, node.shift_a, node.shift_b,
-                               node.subtract ? 1 : 0});
+                               node.subtract ? 1 : 0, node.tap.y, node.tap.x});
   }
   std::vector<std::int32_t> outputs;
   for (const mase::Output& output : graph.outputs) {
     outputs.insert(outputs.end(),
-                   {output.node, output.shift, output.negative ? 1 : 0});
+                   {output.node, output.shift, output.negative ? 1 : 0,
+                    output.tap.y, output.tap.x});
   }
-  return nb::make_tuple(table(std::move(nodes), 5), table(std::move(outputs), 3),
+  return nb::make_tuple(table(std::move(nodes), 7), table(std::move(outputs), 5),
                         graph.cost);
 }
 

@@ -2,7 +2,7 @@
 // RUN: mase-opt --build-adder-graphs %s | filecheck %s
 
 // CHECK-LABEL: func.func @shared
-// CHECK-NEXT:  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 0, 1, 0, 2, 2, 0, 1]>, outputs = #mase.dense<i32, [3, 1, 0, 3, 2, 0]>, offsets = #mase.dense<i64, [4, 8]>, frac = 6 : i64, layer = "fc"} : (tensor<1x2x!mase.fixed<4, 2>>) -> tensor<1x2x!mase.fixed<8, 4>>
+// CHECK-NEXT:  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 0, 0, 2, 1, 1, 2, 0, 0, 1]>, outputs = #mase.dense<i32, [3, 1, 0, 3, 2, 0]>, offsets = #mase.dense<i64, [4, 8]>, frac = 6 : i64, layer = "fc"} : (tensor<1x2x!mase.fixed<4, 2>>) -> tensor<1x2x!mase.fixed<8, 4>>
 // CHECK-NEXT:  func.return %y
 func.func @shared(%x: tensor<1x2x!mase.fixed<4, 2>>) -> tensor<1x2x!mase.fixed<8, 4>> {
   %w = mase.constant <i8, [3, 1, 6, 2]> : tensor<2x2x!mase.fixed<4, 3>>

@@ -1,0 +1,75 @@
+// Two-term common subexpression elimination.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "adder_graph.hpp"
+#include "builder.hpp"
+#include "place.hpp"
+#include "queue.hpp"
+
+namespace mase {
+
+class Elimination {
+ public:
+  /// Builds the problem's outputs with `builder`, which holds its inputs.
+  Elimination(const Problem& problem, Builder& builder, Control& control);
+
+  std::vector<Output> run();
+
+ private:
+  struct Term {
+    std::int32_t node;
+    Local local;
+  };
+
+  void fill();
+  double score(const Pair& pair, std::int64_t count) const;
+  Pair pair_of(std::int32_t a, std::int32_t b, Move way) const;
+  Node make(std::int32_t a, std::int32_t b, Move way) const;
+  Local local_of_sum(Local a, Local b) const;
+  int count_inputs();
+  void count_between(std::int32_t a, std::int32_t b);
+  void count_new(std::int32_t node);
+  void take_best(int level);
+  void find(const Pair& pair);
+  void take(const Pair& pair, Place place);
+  bool is_used(Place place, const Pair& pair) const;
+  void drop_too_deep(const Pair& pair);
+  void replace(const Pair& pair);
+  void remove_term(std::int32_t output, std::int32_t node, Local local);
+  void remove_places(std::int32_t node, Move way);
+  double load_of_pair(std::int32_t a, std::int32_t b) const;
+  Output add_up(std::vector<Term>& terms);
+  void advance(std::int64_t terms);
+
+  const Problem& problem_;
+  Builder& builder_;
+  Control& control_;
+  Layout layout_;
+  /// The terms of each output.
+  std::vector<std::vector<Term>> sums_;
+  /// Where each node is a term, sorted.
+  std::vector<std::vector<Place>> places_;
+  /// What the terms of each output take of the 2^max_depth that they may.
+  std::vector<double> loads_;
+  Queue queue_;
+  /// The lowest level of a round.
+  int floor_ = 0;
+  /// Where the pair at hand occurs: the places of its a.
+  std::vector<Place> found_;
+  /// How often inputs occur in each way, and in which at all.
+  std::vector<std::int32_t> counts_;
+  std::vector<std::uint32_t> counted_;
+  struct Slot {
+    std::uint64_t key = 0;
+    std::int64_t count = 0;
+  };
+  /// A hash table of pairs, and where those are that occur twice.
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> twice_;
+};
+
+}  // namespace mase
