@@ -35,13 +35,11 @@ from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
-from mase_opt.pipelines import IMPORT_PASS, LOWER_TO_HARDWARE
+from mase_opt.pipelines import BUILD_HARDWARE, IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe
 
 if TYPE_CHECKING:
     from mase_opt.emit import EmitOptions
-
-TO_HARDWARE = LOWER_TO_HARDWARE[-1]
 
 
 class _OutputClosed(Exception):
@@ -128,7 +126,8 @@ class MaseOptMain(xDSLOptMain):
                 inner(previous, module, following)
             self.running, self.verifying = following, None
             self.finished += previous is not None
-            if self.args.emit_sv and following and following.name == TO_HARDWARE:
+            building = following is not None and following.name in BUILD_HARDWARE
+            if self.args.emit_sv and building and self.reference is None:
                 self.reference = module.clone()
 
         self.pipeline = PassPipeline(self.passes, callback)
@@ -156,22 +155,22 @@ class MaseOptMain(xDSLOptMain):
         """
         Add what `--emit-sv` needs around the user's passes.
 
-        The import comes first; if the user has chosen how to go to hardware, the
-        lowering before it is added here, else `emit_sv` does all of it.
+        The import comes first; if the user has chosen how hardware is built, the rest
+        of the lowering is added here, else `emit_sv` does all of it.
         """
-        names = [p.name for p in passes]
 
-        def missing(*wanted: str) -> list[ModulePass]:
-            return [
-                build_pass(self.available_passes, ArgSpec(name, {}))
-                for name in wanted
-                if name not in names
-            ]
+        def add(name: str, followers: Sequence[str]) -> None:
+            names = [p.name for p in passes]
+            if name not in names:
+                before = (i for i, n in enumerate(names) if n in followers)
+                new = build_pass(self.available_passes, ArgSpec(name, {}))
+                passes.insert(next(before, len(names)), new)
 
-        if TO_HARDWARE in names:
-            at = names.index(TO_HARDWARE)
-            passes = passes[:at] + missing(*LOWER_TO_HARDWARE[:-1]) + passes[at:]
-        return missing(IMPORT_PASS) + passes
+        if any(p.name in BUILD_HARDWARE for p in passes):
+            for index, name in enumerate(LOWER_TO_HARDWARE):
+                add(name, LOWER_TO_HARDWARE[index + 1 :])
+        add(IMPORT_PASS, [p.name for p in passes])
+        return passes
 
     def _start_progress(self) -> None:
         """Forget how far the previous chunk came."""

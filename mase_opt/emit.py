@@ -30,7 +30,7 @@ from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.interface import BIT_LAYOUT, INPUT_CODES
 from mase_opt.pass_options import build_pass, parse_flag_options
-from mase_opt.pipelines import LOWER_TO_HARDWARE
+from mase_opt.pipelines import BUILD_HARDWARE, MAKE_EXPLICIT
 from mase_opt.registry import load_universe
 
 if TYPE_CHECKING:
@@ -79,10 +79,11 @@ def emit_sv(
     from mase_opt.lib.target.layout import port_layout
 
     if reference is None and not _is_hardware(module):
-        for name in LOWER_TO_HARDWARE[:-1]:
+        for name in MAKE_EXPLICIT:
             run_pass(ctx, module, name)
         reference = module.clone()
-        run_pass(ctx, module, LOWER_TO_HARDWARE[-1])
+        for name in BUILD_HARDWARE:
+            run_pass(ctx, module, name)
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.
     circuit = circt.to_text(module)

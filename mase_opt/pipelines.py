@@ -8,9 +8,10 @@ on a module of any stage: it does whatever is still missing.
 IMPORT_PASS = "convert-torch-to-mase"
 """Brings what is still in the torch dialect to mase; `--emit-sv` runs it first."""
 
-LOWER_TO_HARDWARE = (
-    "mase-lower-block-arithmetic",
-    "mase-lower-to-lookup",
-    "convert-mase-to-hw",
-)
-"""From quantized mase IR to hw, comb and seq."""
+MAKE_EXPLICIT = ("mase-lower-block-arithmetic", "mase-lower-to-lookup")
+"""From quantized mase IR to the accumulators and tables that hardware has."""
+
+BUILD_HARDWARE = ("mase-build-adder-graphs", "convert-mase-to-hw")
+"""From there to hw, comb and seq; a circuit must agree with the model before these."""
+
+LOWER_TO_HARDWARE = MAKE_EXPLICIT + BUILD_HARDWARE

@@ -23,6 +23,7 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.interface import PortLayout
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.simulate import Codes, Simulator
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 
 SHOWN = 8
 """Codes of an array that an error prints."""
@@ -141,6 +142,7 @@ def _first_wrong_layer(
         function.res_attrs = None
         expected = evaluate(module, arrays)
         circuit = module.clone()
+        MaseBuildAdderGraphsPass().apply(Context(), circuit)
         ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), circuit)
         cut = port_layout(circuit)
         given = to_ports(arrays, block.args, cut, "in")
