@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mase_opt.lib.formats.rounding import IntArray
+from mase_opt.lib.formats.rounding import IntArray, max_magnitude
 
 Table = NDArray[np.integer[Any]]
 """Rows of numbers, as in `mase.adder_graph`."""
@@ -24,7 +24,7 @@ class SparseRows:
     """
 
     rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    columns: NDArray[np.integer[Any]]
     values: IntArray
 
     def __eq__(self, other: object) -> bool:
@@ -41,56 +41,111 @@ class SparseRows:
         rows, columns = np.nonzero(matrix)
         return SparseRows(rows, columns, matrix[rows, columns])
 
+    def spans(self, ranges: IntArray, count: int) -> IntArray:
+        """
+        The lowest and highest sum of each of `count` rows, `[count, 2]`.
 
-def expand(nodes: Table, outputs: Table, inputs: int) -> SparseRows:
+        `ranges` are `[columns, 2]`, the lowest and highest value of what a column is
+        multiplied with. Python integers where 63 bits do not suffice.
+        """
+        longest = int(np.bincount(self.rows).max(initial=0))
+        largest = max_magnitude(self.values) * max_magnitude(ranges) * longest
+        dtype = object if largest >= 1 << 63 else np.int64
+        ends = self.values.astype(dtype)[:, None] * ranges.astype(dtype)[self.columns]
+        result = np.zeros((count, 2), dtype)
+        np.add.at(result, self.rows, np.sort(ends, axis=1))
+        return result
+
+
+NO_PRODUCTS = np.zeros((0, 2), np.int64)
+
+
+def expand(
+    nodes: Table, outputs: Table, inputs: int, products: Table = NO_PRODUCTS
+) -> SparseRows:
     """The outputs of a graph as sums of multiples of its inputs, exactly."""
     value, shift, negative = outputs.astype(np.int64).T
-    pool = _Pool(nodes, inputs, 1 << int(shift.max(initial=0)))
+    pool = _Pool(nodes, inputs, products, 1 << int(shift.max(initial=0)))
     used = np.flatnonzero(value >= 0)
     entries, row = pool.entries(value[used])
-    factors = _powers(shift[used], negative[used], pool.values.dtype)
+    factors = powers(shift[used], negative[used], pool.values.dtype)
     return SparseRows(
         used[row], pool.columns[entries], pool.values[entries] * factors[row]
     )
 
 
-def spans(nodes: Table, ranges: IntArray) -> IntArray:
+def spans(nodes: Table, ranges: IntArray, products: Table = NO_PRODUCTS) -> IntArray:
     """
     The exact lowest and highest value of each node, `[N, 2]`.
 
     `ranges` are `[I, 2]`, the lowest and highest value of each input. Python integers
     where 63 bits do not suffice.
     """
-    inputs = len(ranges)
-    largest = max((abs(int(v)) for v in ranges.ravel().tolist()), default=0)
-    pool = _Pool(nodes, inputs, max(largest, 1))
-    entries, row = pool.entries(np.arange(inputs, inputs + len(nodes)))
-    ends = ranges.astype(pool.values.dtype)[pool.columns[entries]]
-    ends = np.sort(pool.values[entries][:, None] * ends, axis=1)
-    result = np.zeros((len(nodes), 2), pool.values.dtype)
-    np.add.at(result, row, ends)
-    return result
+    pool = _Pool(nodes, len(ranges), products, 1)
+    entries, row = pool.entries(np.arange(pool.given, pool.given + len(nodes)))
+    found = SparseRows(row, pool.columns[entries], pool.values[entries])
+    return found.spans(ranges, len(nodes))
+
+
+def levels(
+    nodes: Table, inputs: int, products: Table
+) -> tuple[list[NDArray[np.int64]], float]:
+    """
+    Nodes by depth, and a bound of the largest value relative to that of an input.
+
+    The bound also holds for whatever is computed on the way.
+    """
+    given = inputs + len(products)
+    depth = [0] * given
+    left: list[int] = nodes[:, 0].tolist()
+    right: list[int] = nodes[:, 1].tolist()
+    for a, b in zip(left, right, strict=True):
+        x, y = depth[a], depth[b]
+        depth.append((x if x > y else y) + 1)
+    depths = np.array(depth[given:], np.int64)
+    order = np.argsort(depths, kind="stable")
+    found = np.split(order, np.flatnonzero(np.diff(depths[order])) + 1)
+    found = [level for level in found if len(level)]
+    bounds = np.ones(given + len(nodes))
+    bounds[inputs:given] = np.abs(products[:, 1].astype(np.float64))
+    with np.errstate(over="ignore"):
+        for level in found:
+            a, b, p, q, _ = nodes[level].T
+            bounds[given + level] = np.ldexp(bounds[a], p) + np.ldexp(bounds[b], q)
+    # More than what was rounded away.
+    return found, float(bounds.max(initial=0)) * 1.001
+
+
+def powers(
+    shifts: NDArray[np.int64], negative: NDArray[np.int64], dtype: np.dtype[Any]
+) -> IntArray:
+    """`±2^shift`"""
+    return np.left_shift(np.ones(1, dtype), shifts.astype(dtype)) * (1 - 2 * negative)
 
 
 class _Pool:
     """The vectors of all values of a graph, one after the other, without zeros."""
 
-    def __init__(self, nodes: Table, inputs: int, largest: int):
+    def __init__(self, nodes: Table, inputs: int, products: Table, largest: int):
         """`largest` is what vectors will be multiplied with."""
         self.inputs = inputs
+        self.given = inputs + len(products)
         nodes = nodes.astype(np.int64)
-        levels, bound = _levels(nodes, inputs)
-        wide = bound * largest >= 1 << 63
-        self.columns = np.arange(inputs, dtype=np.int64)
-        self.values: IntArray = np.ones(inputs, object if wide else np.int64)
-        self.size = inputs
-        count = inputs + len(nodes)
-        self.start = np.zeros(count, np.int64)
-        self.start[:inputs] = np.arange(inputs)
-        self.length = np.zeros(count, np.int64)
-        self.length[:inputs] = 1
-        for level in levels:
-            self._add(inputs + level, nodes[level])
+        by_depth, bound = levels(nodes, inputs, products)
+        count = self.given + len(nodes)
+        # Most nodes have few entries.
+        self.columns = np.empty(4 * count, np.int64)
+        self.values: IntArray = np.ones(
+            4 * count, object if bound * largest >= 1 << 63 else np.int64
+        )
+        self.columns[:inputs] = np.arange(inputs)
+        self.columns[inputs : self.given] = products[:, 0]
+        self.values[inputs : self.given] = products[:, 1]
+        self.size = self.given
+        self.start = np.arange(count)
+        self.length = np.ones(count, np.int64)
+        for level in by_depth:
+            self._add(self.given + level, nodes[level])
 
     def entries(
         self, values: NDArray[np.int64]
@@ -106,7 +161,7 @@ class _Pool:
         a, b, p, q, subtract = nodes.T
         entries, operand = self.entries(np.stack([a, b], 1).ravel())
         signs = np.stack([np.zeros_like(subtract), subtract], 1)
-        factors = _powers(np.stack([p, q], 1).ravel(), signs.ravel(), self.values.dtype)
+        factors = powers(np.stack([p, q], 1).ravel(), signs.ravel(), self.values.dtype)
         key = operand // 2 * self.inputs + self.columns[entries]
         order = np.argsort(key, kind="stable")
         key, terms = key[order], (self.values[entries] * factors[operand])[order]
@@ -124,25 +179,3 @@ class _Pool:
         self.columns[self.size : end] = column
         self.values[self.size : end] = sums[kept]
         self.size = end
-
-
-def _powers(
-    shifts: NDArray[np.int64], negative: NDArray[np.int64], dtype: np.dtype[Any]
-) -> IntArray:
-    """`±2^shift`"""
-    return np.left_shift(np.ones(1, dtype), shifts.astype(dtype)) * (1 - 2 * negative)
-
-
-def _levels(
-    nodes: NDArray[np.int64], inputs: int
-) -> tuple[list[NDArray[np.int64]], int]:
-    """Nodes by depth, and a bound of the sum of a vector's magnitudes."""
-    depth, bounds = [0] * inputs, [1] * inputs
-    rows: list[list[int]] = nodes.tolist()
-    for a, b, p, q, _ in rows:
-        depth.append(max(depth[a], depth[b]) + 1)
-        bounds.append((bounds[a] << p) + (bounds[b] << q))
-    depths = np.array(depth[inputs:], np.int64)
-    order = np.argsort(depths, kind="stable")
-    levels = np.split(order, np.flatnonzero(np.diff(depths[order])) + 1)
-    return [level for level in levels if len(level)], max(bounds, default=0)

@@ -62,10 +62,10 @@ def exact(array: Array, value: SSAValue) -> Exact | None:
         return Exact(integers(array), format.frac)
     if is_float(element) or not np.isfinite(array).all():
         return None
-    return _dyadic(array)
+    return dyadic(array)
 
 
-def _dyadic(values: Array) -> Exact:
+def dyadic(values: Array) -> Exact:
     """Finite float64 numbers in units of the highest power of two they all share."""
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64)
