@@ -10,7 +10,9 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.lib.conversion.hw.legality import check_function, only_function
-from mase_opt.lib.conversion.hw.top import TopBuilder
+from mase_opt.lib.conversion.hw.top import Pipelining, TopBuilder
+
+MAX_LOGIC_DEPTH = 6
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class ConvertMaseToHwPass(ModulePass):
     Every layer becomes an `hw.module` of its own, named after its `layer`, and the
     function becomes the top module that connects them. One sample enters per clock
     cycle; the latency is the number of register stages, and the attribute
-    `mase.interface` of the top module describes its ports.
+    `mase.interface` of the top module describes its ports. Registers are placed where
+    they take the fewest bits, across layers too (minimum-area retiming).
 
     Needs one function whose values are all of number formats, `i1` or integers. Ports
     carry codes; inside, exact numbers are computed, in widths as small as the range of
@@ -49,25 +52,37 @@ class ConvertMaseToHwPass(ModulePass):
 
     name = "convert-mase-to-hw"
 
-    max_logic_depth: int = 6
-    """Adders between two registers at most; 0 makes the circuit combinational."""
+    max_logic_depth: int | None = None
+    """Adders between two registers at most, 6 unless given; 0 for no registers."""
 
     stall: bool = False
     """Add `out_ready` and `in_ready`: the receiver can hold everything back."""
 
+    stages: int | None = None
+    """Registers from inputs to outputs, instead of a logic depth."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        if self.max_logic_depth < 0:
-            raise PassFailedException(
-                f"max-logic-depth is {self.max_logic_depth}, expected at least 0"
-            )
-        if self.stall and not self.max_logic_depth:
-            raise PassFailedException(
-                "stall needs registers that hold a result: set max-logic-depth to 1 or "
-                "more"
-            )
+        pipelining = self._pipelining()
         function = only_function(op)
         check_function(function)
-        circuits = TopBuilder(function, self.max_logic_depth, self.stall).build()
+        circuits = TopBuilder(function, pipelining).build()
         function.detach()
         function.erase()
         op.body.block.add_ops(circuits)
+
+    def _pipelining(self) -> Pipelining:
+        """The options, checked."""
+        depth, stages = self.max_logic_depth, self.stages
+        if depth is not None and stages is not None:
+            raise PassFailedException("give max-logic-depth or stages, not both")
+        for name, value in (("max-logic-depth", depth), ("stages", stages)):
+            if value is not None and value < 0:
+                raise PassFailedException(f"{name} is {value}, expected at least 0")
+        if self.stall and 0 in (depth, stages):
+            raise PassFailedException(
+                "stall needs registers that hold a result: set max-logic-depth or "
+                "stages to 1 or more"
+            )
+        if depth is None:
+            depth = MAX_LOGIC_DEPTH
+        return Pipelining(depth, stages, self.stall)

@@ -3,9 +3,11 @@
 // RUN: not mase-opt %t.mlir --convert-mase-to-hw 2>&1 | filecheck %s
 // RUN: not mase-opt %t.mlir --convert-mase-to-hw="max-logic-depth=0 stall=true" 2>&1 | filecheck %s --check-prefix=STALL
 // RUN: not mase-opt %t.mlir --convert-mase-to-hw="max-logic-depth=-1" 2>&1 | filecheck %s --check-prefix=DEPTH
+// RUN: not mase-opt %t.mlir --convert-mase-to-hw="max-logic-depth=2 stages=2" 2>&1 | filecheck %s --check-prefix=BOTH
 
-// STALL: error: {{.*}}stall needs registers that hold a result: set max-logic-depth to 1 or more
+// STALL: error: {{.*}}stall needs registers that hold a result: set max-logic-depth or stages to 1 or more
 // DEPTH: error: {{.*}}max-logic-depth is -1, expected at least 0
+// BOTH: error: {{.*}}give max-logic-depth or stages, not both
 
 // One error names everything that has no circuit, and what helps.
 // CHECK: error: {{.*}}function all cannot become hardware:

@@ -1,4 +1,5 @@
 // RUN: mase-opt %s --convert-mase-to-hw=max-logic-depth=1 | filecheck %s --check-prefix=HW
+// RUN: mase-opt %s --convert-mase-to-hw=stages=1 | filecheck %s --check-prefix=HW
 // RUN: mase-opt %s --convert-mase-to-hw="max-logic-depth=1 stall=true" | filecheck %s --check-prefix=STALL
 // RUN: mase-opt %s --convert-mase-to-hw="max-logic-depth=1 stall=true" --emit-sv | filecheck %s --check-prefix=SV
 

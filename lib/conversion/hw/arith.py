@@ -11,10 +11,10 @@ from xdsl.dialects.builtin import IntegerAttr, i1, i64
 from xdsl.ir import SSAValue
 
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
+from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant, depth_of
 
 # Logic levels, in adders.
-ADD = COMPARE = SELECT = 1
+ADD = COMPARE = SELECT = BITWISE = 1
 
 _PREDICATES = {
     "eq": (0, 0),
@@ -55,9 +55,13 @@ def mul(b: Builder, x: Wire, y: Wire) -> Wire:
     if y.constant is not None:
         return total(b, [term(b, x, y.constant)])
     ends = (x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi)
-    # An array multiplier adds as many rows as the narrower operand has bits.
-    levels = max(1, min(x.width, y.width).bit_length())
+    levels = mul_levels(x.width, y.width)
     return _binary(b, comb.MulOp, x, y, min(ends), max(ends), levels)
+
+
+def mul_levels(x: int, y: int) -> int:
+    """An array multiplier adds as many rows as the narrower operand has bits."""
+    return max(1, min(x, y).bit_length())
 
 
 def _binary(
@@ -71,7 +75,6 @@ def _binary(
 ) -> Wire:
     if lo == hi:
         return constant(lo)
-    (x, y), stage, depth = b.align((x, y), levels)
     width = bits_for(lo, hi)
     result = b.emit(
         op.create(
@@ -79,7 +82,7 @@ def _binary(
             result_types=[b.type(width)],
         )
     )
-    return Wire(result, 0, width, lo, hi, stage, depth)
+    return Wire(result, 0, width, lo, hi, depth_of(x, y) + levels)
 
 
 def shift_left(b: Builder, x: Wire, shift: int) -> Wire:
@@ -147,10 +150,9 @@ def mux(b: Builder, condition: Wire, x: Wire, y: Wire) -> Wire:
     lo, hi = min(x.lo, y.lo), max(x.hi, y.hi)
     if lo == hi:
         return x
-    (condition, x, y), stage, depth = b.align((condition, x, y), SELECT)
     width = bits_for(lo, hi)
     value = select(b, b.read(condition, 1), b.read(x, width), b.read(y, width))
-    return Wire(value, 0, width, lo, hi, stage, depth)
+    return Wire(value, 0, width, lo, hi, depth_of(condition, x, y) + SELECT)
 
 
 def select(b: Builder, condition: SSAValue, x: SSAValue, y: SSAValue) -> SSAValue:
@@ -167,14 +169,13 @@ def compare(b: Builder, predicate: str, x: Wire, y: Wire) -> Wire:
         # The sign alone decides; `known` dealt with x of one sign.
         bit = sign(b, x)
         value = bit if predicate == "lt" else invert(b, bit)
-        return Wire(value, 0, 1, 0, 1, x.stage, x.depth)
-    (x, y), stage, depth = b.align((x, y), COMPARE)
+        return Wire(value, 0, 1, 0, 1, x.depth)
     signed = x.signed or y.signed
     width = bits_for(min(x.lo, y.lo), max(x.hi, y.hi))
     value = icmp(
         b, _PREDICATES[predicate][not signed], b.read(x, width), b.read(y, width)
     )
-    return Wire(value, 0, 1, 0, 1, stage, depth)
+    return Wire(value, 0, 1, 0, 1, depth_of(x, y) + COMPARE)
 
 
 def _known(predicate: str, x: Wire, y: Wire) -> bool | None:
@@ -238,23 +239,15 @@ def maximum(b: Builder, x: Wire, y: Wire) -> Wire:
         return x
     if y.lo >= x.hi:
         return y
-    x, y = _meet(b, x, y)
+    x, y = _constant_last(x, y)
     result = mux(b, compare(b, "lt", x, y), y, x)
     # Bits of the multiplexer above the range of the maximum only repeat its sign.
     return replace(result, lo=max(x.lo, y.lo), hi=max(x.hi, y.hi))
 
 
-def _meet(b: Builder, x: Wire, y: Wire) -> tuple[Wire, Wire]:
-    """
-    Both at the stage where they are compared and one is chosen: no copies.
-
-    A constant goes last, where comparing with zero takes the sign alone.
-    """
-    if x.constant is not None:
-        x, y = y, x
-    compares = y.constant != 0
-    (x, y), _, _ = b.align((x, y), COMPARE + SELECT if compares else SELECT)
-    return x, y
+def _constant_last(x: Wire, y: Wire) -> tuple[Wire, Wire]:
+    """Where comparing with zero takes the sign alone."""
+    return (x, y) if x.constant is None else (y, x)
 
 
 def minimum(b: Builder, x: Wire, y: Wire) -> Wire:
@@ -263,7 +256,7 @@ def minimum(b: Builder, x: Wire, y: Wire) -> Wire:
         return x
     if y.hi <= x.lo:
         return y
-    x, y = _meet(b, x, y)
+    x, y = _constant_last(x, y)
     result = mux(b, compare(b, "lt", x, y), x, y)
     return replace(result, lo=min(x.lo, y.lo), hi=min(x.hi, y.hi))
 
@@ -331,7 +324,7 @@ def total(b: Builder, terms: Sequence[Term], offset: int = 0) -> Wire:
     A tree of adders: always the two earliest, then narrowest, addends next, which
     keeps the tree balanced and its adders narrow.
     """
-    heap: list[tuple[int, int, int, int, Term]] = []
+    heap: list[tuple[int, int, int, Term]] = []
     count = 0
     for t in terms:
         if t.wire.constant is not None:
@@ -343,7 +336,7 @@ def total(b: Builder, terms: Sequence[Term], offset: int = 0) -> Wire:
     if offset:
         shift = (offset & -offset).bit_length() - 1
         t = Term(constant(offset >> shift), shift)
-        heap.append((0, 0, t.wire.width, count, t))
+        heap.append((0, t.wire.width, count, t))
         count += 1
     if not heap:
         return constant(0)
@@ -359,8 +352,8 @@ def total(b: Builder, terms: Sequence[Term], offset: int = 0) -> Wire:
     return shift_left(b, result, t.shift)
 
 
-def _order(t: Term) -> tuple[int, int, int]:
-    return t.wire.stage, t.wire.depth, t.wire.width + t.shift
+def _order(t: Term) -> tuple[int, int]:
+    return t.wire.depth, t.wire.width + t.shift
 
 
 def _combine(b: Builder, x: Term, y: Term) -> Term:

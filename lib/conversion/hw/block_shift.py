@@ -11,7 +11,7 @@ from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.sticky import cut
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 
 
 def shift(b: Builder, x: Wire, powers: Sequence[Term], offset: int, top: int) -> Wire:
@@ -42,9 +42,8 @@ def shift(b: Builder, x: Wire, powers: Sequence[Term], offset: int, top: int) ->
         lost = arith.mux(b, lost, constant(1), dropped)
         y = arith.mux(b, moves, arith.floor_shift(y, count), y)
         zeros = max(zeros - count, 0)
-    (y, lost), stage, depth = b.align((y, lost), 0)
     value = b.concat(b.read(y, y.width), b.read(lost, 1))
-    return Wire(value, 0, y.width + 1, 2 * y.lo, 2 * y.hi + 1, stage, depth)
+    return Wire(value, 0, y.width + 1, 2 * y.lo, 2 * y.hi + 1, depth_of(y, lost))
 
 
 def span(powers: Sequence[Term]) -> tuple[int, int]:
@@ -79,10 +78,10 @@ def union(b: Builder, wires: Sequence[Wire]) -> Wire:
 def _or(b: Builder, x: Wire, y: Wire) -> Wire:
     if x.constant == 0 or y.constant == 0:
         return y if x.constant == 0 else x
-    (x, y), stage, depth = b.align((x, y), 1)
     width = max(x.width, y.width)
     value = arith.bitwise(b, comb.OrOp, b.read(x, width), b.read(y, width))
-    return Wire(value, 0, width, max(x.lo, y.lo), (1 << width) - 1, stage, depth)
+    depth = depth_of(x, y) + arith.BITWISE
+    return Wire(value, 0, width, max(x.lo, y.lo), (1 << width) - 1, depth)
 
 
 def leading_one(b: Builder, x: Wire) -> tuple[Wire, Wire]:
@@ -105,6 +104,5 @@ def leading_one(b: Builder, x: Wire) -> tuple[Wire, Wire]:
     positive = arith.compare(b, "ne", x, constant(0))
     if not places:
         return constant(0), positive
-    places, stage, depth = b.align(places, 0)
     value = b.concat(*(b.read(w, 1) for w in places))
-    return Wire(value, 0, len(places), 0, top, stage, depth), positive
+    return Wire(value, 0, len(places), 0, top, depth_of(*places)), positive

@@ -1,9 +1,9 @@
-"""Builds one hw.module: bits, registers, ports, instances."""
+"""Builds one hw.module: bits, ports, instances, registers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from xdsl.dialects import comb, hw, seq
@@ -15,12 +15,11 @@ from xdsl.dialects.builtin import (
     SymbolRefAttr,
     i1,
     i32,
-    i64,
 )
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 
 from mase_opt.dialects.circt import CompRegClockEnabledOp
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 
 LATENCY = "mase.latency"
 """Attribute of a layer's module: its register stages."""
@@ -33,13 +32,9 @@ Span = tuple[int, int]
 class Design:
     """Everything that the modules of one top module share."""
 
-    max_logic_depth: int
-    """Logic levels between registers; 0 means no registers at all."""
     stall: bool
     """Whether every register has the clock enable `ce`."""
-    logic_depth: int = 0
-    """Most logic levels between two registers so far."""
-    modules: list[hw.HWModuleOp] = field(default_factory=list[hw.HWModuleOp])
+    builders: list[Builder] = field(default_factory=list["Builder"])
     """Finished modules, used ones before those that instantiate them."""
     names: set[str] = field(default_factory=set[str])
 
@@ -74,12 +69,8 @@ class Module:
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    latency: int
-    """Register stages from inputs to outputs."""
-    control: tuple[str, ...]
-    """The ports beside the data: `clk` and `ce` as needed."""
     depth: int
-    """Logic levels between the last registers and the outputs."""
+    """Logic levels before the latest output."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +86,27 @@ class Builder:
     """
     One module under construction.
 
-    All inputs arrive at stage 0 with `depth` logic levels behind them. Registers are
-    inserted where the levels would exceed the design's limit; the clock (and `ce`)
-    become ports when the first register appears.
+    All inputs arrive behind `depth` logic levels. It is built without registers, which
+    come when the design is complete (see `pipeline`); the clock (and `ce`) become ports
+    when the first one appears.
     """
 
     def __init__(self, design: Design, name: str, depth: int = 0):
         self.design = design
         self.name = name
-        self.limit = design.max_logic_depth
         self.depth = depth
         self.block = Block()
         self.inputs: list[Port] = []
+        self.outputs: list[str] = []
+        """The names of the output ports."""
+        self.attributes: dict[str, Attribute] = {}
+        self.cursor: Operation | None = None
+        """The op before which ops are added, instead of at the end."""
         self._names: dict[BlockArgument, str] = {}
         """The ports' names: name hints lose a number at their end."""
         self._clock: BlockArgument | None = None
         self._enable: BlockArgument | None = None
         self._reads: dict[tuple[SSAValue | None, int, int, int], SSAValue] = {}
-        self._delays: dict[tuple[SSAValue, int, int], list[SSAValue]] = {}
         self._types: dict[int, IntegerType] = {}
         self.products: dict[tuple[SSAValue, int, int, bool, int], Wire] = {}
         """Products with odd constants so far (base, low, width, signed, constant)."""
@@ -136,7 +130,7 @@ class Builder:
         port = Port(name, width, tuple(spans))
         self.inputs.append(port)
         value = self.argument(name, port.type, len(self.block.args))
-        return self.unpack(value, port, 0, self.depth)
+        return self.unpack(value, port, self.depth)
 
     def argument(self, name: str, type: Attribute, index: int) -> BlockArgument:
         """A new input port called `name`, before the one at `index`."""
@@ -145,13 +139,11 @@ class Builder:
         self._names[value] = name
         return value
 
-    def unpack(self, value: SSAValue, port: Port, stage: int, depth: int) -> list[Wire]:
+    def unpack(self, value: SSAValue, port: Port, depth: int) -> list[Wire]:
         """The elements of a packed value."""
         width = port.width
         return [
-            constant(lo)
-            if lo == hi
-            else Wire(value, i * width, width, lo, hi, stage, depth)
+            constant(lo) if lo == hi else Wire(value, i * width, width, lo, hi, depth)
             for i, (lo, hi) in enumerate(port.spans)
         ]
 
@@ -177,63 +169,55 @@ class Builder:
 
     def finish(self, outputs: Sequence[Output]) -> Module:
         """
-        End the module, its outputs all at the stage of the latest one.
+        End the module with output ports, and add it to the design.
 
         ```mlir
-        hw.module private @fc1(in %clk : !seq.clock, in %in : i512, out out : i256)
+        hw.module private @fc1(in %in : i512, out out : i256)
         ```
         """
-        wires = [w for output in outputs for w in output.wires]
-        stage, depth = self.latest(wires)
-        values = [
-            self.pack([self.delay(w, stage) for w in output.wires], output.width)
-            for output in outputs
-        ]
-        results = tuple(
+        ports = tuple(
             Port(output.name, output.width, tuple((w.lo, w.hi) for w in output.wires))
             for output in outputs
         )
-        module = self.close(
-            [(port.name, v) for port, v in zip(results, values, strict=True)]
-        )
-        module.attributes[LATENCY] = IntegerAttr(stage, i64)
-        control = tuple(self._names[arg] for arg in self._control())
-        return Module(self.name, tuple(self.inputs), results, stage, control, depth)
+        self.outputs = [port.name for port in ports]
+        values = [self.pack(output.wires, output.width) for output in outputs]
+        self.block.add_op(hw.OutputOp(values))
+        self.sweep()
+        self.design.builders.append(self)
+        depth = depth_of(*(w for output in outputs for w in output.wires))
+        return Module(self.name, tuple(self.inputs), ports, depth)
 
-    def close(
-        self, outputs: Sequence[tuple[str, SSAValue]], visibility: str = "private"
-    ) -> hw.HWModuleOp:
-        """Add the module with these output ports to the design."""
-        self.block.add_op(hw.OutputOp([value for _, value in outputs]))
-        self._sweep()
+    def close(self, visibility: str | None = "private") -> hw.HWModuleOp:
+        """The finished module as an op."""
+        output = self.block.last_op
+        assert isinstance(output, hw.OutputOp)
         ports = [
             *(_port(self._names[arg], arg.type, True) for arg in self.block.args),
-            *(_port(name, value.type, False) for name, value in outputs),
+            *(
+                _port(name, value.type, False)
+                for name, value in zip(self.outputs, output.operands, strict=True)
+            ),
         ]
         module = hw.HWModuleOp(
             StringAttr(self.name),
             hw.ModuleType(ArrayAttr(ports)),
             Region(self.block),
-            visibility=visibility if visibility != "public" else None,
+            visibility=visibility,
         )
-        self.design.modules.append(module)
+        module.attributes.update(self.attributes)
         return module
 
-    def _control(self) -> list[BlockArgument]:
-        return [arg for arg in (self._clock, self._enable) if arg is not None]
+    def control(self) -> list[str]:
+        """The ports beside the data: `clk` and `ce` as needed."""
+        ports = (self._clock, self._enable)
+        return [self._names[port] for port in ports if port is not None]
 
-    def _sweep(self) -> None:
-        """Drop what nothing uses: ops, then clock and enable."""
+    def sweep(self) -> None:
+        """Drop ops that nothing uses."""
         for op in reversed(list(self.block.ops)):
             if op.results and all(r.first_use is None for r in op.results):
                 op.detach()
                 op.erase()
-        if self._enable is not None and self._enable.first_use is None:
-            self.block.erase_arg(self._enable)
-            self._enable = None
-        if self._clock is not None and self._clock.first_use is None:
-            self.block.erase_arg(self._clock)
-            self._clock = None
 
     def instance(
         self, module: Module, name: str, operands: Sequence[Sequence[Wire]]
@@ -241,36 +225,34 @@ class Builder:
         """
         The output elements of an instance of `module`, one list per output port.
 
-        Operands that are constant have no port and must be left out. The module must
-        have been built for the depth at which they arrive.
+        Operands that are constant have no port and must be left out.
         """
-        stage, _ = self.latest([w for operand in operands for w in operand])
-        inputs: list[tuple[str, SSAValue]] = []
-        for control in module.control:
-            value = self.clock() if control == "clk" else self.enable()
-            inputs.append((control, value))
-        for port, operand in zip(module.inputs, operands, strict=True):
-            late = [self.delay_base(w, stage) for w in operand]
-            inputs.append((port.name, self.pack(late, port.width)))
+        inputs = [
+            (port.name, self.pack(operand, port.width))
+            for port, operand in zip(module.inputs, operands, strict=True)
+        ]
         op = hw.InstanceOp(
             name,
             SymbolRefAttr(module.name),
             inputs,
             [(port.name, port.type) for port in module.outputs],
         )
-        self.block.add_op(op)
+        self.emit(op)
         for value, port in zip(op.outputs, module.outputs, strict=True):
             value.name_hint = f"{name}_{port.name}"
         return [
-            self.unpack(value, port, stage + module.latency, module.depth)
+            self.unpack(value, port, module.depth)
             for value, port in zip(op.outputs, module.outputs, strict=True)
         ]
 
     # Bits
 
     def emit(self, op: Operation) -> SSAValue:
-        """Append `op`; its first result."""
-        self.block.add_op(op)
+        """Add `op`; its first result."""
+        if self.cursor is None:
+            self.block.add_op(op)
+        else:
+            self.block.insert_op_before(op, self.cursor)
         return op.results[0]
 
     def type(self, width: int) -> IntegerType:
@@ -296,7 +278,7 @@ class Builder:
 
     def slice(self, base: SSAValue, low: int, width: int) -> SSAValue:
         """Bits `low` to `low + width - 1` of `base`."""
-        if low == 0 and width == _width(base):
+        if low == 0 and width == width_of(base):
             return base
         key = (base, low, width, 0)
         result = self._reads.get(key)
@@ -313,7 +295,7 @@ class Builder:
         """The values side by side, the first in the highest bits."""
         if len(values) == 1:
             return values[0]
-        width = sum(_width(v) for v in values)
+        width = sum(width_of(v) for v in values)
         op = comb.ConcatOp.create(operands=values, result_types=[self.type(width)])
         return self.emit(op)
 
@@ -365,67 +347,23 @@ class Builder:
             else:
                 following = (self.read(wire, width), 0, width)
             if run is not None:
-                parts.append(self._run(*run))
+                parts.append(self.bits(*run))
             run = following
         if run is not None:
-            parts.append(self._run(*run))
+            parts.append(self.bits(*run))
         return self.concat(*reversed(parts))
 
-    def _run(self, base: SSAValue | None, low: int, bits: int) -> SSAValue:
-        return self.literal(low, bits) if base is None else self.slice(base, low, bits)
+    def bits(self, base: SSAValue | None, low: int, width: int) -> SSAValue:
+        """Bits of `base` from `low` on; without it, of the number `low`."""
+        if base is None:
+            return self.literal(low, width)
+        return self.slice(base, low, width)
 
     def wire(self, value: SSAValue, span: Span, like: Wire) -> Wire:
-        """A whole value as a wire, timed like `like`."""
-        return Wire(value, 0, _width(value), *span, like.stage, like.depth)
+        """A whole value as a wire, as late as `like`."""
+        return Wire(value, 0, width_of(value), *span, like.depth)
 
     # Registers
-
-    def latest(self, wires: Sequence[Wire]) -> tuple[int, int]:
-        """The latest stage among `wires` and the logic depth there."""
-        stage = depth = 0
-        for w in wires:
-            if w.lo != w.hi:
-                if w.stage > stage:
-                    stage, depth = w.stage, w.depth
-                elif w.stage == stage and w.depth > depth:
-                    depth = w.depth
-        return stage, depth
-
-    def align(self, wires: Sequence[Wire], levels: int) -> tuple[list[Wire], int, int]:
-        """
-        Delay `wires` to one stage that has room for `levels` more logic levels.
-
-        Returns them with the stage and the depth behind those levels.
-        """
-        stage, depth = self.latest(wires)
-        if self.limit and depth and depth + levels > self.limit:
-            stage, depth = stage + 1, 0
-        self.design.logic_depth = max(self.design.logic_depth, depth + levels)
-        return [self.delay(w, stage) for w in wires], stage, depth + levels
-
-    def delay(self, wire: Wire, stage: int) -> Wire:
-        """`wire` at the later stage `stage`, behind registers of its own width."""
-        if wire.stage >= stage or wire.base is None or wire.lo == wire.hi:
-            return wire
-        width = wire.width
-        value = self._delayed(wire.base, wire.low, width, stage - wire.stage)
-        return Wire(value, 0, width, wire.lo, wire.hi, stage)
-
-    def delay_base(self, wire: Wire, stage: int) -> Wire:
-        """`wire` at the stage `stage`, registering all of the value it is part of."""
-        if wire.stage >= stage or wire.base is None or wire.lo == wire.hi:
-            return wire
-        width = _width(wire.base)
-        value = self._delayed(wire.base, 0, width, stage - wire.stage)
-        return replace(wire, base=value, stage=stage, depth=0)
-
-    def _delayed(self, base: SSAValue, low: int, width: int, stages: int) -> SSAValue:
-        chain = self._delays.setdefault((base, low, width), [])
-        if not chain:
-            chain.append(self.slice(base, low, width))
-        while len(chain) <= stages:
-            chain.append(self.register(chain[-1]))
-        return chain[stages]
 
     def register(
         self, value: SSAValue, reset: tuple[SSAValue, SSAValue] | None = None
@@ -442,7 +380,8 @@ class Builder:
         return result
 
 
-def _width(value: SSAValue) -> int:
+def width_of(value: SSAValue) -> int:
+    """Bits of an integer."""
     return cast(IntegerType, value.type).width.data
 
 

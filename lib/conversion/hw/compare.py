@@ -13,7 +13,7 @@ from mase_opt.lib.conversion.hw.codec import Wires, codes_of, decode, encode
 from mase_opt.lib.conversion.hw.elementwise import choice, pairs
 from mase_opt.lib.conversion.hw.number import fixed, integers, total
 from mase_opt.lib.conversion.hw.registry import template
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 
 
 @template(elementwise.CompareOp)
@@ -60,9 +60,8 @@ def bitwise(op: elementwise.BitwiseOp, b: Builder, lhs: Wires, rhs: Wires) -> Wi
     span, width = (format.min_code, format.max_code), format.bits
     result: Wires = []
     for x, y in pairs(op.result, (op.lhs, lhs), (op.rhs, rhs)):
-        (x, y), stage, depth = b.align((x, y), 0)
         value = arith.bitwise(b, _BITWISE[type(op)], b.read(x, width), b.read(y, width))
-        result.append(Wire(value, 0, width, *span, stage, depth))
+        result.append(Wire(value, 0, width, *span, depth_of(x, y) + arith.BITWISE))
     return result
 
 
@@ -89,8 +88,7 @@ def _larger(
     b: Builder, left: tuple[Wire, Wire], right: tuple[Wire, Wire]
 ) -> tuple[Wire, Wire]:
     """The larger value with its index; the left one if they are equal."""
-    wires, _, _ = b.align((*left, *right), arith.COMPARE + arith.SELECT)
-    x, i, y, j = wires
+    (x, i), (y, j) = left, right
     later = arith.compare(b, "lt", x, y)
     if later.constant is not None:
         return (y, j) if later.constant else (x, i)

@@ -26,7 +26,7 @@ from mase_opt.lib.conversion.hw.number import (
 )
 from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.windows import window_indices
-from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
+from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant, depth_of
 
 
 @template(layers.Conv1dOp, layers.Conv2dOp)
@@ -127,8 +127,7 @@ def window_module(
     ```
     """
     taken = [*shared, *(x.wire for column in columns for x in column)]
-    _, depth = b.latest(taken)
-    inner = Builder(b.design, b.design.unique(name), depth)
+    inner = Builder(b.design, b.design.unique(name), depth_of(*taken))
     spans = [
         (min(x.wire.lo for x in column), max(x.wire.hi for x in column))
         for column in columns

@@ -9,7 +9,7 @@ from mase_opt.lib.conversion.hw.builder import Builder, Module, Output
 from mase_opt.lib.conversion.hw.codec import Wires, codes_of
 from mase_opt.lib.conversion.hw.number import HardwareError
 from mase_opt.lib.conversion.hw.registry import template
-from mase_opt.lib.conversion.hw.wire import Wire
+from mase_opt.lib.conversion.hw.wire import Wire, depth_of
 
 LEVELS = 1
 """Logic levels of a table."""
@@ -20,12 +20,11 @@ def lookup(op: layers.LookupOp, b: Builder, x: Wires, table: Wires) -> Wires:
     codes = [w.constant for w in table]
     if any(code is None for code in codes):
         raise HardwareError("the table is not a constant")
-    (aligned, _, _) = b.align(x, LEVELS)
-    _, depth = b.latest(aligned)
+    depth = depth_of(*x)
     mask = len(codes) - 1
     module: Module | None = None
     result: Wires = []
-    for place, wire in enumerate(aligned):
+    for place, wire in enumerate(x):
         if wire.constant is not None:
             result.append(table[wire.constant & mask])
             continue
@@ -56,5 +55,5 @@ def table_module(op: layers.LookupOp, b: Builder, table: Wires, depth: int) -> M
     inner.emit(array)
     value = inner.emit(hw.ArrayGetOp(array, inner.read(index, format.bits)))
     span = (min(codes), max(codes))
-    wire = Wire(value, 0, result.bits, *span, 0, depth + LEVELS)
+    wire = Wire(value, 0, result.bits, *span, depth + LEVELS)
     return inner.finish([Output("out", result.bits, [wire])])

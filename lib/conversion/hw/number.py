@@ -12,7 +12,7 @@ from xdsl.dialects import comb
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
+from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant, depth_of
 
 MAX_BITS = 256
 """Widest integer that an exact result may take."""
@@ -314,9 +314,8 @@ def is_sign(x: Number) -> bool:
 
 def _xnor(b: Builder, x: Number, y: Number) -> Number:
     """The product of two signs."""
-    (p, q), stage, depth = b.align((x.wire, y.wire), 1)
-    value = arith.bitwise(b, comb.XorOp, b.read(p, 1), b.read(q, 1))
-    wire = Wire(arith.invert(b, value), 0, 1, 0, 1, stage, depth)
+    value = arith.bitwise(b, comb.XorOp, b.read(x.wire, 1), b.read(y.wire, 1))
+    wire = Wire(arith.invert(b, value), 0, 1, 0, 1, depth_of(x.wire, y.wire))
     unit = x.unit * y.unit / 2
     return Number(wire, unit, -unit / 2, scale=x.scale * y.scale)
 

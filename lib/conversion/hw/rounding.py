@@ -18,7 +18,7 @@ from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
 from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.number import HardwareError, Sum, check_bits
-from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant
+from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant, depth_of
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
@@ -112,8 +112,6 @@ def _divide(
             return _floor(b, _bias(b, x, half - 1, half), divisor)
         case RoundingMode.NEAREST_EVEN if ties:
             x = arith.total(b, terms, offset + half)
-            # Quotient and remainder are bits of the same register.
-            (x,), _, _ = b.align((x,), arith.COMPARE)
             return _clear_odd_tie(b, x, _floor(b, x, divisor), divisor)
         case _:
             return _floor(b, arith.total(b, terms, offset + half), divisor)
@@ -233,13 +231,12 @@ def _clear_odd_tie(b: Builder, x: Wire, quotient: Wire, divisor: int) -> Wire:
         remains = _remains(b, x, quotient, divisor)
         return arith.mux(b, remains, quotient, constant(quotient.lo - 1))
     remains = _remains(b, x, quotient, divisor)
-    (quotient, remains), stage, depth = b.align((quotient, remains), 0)
     # -1 may become -2, which takes a bit more.
     width = max(quotient.width, bits_for(lo, hi))
     bits = b.read(quotient, width)
     last = arith.bitwise(b, comb.AndOp, b.slice(bits, 0, 1), b.read(remains, 1))
     value = last if width == 1 else b.concat(b.slice(bits, 1, width - 1), last)
-    return Wire(value, 0, width, lo, hi, stage, depth)
+    return Wire(value, 0, width, lo, hi, depth_of(quotient, remains))
 
 
 def _even(x: int, divisor: int) -> int:
@@ -252,7 +249,7 @@ def _remains(b: Builder, x: Wire, quotient: Wire, divisor: int) -> Wire:
     shift = (divisor & -divisor).bit_length() - 1
     odd = divisor >> shift
     found: SSAValue | None = None
-    (x,), stage, depth = b.align((x,), arith.COMPARE)
+    depth = x.depth
     if shift:
         found = arith.is_nonzero(b, b.read(x, shift), shift)
     if odd > 1:
@@ -260,15 +257,13 @@ def _remains(b: Builder, x: Wire, quotient: Wire, divisor: int) -> Wire:
         low = odd.bit_length()
         multiple = arith.total(b, [arith.term(b, quotient, odd)])
         part = arith.floor_shift(x, shift)
-        (part, multiple), later, levels = b.align((part, multiple), arith.COMPARE)
         differs = arith.icmp(b, 1, b.read(part, low), b.read(multiple, low))
+        depth = depth_of(part, multiple)
         if found is not None:
-            first = b.delay(Wire(found, 0, 1, 0, 1, stage, depth), later)
-            differs = arith.bitwise(b, comb.OrOp, differs, b.read(first, 1))
-            levels = max(levels, first.depth if first.stage == later else 0)
-        return Wire(differs, 0, 1, 0, 1, later, levels)
+            differs = arith.bitwise(b, comb.OrOp, differs, found)
+        found = differs
     assert found is not None
-    return Wire(found, 0, 1, 0, 1, stage, depth)
+    return Wire(found, 0, 1, 0, 1, depth + arith.COMPARE)
 
 
 def fit(b: Builder, x: Wire, target: Target) -> Wire:
@@ -318,7 +313,6 @@ def _saturate(b: Builder, x: Wire, format: Fixed) -> Wire:
     if x.hi <= lowest:
         return constant(lowest)
     lo, hi = max(x.lo, lowest), min(x.hi, highest)
-    (x,), stage, depth = b.align((x,), arith.COMPARE + arith.SELECT)
     above = _above(b, x, format) if x.hi > highest else None
     below = _below(b, x, format) if x.lo < lowest else None
     width = bits_for(lo, hi)
@@ -342,7 +336,8 @@ def _saturate(b: Builder, x: Wire, format: Fixed) -> Wire:
         outside = above if above is not None else below
         assert outside is not None
     value = arith.select(b, outside, limit, b.read(x, width))
-    return Wire(value, 0, width, lo, hi, stage, depth)
+    depth = x.depth + arith.COMPARE + arith.SELECT
+    return Wire(value, 0, width, lo, hi, depth)
 
 
 def _above(b: Builder, x: Wire, format: Fixed) -> SSAValue:

@@ -44,7 +44,6 @@ def choose(
 
     Halves are looked at in turn, so that there is one comparator for every bit of k.
     """
-    (x,), _, _ = b.align((x,), 0)
     flags: list[Wire] = []
     stages = len(thresholds).bit_length()
     for stage in range(stages):

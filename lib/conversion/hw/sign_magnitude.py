@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 
 
 def split(b: Builder, code: Wire, bits: int) -> tuple[Wire, Wire]:
@@ -32,10 +32,9 @@ def join(b: Builder, negative: Wire, magnitude: Wire, bits: int) -> Wire:
     if negative.constant is not None:
         shift = negative.constant << bits
         return arith.add(b, magnitude, constant(shift))
-    (negative, magnitude), stage, depth = b.align((negative, magnitude), 0)
     value = b.concat(b.read(negative, 1), b.read(magnitude, bits))
     hi = (1 << bits) | magnitude.hi
-    return Wire(value, 0, bits + 1, 0, hi, stage, depth)
+    return Wire(value, 0, bits + 1, 0, hi, depth_of(negative, magnitude))
 
 
 def signed(b: Builder, negative: Wire, magnitude: Wire) -> Wire:
@@ -54,10 +53,9 @@ def unsigned(b: Builder, x: Wire) -> tuple[Wire, Wire]:
 
 
 def logic(b: Builder, function: Callable[..., SSAValue], *bits: Wire) -> Wire:
-    """A bit computed from others within one logic level."""
-    aligned, stage, depth = b.align(bits, 1)
-    value = function(*(b.read(w, 1) for w in aligned))
-    return Wire(value, 0, 1, 0, 1, stage, depth)
+    """A bit computed from others, which the logic behind it takes in."""
+    value = function(*(b.read(w, 1) for w in bits))
+    return Wire(value, 0, 1, 0, 1, depth_of(*bits))
 
 
 def both(b: Builder, x: SSAValue, y: SSAValue) -> SSAValue:

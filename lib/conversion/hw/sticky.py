@@ -25,12 +25,12 @@ def cut(b: Builder, x: Wire, shift: int) -> Wire:
     lo, hi = ((end >> shift) | (end % (1 << shift) != 0) for end in (x.lo, x.hi))
     if lo == hi:
         return constant(lo)
-    (x,), stage, depth = b.align((x,), arith.COMPARE)
     width = max(x.width, shift + 2)
     low = min(shift + 1, x.width)
     last = arith.is_nonzero(b, b.read(x, low), low)
     high = b.slice(b.read(x, width), shift + 1, width - shift - 1)
-    return Wire(b.concat(high, last), 0, width - shift, lo, hi, stage, depth)
+    depth = x.depth + arith.COMPARE
+    return Wire(b.concat(high, last), 0, width - shift, lo, hi, depth)
 
 
 def in_steps(b: Builder, x: Sum, step: Fraction) -> Wire:

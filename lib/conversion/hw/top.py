@@ -13,6 +13,7 @@ taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from xdsl.dialects import comb, func, hw
 from xdsl.dialects.builtin import (
@@ -34,8 +35,12 @@ from mase_opt.lib.conversion.hw.builder import Builder, Design, Output
 from mase_opt.lib.conversion.hw.codec import Lane, Wires, lanes_of, split
 from mase_opt.lib.conversion.hw.names import identifier
 from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.pipeline import insert_registers
+from mase_opt.lib.conversion.hw.registers import Schedule, Scheduler
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.shape import check_scales
+from mase_opt.lib.conversion.hw.timing import Timing
+from mase_opt.lib.conversion.hw.wire import depth_of
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -55,12 +60,34 @@ def layer_name(op: Operation) -> str | None:
     return layer.data if isinstance(layer, StringAttr) and layer.data else None
 
 
+@dataclass(frozen=True)
+class Pipelining:
+    """How a circuit is cut into stages."""
+
+    max_depth: int
+    """Logic levels between registers; 0 means no registers at all."""
+    stages: int | None
+    """The number of stages, with as few levels as possible."""
+    stall: bool
+    """Whether the receiver can hold everything back."""
+
+    def schedule(self, timing: Timing) -> Schedule:
+        scheduler = Scheduler(timing.graph)
+        if self.stages is not None:
+            return scheduler.with_stages(self.stages)
+        if self.max_depth == 0:
+            return scheduler.combinational()
+        # A result that waits must not depend on inputs that may change.
+        return scheduler.with_depth(self.max_depth, least=int(self.stall))
+
+
 class TopBuilder:
     """Builds the modules of one function."""
 
-    def __init__(self, function: func.FuncOp, max_logic_depth: int, stall: bool):
+    def __init__(self, function: func.FuncOp, pipelining: Pipelining):
         self.function = function
-        self.design = Design(max_logic_depth, stall)
+        self.pipelining = pipelining
+        self.design = Design(pipelining.stall)
         name = identifier(function.sym_name.data, "top")
         self.top = Builder(self.design, self.design.unique(name))
         self.values: dict[SSAValue, Wires] = {}
@@ -74,6 +101,17 @@ class TopBuilder:
 
         Raises `PassFailedException` for an op that has no circuit.
         """
+        self._build_data()
+        builders = used_builders(self.design.builders)
+        timing = Timing(builders)
+        schedule = self.pipelining.schedule(timing)
+        insert_registers(timing, schedule)
+        self._add_control(schedule)
+        *layers, top = builders
+        return [*(b.close() for b in layers), top.close(None)]
+
+    def _build_data(self) -> None:
+        """All modules, without registers."""
         for index, argument in enumerate(self.function.body.block.args):
             name = self._port_name(argument, self.function.arg_attrs, index, "in")
             self.values[argument] = [
@@ -91,7 +129,6 @@ class TopBuilder:
                     raise PassFailedException(
                         f"no circuit for {describe(op)}: {error}"
                     ) from error
-        return used_modules(self.design.modules)
 
     def _argument(self, name: str, lane: Lane) -> Wires:
         name += lane.suffix
@@ -109,9 +146,10 @@ class TopBuilder:
 
     def _layer(self, op: Operation, operands: Sequence[Wires]) -> Wires:
         """Build the module of `op` and instantiate it."""
-        _, depth = self.top.latest([w for wires in operands for w in wires])
+        depth = depth_of(*(w for wires in operands for w in wires))
         name = self._layer_module(op)
         builder = Builder(self.design, name, depth)
+        builder.attributes[LAYER] = StringAttr(layer_name(op) or name)
         inputs: list[Wires] = []
         connected: list[Wires] = []
         for port, value, wires in zip(
@@ -132,7 +170,6 @@ class TopBuilder:
             Output("out" + lane.suffix, lane.codes.bits, part) for lane, part in parts
         ]
         module = builder.finish(outputs)
-        self.design.modules[-1].attributes[LAYER] = StringAttr(layer_name(op) or name)
         return [w for ws in self.top.instance(module, name, connected) for w in ws]
 
     def _layer_module(self, op: Operation) -> str:
@@ -168,30 +205,30 @@ class TopBuilder:
         return name
 
     def _finish(self, op: func.ReturnOp) -> None:
-        """Close the top: results at one stage, the valid chain, the interface."""
-        top = self.top
-        results = [self.values[v] for v in op.operands]
-        latency, _ = top.latest([w for wires in results for w in wires])
-        if self.design.stall:
-            # A result that waits must not depend on inputs that may change.
-            latency = max(latency, 1)
-        outputs: list[tuple[str, SSAValue]] = []
-        for index, (value, wires) in enumerate(zip(op.operands, results, strict=True)):
+        """The ports of the results."""
+        outputs: list[Output] = []
+        for index, value in enumerate(op.operands):
             name = self._port_name(value, self.function.res_attrs, index, "out")
-            for lane, part in split(value, wires):
-                late = [top.delay_base(w, latency) for w in part]
+            for lane, part in split(value, self.values[value]):
                 port = name + lane.suffix
-                outputs.append((port, top.pack(late, lane.codes.bits)))
+                outputs.append(Output(port, lane.codes.bits, part))
                 self.interface.append(port_attr(port, "out", lane))
-        clocked = latency > 0
-        control = self._control(latency)
-        module = top.close([*control, *outputs], "public")
-        module.attributes[INTERFACE] = DictionaryAttr(
+        self.top.finish(outputs)
+
+    def _add_control(self, schedule: Schedule) -> None:
+        """The handshake, and what describes the interface."""
+        output = self.top.block.last_op
+        assert isinstance(output, hw.OutputOp)
+        self.top.cursor = output
+        control = self._control(schedule.latency)
+        self.top.outputs[:0] = [name for name, _ in control]
+        output.operands = [*(value for _, value in control), *output.operands]
+        self.top.attributes[INTERFACE] = DictionaryAttr(
             {
                 "ports": ArrayAttr(self.interface),
-                "latency": IntegerAttr(latency, i64),
-                "depth": IntegerAttr(self.design.logic_depth, i64),
-                "clock": BoolAttr.from_bool(clocked),
+                "latency": IntegerAttr(schedule.latency, i64),
+                "depth": IntegerAttr(schedule.depth, i64),
+                "clock": BoolAttr.from_bool(schedule.latency > 0),
                 "ready": BoolAttr.from_bool(self.design.stall),
             }
         )
@@ -236,14 +273,14 @@ def live_ops(function: func.FuncOp) -> list[Operation]:
     return result[::-1]
 
 
-def used_modules(modules: Sequence[hw.HWModuleOp]) -> list[hw.HWModuleOp]:
+def used_builders(builders: Sequence[Builder]) -> list[Builder]:
     """The last module, the top, and those it instantiates, in order."""
-    needed = {modules[-1].sym_name.data}
-    result: list[hw.HWModuleOp] = []
-    for module in reversed(modules):
-        if module.sym_name.data in needed:
-            result.append(module)
-            for op in module.body.block.ops:
+    needed = {builders[-1].name}
+    result: list[Builder] = []
+    for b in reversed(builders):
+        if b.name in needed:
+            result.append(b)
+            for op in b.block.ops:
                 if isinstance(op, hw.InstanceOp):
                     needed.add(op.module_name.string_value())
     return result[::-1]

@@ -32,10 +32,8 @@ class Wire:
     bits: int
     lo: int
     hi: int
-    stage: int = 0
-    """Register stages between the module's inputs and this wire."""
     depth: int = 0
-    """Logic levels since the last register."""
+    """Logic levels between the top's inputs and this wire."""
 
     @property
     def constant(self) -> int | None:
@@ -53,5 +51,10 @@ class Wire:
 
 
 def constant(value: int) -> Wire:
-    """A wire that always holds `value`; belongs to no module and every stage."""
+    """A wire that always holds `value`; belongs to no module."""
     return Wire(None, 0, bits_for(value, value), value, value)
+
+
+def depth_of(*wires: Wire) -> int:
+    """Logic levels before the latest of the wires."""
+    return max((w.depth for w in wires if w.lo != w.hi), default=0)

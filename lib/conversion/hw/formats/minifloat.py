@@ -20,7 +20,7 @@ from mase_opt.lib.conversion.hw.number import Number, Sum
 from mase_opt.lib.conversion.hw.rounding import overflow_error
 from mase_opt.lib.conversion.hw.sign_magnitude import both, either
 from mase_opt.lib.conversion.hw.sticky import cut, in_steps
-from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 
@@ -126,10 +126,10 @@ def _without_implicit_bit(
         return position
     normal = arith.compare(b, "ge", position, constant(2 << fraction))
     field = arith.sub(b, arith.floor_shift(position, fraction), constant(1))
-    (position, normal, field), stage, depth = b.align((position, normal, field), 1)
     width = format.exponent + format.mantissa
     parts = [b.read(field, format.exponent), b.literal(1, 1)]
     if fraction:
         parts.append(b.slice(b.read(position, width), 0, fraction))
     code = arith.select(b, b.read(normal, 1), b.concat(*parts), b.read(position, width))
-    return Wire(code, 0, width, 0, (1 << width) - 1, stage, depth)
+    depth = depth_of(position, normal, field) + arith.SELECT
+    return Wire(code, 0, width, 0, (1 << width) - 1, depth)
