@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from levels import Model, assert_levels_agree
 from xdsl.context import Context
 from xdsl.dialects import hw, seq
-from xdsl.dialects.builtin import IntegerType, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
@@ -21,6 +21,7 @@ from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp, SliceOp
 from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.conversion.hw.builder import width_of
 from mase_opt.lib.conversion.hw.registers import Graph, Net, Schedule, Scheduler
 from mase_opt.lib.target.layout import port_layout
 
@@ -115,9 +116,7 @@ def registers(circuit: ModuleOp) -> int:
         total = 0
         for op in module.body.block.ops:
             if isinstance(op, seq.CompRegOp | CompRegClockEnabledOp):
-                type = op.results[0].type
-                assert isinstance(type, IntegerType)
-                total += type.width.data
+                total += width_of(op.results[0])
             elif isinstance(op, hw.InstanceOp):
                 total += bits(modules[op.module_name.string_value()])
         return total
@@ -132,7 +131,7 @@ def perceptron(rng: np.random.Generator, *sizes: int) -> ModuleOp:
     model = Model((element, (1, sizes[0])))
     with model as (x,):
         value: SSAValue = x
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        for inputs, outputs in pairwise(sizes):
             codes = rng.integers(-128, 128, (outputs, inputs))
             weight = ConstantOp.of(codes, FixedType(8, 6), "w")
             layer = LinearOp(value, weight.result, element=element)
