@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
-from xdsl.pattern_rewriter import (
-    PatternRewriter,
-    PatternRewriteWalker,
-    RewritePattern,
-    op_type_rewrite_pattern,
-)
+from xdsl.pattern_rewriter import PatternRewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
-from mase_opt.dialects.mase.layers import LinearOp
-from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
+from mase_opt.dialects.mase.base import ArithmeticOp
+from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
+from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import SparseRows, expand
+from mase_opt.lib.analysis.adder_graph import expand
+from mase_opt.lib.analysis.constant_layers import Indices, constant_layer
 from mase_opt.lib.analysis.model import describe, layer_of
+from mase_opt.lib.analysis.observation import progress
+from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.formats import Fixed
+from mase_opt.lib.transforms.adder_graph_numbers import Kernel, Problem, problem_of
+from mase_opt.lib.transforms.adder_graph_products import choose_products, split
+from mase_opt.lib.transforms.adder_graph_unroll import Graph, Solved, unroll
 
 EFFORTS = range(4)
 
@@ -35,12 +34,20 @@ EFFORTS = range(4)
 @dataclass(frozen=True)
 class MaseBuildAdderGraphsPass(ModulePass):
     """
-    Make linear layers of constant weights explicit graphs of adders.
+    Make layers of constants explicit graphs of adders.
 
-    Partial sums that several outputs have in common, up to shifts and signs, are
-    computed once. Weights, and the data that they are multiplied with, are fixed point;
-    other layers stay. The bias becomes an offset of the outputs. Every graph is
-    expanded and compared with the weights before it takes their place.
+    Of `linear`, `conv1d`, `conv2d`, `matmul` and `mul` with a constant operand. Partial
+    sums that several outputs have in common, up to shifts and signs, are computed once;
+    of convolutions, those that other windows have as well. Data is fixed point, binary
+    or ternary, scaled or not; constants are of any number format. What is the same for
+    all products of an output, such as the scale of a channel, stays apart and is
+    multiplied once. The bias becomes an offset of the outputs. Inputs are known by
+    their types and by ops before: not negative behind a `relu`, for example. Every
+    graph is expanded and compared with the constants before it takes their place.
+
+    Other layers stay: those with builtin floats, data of other formats, scales that
+    differ among what an output adds, by more than powers of two, scales along
+    dimensions that a graph does not keep, and weights or offsets of more than 62 bits.
 
     ```mlir
     %1 = mase.linear %0, %w, %b {layer = "fc"} : (…) -> tensor<1x2x!mase.fixed<8, 4>>
@@ -58,96 +65,125 @@ class MaseBuildAdderGraphsPass(ModulePass):
     """How long to search for small graphs: 0 to 3."""
     max_depth: int | None = None
     """The most adders between input and output of a layer."""
+    dsp: int = 0
+    """How many constant products of all layers may stay multiplications."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if self.effort not in EFFORTS:
             raise UserError(f"options: effort is {self.effort}, expected 0 to 3")
-        if not native.AVAILABLE:
+        if self.dsp < 0:
+            raise UserError(f"options: dsp is {self.dsp}, expected 0 or more")
+        problems = constant_problems(op)
+        if problems and not native.AVAILABLE:
             warnings.warn(
                 "the solver of adder graphs is not installed (it takes a C++ "
                 "compiler): constant layers stay constant multiplications",
                 stacklevel=2,
             )
             return
-        PatternRewriteWalker(
-            BuildFromLinear(self.effort, self.max_depth), apply_recursively=False
-        ).rewrite_module(op)
+        solver = Solver(self.effort, self.max_depth)
+        products = choose_products(problems, self.dsp)
+        pairs = list(zip(problems, products, strict=True))
+        for problem, own in progress(pairs, "building adder graphs"):
+            replace(problem, solver.graph(problem, own))
 
 
-@dataclass
-class BuildFromLinear(RewritePattern):
-    """`linear(x, constant) -> adder_graph(x)`"""
+def constant_problems(module: ModuleOp) -> list[Problem]:
+    """The layers of a module that become graphs."""
+    ranges = Ranges()
+    problems: list[Problem] = []
+    for op in module.walk():
+        layer = constant_layer(op)
+        problem = problem_of(op, layer, ranges) if layer is not None else None
+        if problem is None:
+            ranges.visit(op)
+        else:
+            problems.append(problem)
+    return problems
 
-    effort: int
-    max_depth: int | None
 
-    @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: LinearOp, rewriter: PatternRewriter):
-        data, weight = exact_format(element_of(op.input)), _codes(op.weight)
-        if (
-            data is None
-            or weight is None
-            or exact_format(element_of(op.result)) is None
-        ):
-            return
-        frac = data.frac + _format(op.weight).frac
-        offsets = np.zeros(len(weight), np.int64)
-        lift = 0
-        if op.bias is not None:
-            bias = _codes(op.bias)
-            if bias is None:
-                return
-            lift = max(_format(op.bias).frac - frac, 0)
-            offsets = bias << (frac + lift - _format(op.bias).frac)
-        graph = self._solve(op, weight.T, data)
-        graph.outputs[:, 1] += lift
-        new = AdderGraphOp(
-            op.input,
-            graph.nodes,
-            graph.outputs,
-            offsets,
-            frac=frac + lift,
-            element=element_of(op.result),
-            layer=layer_of(op),
-            rounding=op.rounding,
-        )
-        new.result.name_hint = op.result.name_hint
-        constants = {v.owner for v in op.operands if isinstance(v.owner, ConstantOp)}
-        rewriter.replace(op, new)
-        for constant in constants:
-            if not constant.result.uses:
-                rewriter.erase(constant)
+class Solver:
+    """Solves problems; kernels that occur again are solved once."""
 
-    def _solve(
-        self, op: LinearOp, matrix: NDArray[np.int64], data: Fixed
-    ) -> native.AdderGraph:
-        ranges = np.tile(np.array([[data.min_code, data.max_code]]), (len(matrix), 1))
+    def __init__(self, effort: int, max_depth: int | None):
+        self.effort = effort
+        self.max_depth = max_depth
+        self.known: dict[tuple[object, ...], native.AdderGraph] = {}
+
+    def graph(self, problem: Problem, products: Sequence[Indices]) -> Graph:
+        """
+        The graph of a problem, checked against its matrix.
+
+        Raises `PassFailedException` if it cannot be as deep as it may be.
+        """
+        layer = problem.layer
         try:
-            graph = native.solve(
-                matrix, ranges, max_depth=self.max_depth, effort=self.effort
-            )
+            solved = [
+                self._solve(kernel, own)
+                for kernel, own in zip(problem.kernels, products, strict=True)
+            ]
         except UserError as error:
-            raise PassFailedException(f"{describe(op.result)}: {error}") from error
-        built = expand(graph.nodes, graph.outputs, len(matrix))
-        if built != SparseRows.of(matrix.T):
+            name = describe(problem.op.results[0])
+            raise PassFailedException(f"{name}: {error}") from error
+        graph = unroll(solved, layer.inputs, layer.outputs)
+        built = expand(graph.nodes, graph.outputs, layer.inputs, graph.products)
+        if built != problem.matrix:
             raise PassFailedException(
-                f"{describe(op.result)}: the adder graph is not that of the weights; "
-                "this is a bug"
+                f"{describe(problem.op.results[0])}: the adder graph is not that of "
+                "the constants; this is a bug"
             )
         return graph
 
+    def _solve(self, kernel: Kernel, products: Indices) -> Solved:
+        weights, ranges, depths = split(kernel, products)
+        arrays = (weights, ranges, depths)
+        key = (weights.shape, *(a.tobytes() for a in arrays))
+        if key not in self.known:
+            self.known[key] = native.solve(
+                weights,
+                ranges,
+                depths=depths,
+                max_depth=self.max_depth,
+                effort=self.effort,
+            )
+        found = self.known[key]
+        return Solved(
+            kernel.template,
+            products,
+            found.nodes.astype(np.int64),
+            found.outputs.astype(np.int64),
+        )
 
-def _format(value: SSAValue) -> Fixed:
-    format = exact_format(element_of(value))
-    assert format is not None
-    return format
 
-
-def _codes(value: SSAValue) -> NDArray[np.int64] | None:
-    """The codes of a fixed-point constant."""
-    if (
-        not isinstance(value.owner, ConstantOp)
-        or exact_format(element_of(value)) is None
-    ):
-        return None
-    return value.owner.codes().astype(np.int64).reshape(shape_of(value))
+def replace(problem: Problem, graph: Graph) -> None:
+    """`layer(x) -> reshape(adder_graph(reshape(x)))`, reshaped where need be"""
+    op, layer = problem.op, problem.layer
+    assert isinstance(op, ArithmeticOp)
+    rewriter = PatternRewriter(op)
+    value = layer.data
+    if shape_of(value) != (shape := (*layer.lead, layer.inputs)):
+        value = rewriter.insert(ReshapeOp(value, shape)).result
+    outputs = graph.outputs.astype(np.int32)
+    outputs[outputs[:, 0] >= 0, 1] += problem.lift
+    new = AdderGraphOp(
+        value,
+        graph.nodes.astype(np.int32),
+        outputs,
+        problem.offsets,
+        frac=problem.frac,
+        products=graph.products if len(graph.products) else None,
+        scales=problem.scales,
+        element=element_of(op.result),
+        layer=layer_of(op),
+        rounding=op.rounding,
+    )
+    rewriter.insert(new)
+    last = new.result
+    if shape_of(last) != shape_of(op.result):
+        last = rewriter.insert(ReshapeOp(last, shape_of(op.result))).result
+    last.name_hint = op.result.name_hint
+    constants = {v.owner for v in op.operands if isinstance(v.owner, ConstantOp)}
+    rewriter.replace(op, [], [last])
+    for constant in constants:
+        if not constant.result.uses:
+            rewriter.erase(constant)

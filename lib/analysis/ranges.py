@@ -1,0 +1,151 @@
+"""Between which codes values stay, whatever the input."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import i1
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import InterpretationError
+
+from mase_opt.dialects.mase import elementwise, layers, pooling, shape
+from mase_opt.dialects.mase.adder_graph import graph_codes
+from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.codes import from_codes, to_codes
+from mase_opt.lib.formats import Overflow, RoundingMode
+from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.rounding import IntArray, integers
+from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.interpreters.exact import Array
+from mase_opt.lib.interpreters.mase import evaluate_op
+
+INCREASING = (
+    elementwise.CastOp,
+    elementwise.ReluOp,
+    elementwise.Relu6Op,
+    elementwise.FloorOp,
+    elementwise.AddOp,
+    elementwise.MaximumOp,
+    elementwise.MinimumOp,
+    pooling.MaxPoolOp,
+    pooling.AvgPoolOp,
+    pooling.AdaptiveMaxPoolOp,
+    pooling.AdaptiveAvgPoolOp,
+    pooling.ReduceOp,
+)
+"""Ops whose result never falls where an operand rises, computed exactly."""
+
+
+class Ranges:
+    """
+    The lowest and highest value of every element, as far as ops tell them.
+
+    Values are as the interpreter holds them, `[2, *shape]`: two samples, on which ops
+    that keep the order of numbers are run. Of others, all that the type has is assumed.
+    """
+
+    def __init__(self):
+        self._ends: dict[SSAValue, Array] = {}
+
+    def codes(self, value: SSAValue) -> IntArray:
+        """
+        The lowest and highest code of each element, `[2, *shape]`.
+
+        For types that adder graphs take.
+        """
+        ends = self._ends_of(value)
+        assert ends is not None, f"no codes of {element_of(value)}"
+        return integers(to_codes(value, ends))
+
+    def visit(self, op: Operation) -> None:
+        """Find out about the result of `op`, whose operands are known."""
+        for result in op.results:
+            ends = self._result(op, result)
+            if ends is not None:
+                ends = np.broadcast_to(ends, (2, *shape_of(result)))
+                self._ends[result] = np.stack([ends.min(axis=0), ends.max(axis=0)])
+
+    def set(self, value: SSAValue, ends: Array) -> None:
+        """Say what is the lowest and highest of `value`, `[2, *shape]`."""
+        self._ends[value] = ends
+
+    def _ends_of(self, value: SSAValue) -> Array | None:
+        """What `value` can be; None for types whose codes are not in order."""
+        if value not in self._ends:
+            codes = graph_codes(element_of(value))
+            if codes is None:
+                return None
+            limits = np.array([codes.min_code, codes.max_code], object)
+            if codes.bits < 63:
+                limits = limits.astype(np.int64)
+            size = shape_of(value)
+            full = np.broadcast_to(limits.reshape(2, *(1,) * len(size)), (2, *size))
+            self._ends[value] = from_codes(value, full)
+        return self._ends[value]
+
+    def _result(self, op: Operation, result: SSAValue) -> Array | None:
+        codes = graph_codes(element_of(result))
+        if codes is None or not keeps_order(op):
+            return None
+        match op:
+            case shape.ConstantOp():
+                return np.asarray(op.array())[None]
+            case layers.LookupOp():
+                return self._lookup(op)
+            case elementwise.SubOp():
+                return self._run(op, [False, True])
+            case elementwise.NegOp():
+                return self._run(op, [True])
+            case SameElementOp() if not all(op.moves(v) for v in op.operands):
+                return None
+            case SameElementOp():
+                return self._run(op, [False] * len(op.operands))
+            case _ if isinstance(op, INCREASING):
+                return self._run(op, [False] * len(op.operands))
+            case _:
+                return None
+
+    def _run(self, op: Operation, falling: list[bool]) -> Array | None:
+        """Ends of an op whose result falls where operands that are `falling` rise."""
+        operands: list[Array] = []
+        for value, falls in zip(op.operands, falling, strict=True):
+            ends = self._ends_of(value)
+            if ends is None:
+                return None
+            operands.append(ends[::-1] if falls else ends)
+        try:
+            result = evaluate_op(op, operands)
+        except InterpretationError:
+            return None
+        return integers(result) if result.dtype.kind in "iu" else result
+
+    def _lookup(self, op: layers.LookupOp) -> Array | None:
+        table, ends = self._ends_of(op.table), self.codes(op.input)
+        if not isinstance(op.table.owner, shape.ConstantOp) or table is None:
+            return None
+        format = graph_codes(element_of(op.input))
+        assert isinstance(format, Fixed), "verified"
+        # By code, the lowest first.
+        entries = np.roll(table[0], -format.min_code)
+        pairs, which = np.unique(
+            ends.reshape(2, -1) - format.min_code, axis=1, return_inverse=True
+        )
+        parts: list[NDArray[np.generic]] = []
+        for low, high in pairs.T.tolist():
+            part = entries[low : high + 1]
+            parts.append(np.stack([part.min(), part.max()]))
+        return np.stack(parts, 1)[:, which.ravel()].reshape(2, *shape_of(op.input))
+
+
+def keeps_order(op: Operation) -> bool:
+    """Whether a larger exact result of `op` never becomes a smaller value."""
+    if not isinstance(op, ArithmeticOp):
+        return True
+    element = element_of(op.result)
+    return (
+        element != i1
+        and not isinstance(graph_codes(element), Ternary)
+        and isinstance(op.rounding.mode, RoundingMode)
+        and op.rounding.overflow is Overflow.SATURATE
+    )
