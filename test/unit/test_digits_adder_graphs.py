@@ -1,0 +1,74 @@
+"""The digits models with and without adder graphs: the same bits at every level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mase_opt.dialects.mase.adder_graph import AdderGraphOp
+from mase_opt.dialects.mase.layers import Conv2dOp, LinearOp
+from mase_opt.levels import Level, Model
+from mase_opt.lib import native
+from mase_opt.lib.interpreters.exact import Array
+from mase_opt.pipelines import LOWER_TO_HARDWARE
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+SAMPLES = 48
+
+pytestmark = pytest.mark.skipif(
+    not native.AVAILABLE, reason="installed without a C++ compiler"
+)
+
+
+def digits(name: str, data: str, quantize: str) -> tuple[Model, Array]:
+    """A model, and samples for it."""
+    model = Model(
+        str(DIGITS / f"{name}.mlir"),
+        quantize=quantize,
+        calibration=str(DIGITS / f"{data}_calibration.npz"),
+    )
+    with np.load(DIGITS / f"{data}_test.npz") as file:
+        # Values have a sample axis before the batch of 1.
+        return model, file["x"][:SAMPLES, None]
+
+
+def layers(model: Model) -> tuple[int, int]:
+    """How many constant layers are graphs, and how many are not."""
+    ops = list(model.lowered.walk())
+    graphs = sum(isinstance(op, AdderGraphOp) for op in ops)
+    return graphs, sum(isinstance(op, LinearOp | Conv2dOp) for op in ops)
+
+
+@pytest.mark.parametrize("graphs", [True, False], ids=["graphs", "products"])
+@pytest.mark.parametrize(
+    ("name", "quantize"),
+    [
+        ("mlp", ""),
+        ("mlp", "width=4"),
+    ],
+)
+def test_levels_agree(
+    name: str, quantize: str, graphs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not graphs:
+        without = [p for p in LOWER_TO_HARDWARE if p != "mase-build-adder-graphs"]
+        monkeypatch.setattr("mase_opt.levels.LOWER_TO_HARDWARE", without)
+    model, x = digits(name, name, quantize)
+    assert layers(model) == ((2, 0) if graphs else (0, 2))
+    (expected,) = model.run(Level.QUANTIZED, [x])
+    for level in (Level.LOWERED, Level.RTL):
+        (codes,) = model.run(level, [x])
+        assert np.array_equal(codes, expected), level
+
+
+@pytest.mark.parametrize("quantize", ["", "width=4"])
+def test_the_transformer_keeps_its_bits(quantize: str) -> None:
+    # As hardware, attention and norms have no template yet.
+    model, x = digits("transformer", "cnn", quantize)
+    graphs, others = layers(model)
+    assert (graphs, others) == (14, 0)
+    (expected,) = model.run(Level.QUANTIZED, [x])
+    (codes,) = model.run(Level.LOWERED, [x])
+    assert np.array_equal(codes, expected)
