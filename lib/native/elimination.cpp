@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -18,7 +19,7 @@ constexpr int ROUND = Queue::STEPS;
 constexpr int SLACK = 1;
 
 /// Terms of a sum that are tried with each other.
-constexpr std::size_t WINDOW = 12;
+constexpr int WINDOW = 12;
 
 /// What a term of some depth takes of the 2^max_depth that a sum may have.
 double load(int depth) { return std::ldexp(1.0, depth); }
@@ -88,16 +89,19 @@ void Elimination::fill() {
   }
 }
 
-/// What a pair saves, times the square of what its adder costs, a little more for
-/// pairs of pairs: on random matrices, that leads to fewer tables than savings alone.
+/// The tables that a pair saves, a little more for pairs of pairs: on random matrices,
+/// that leads to fewer of them in the end.
 double Elimination::score(const Pair& pair, std::int64_t count) const {
   const int depth = std::max(builder_[pair.a].depth, builder_[pair.b].depth) + 1;
   const double cost = std::max(pair.cost, 1.0f);
-  return static_cast<double>(count - 1) * cost * cost * (1 + 0.1 * depth);
+  return static_cast<double>(count - 1) * cost * (1 + 0.2 * depth);
 }
 
 Pair Elimination::pair_of(std::int32_t a, std::int32_t b, Move way) const {
-  return {a, b, way, static_cast<float>(builder_.cost(make(a, b, way)))};
+  const int shift = layout_.shift_by(way);
+  const double cost = adder_cost(builder_[a].range, builder_[b].range,
+                                 std::max(-shift, 0), std::max(shift, 0));
+  return {a, b, way, static_cast<float>(cost)};
 }
 
 /// The adder of a pair. What is subtracted has the higher shift where possible: then
@@ -326,7 +330,7 @@ double Elimination::load_of_pair(std::int32_t a, std::int32_t b) const {
   return load(std::max(left, right) + 1) - load(left) - load(right);
 }
 
-/// Adds the terms of an output: cheap adders first, as deep as they need to be.
+/// Adds the terms of an output, as deep as the sum needs to be.
 Output Elimination::add_up(std::vector<Term>& terms) {
   control_.check();
   if (terms.empty()) return {};
@@ -334,36 +338,21 @@ Output Elimination::add_up(std::vector<Term>& terms) {
   for (const Term& term : terms) total += load(builder_[term.node].depth);
   int limit = problem_.max_depth;
   if (limit < 0) limit = static_cast<int>(std::ceil(std::log2(total))) + SLACK;
+  const auto is_higher = [this](const Term& a, const Term& b) {
+    return std::make_tuple(-layout_.shift(a.local), a.node, a.local) <
+           std::make_tuple(-layout_.shift(b.local), b.node, b.local);
+  };
+  std::sort(terms.begin(), terms.end(), is_higher);
   while (terms.size() > 2) {
-    std::sort(terms.begin(), terms.end(), [this](const Term& a, const Term& b) {
-      return std::make_tuple(builder_[a.node].depth, layout_.shift(a.local), a.node,
-                             a.local) <
-             std::make_tuple(builder_[b.node].depth, layout_.shift(b.local), b.node,
-                             b.local);
-    });
-    const std::size_t window = std::min(terms.size(), WINDOW);
-    double least = 0;
-    std::size_t first = 0;
-    std::size_t second = 0;
-    for (std::size_t i = 0; i < window; ++i) {
-      for (std::size_t k = i + 1; k < window; ++k) {
-        const double extra = load_of_pair(terms[i].node, terms[k].node);
-        if (total + extra > load(limit) && (i != 0 || k != 1)) continue;
-        const Move move = way(terms[i].local, terms[k].local);
-        const double cost = pair_of(terms[i].node, terms[k].node, move).cost;
-        if (second == 0 || cost < least) {
-          least = cost;
-          first = i;
-          second = k;
-        }
-      }
-    }
+    const auto [first, second] = next_to_add(terms, load(limit) - total);
     const Term a = terms[first];
     const Term b = terms[second];
     total += load_of_pair(a.node, b.node);
-    const std::int32_t node = builder_.push(make(a.node, b.node, way(a.local, b.local)));
-    terms.erase(terms.begin() + static_cast<std::ptrdiff_t>(second));
-    terms[first] = {node, local_of_sum(a.local, b.local)};
+    const Term sum = {builder_.push(make(a.node, b.node, way(a.local, b.local))),
+                      local_of_sum(a.local, b.local)};
+    terms.erase(terms.begin() + second);
+    terms.erase(terms.begin() + first);
+    terms.insert(std::lower_bound(terms.begin(), terms.end(), sum, is_higher), sum);
     advance(1);
   }
   Output output;
@@ -373,6 +362,45 @@ Output Elimination::add_up(std::vector<Term>& terms) {
   }
   advance(std::ssize(terms));
   return output;
+}
+
+/// Which two terms to add, the lower index first, of those that the load has room for.
+///
+/// An adder has as many tables as its sum is narrower than its operands together, plus
+/// what the sum has above and between their bits. So the tables of all adders of an
+/// output depend on the latter alone; that is kept low.
+std::pair<int, int> Elimination::next_to_add(const std::vector<Term>& terms,
+                                             double room) const {
+  std::pair<int, int> best;
+  std::pair<int, float> least;
+  for (int k = 1; k < std::min<int>(std::ssize(terms), WINDOW); ++k) {
+    for (int i = 0; i < k; ++i) {
+      const Term& a = terms[i];
+      const Term& b = terms[k];
+      if (load_of_pair(a.node, b.node) > room) continue;
+      const Interval left = shifted(builder_[a.node].range, layout_.shift(a.local));
+      const Interval right = shifted(builder_[b.node].range, layout_.shift(b.local));
+      const int above = width_of(sum(left, right, false)) -
+                        std::max(width_of(left), width_of(right));
+      // The first one has the higher shift.
+      const int between = std::max(layout_.shift(a.local) - width_of(right), 0);
+      const Pair pair = pair_of(a.node, b.node, way(a.local, b.local));
+      const std::pair now = {above + between, pair.cost};
+      if (best.second == 0 || now < least) {
+        least = now;
+        best = {i, k};
+      }
+    }
+  }
+  if (best.second != 0) return best;
+  // The two shallowest ones always fit.
+  std::vector<int> order(terms.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](int i, int k) {
+    return std::make_pair(builder_[terms[i].node].depth, i) <
+           std::make_pair(builder_[terms[k].node].depth, k);
+  });
+  return std::minmax(order[0], order[1]);
 }
 
 void Elimination::advance(std::int64_t terms) {

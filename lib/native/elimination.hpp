@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "adder_graph.hpp"
@@ -43,6 +44,7 @@ class Elimination {
   void remove_places(std::int32_t node, Move way);
   double load_of_pair(std::int32_t a, std::int32_t b) const;
   Output add_up(std::vector<Term>& terms);
+  std::pair<int, int> next_to_add(const std::vector<Term>& terms, double room) const;
   void advance(std::int64_t terms);
 
   const Problem& problem_;

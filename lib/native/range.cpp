@@ -14,12 +14,9 @@ int bit_length(Wide value) {
   return low == 0 ? 0 : 64 - __builtin_clzll(low);
 }
 
-/// Bits that hold the range: two's complement if it has negative numbers.
-int width_of(Interval range) {
-  return std::max(bit_length(range.lo), bit_length(range.hi)) + (range.lo < 0 ? 1 : 0);
-}
-
 }  // namespace
+
+int width_of(Interval range) { return bit_length(range.hi - range.lo); }
 
 Interval shifted(Interval range, int shift) {
   return product(static_cast<Wide>(1) << shift, range);
@@ -35,17 +32,10 @@ Interval product(Wide factor, Interval x) {
   return {factor * x.lo, factor * x.hi};
 }
 
-double adder_cost(Interval a, Interval b, int shift_a, int shift_b, bool subtract,
-                  Interval result) {
-  // Low bits of only one operand are wires, unless they are subtracted.
-  const int low = subtract ? shift_b : std::max(shift_a, shift_b);
-  // Above an operand without a sign, only the carry goes on: no table.
-  int overlap = width_of(result);
-  if (a.lo >= 0) overlap = std::min(overlap, width_of(shifted(a, shift_a)));
-  if (b.lo >= 0 && !subtract) {
-    overlap = std::min(overlap, width_of(shifted(b, shift_b)));
-  }
-  return std::max(overlap - low, 0);
+double adder_cost(Interval a, Interval b, int shift_a, int shift_b) {
+  // Where only one of them has bits, these are wires, inverters and carries.
+  const int top = std::min(width_of(a) + shift_a, width_of(b) + shift_b);
+  return std::max(top - std::max(shift_a, shift_b), 0);
 }
 
 }  // namespace mase

@@ -19,9 +19,11 @@ Interval sum(Interval a, Interval b, bool subtract);
 /// The range of factor · x.
 Interval product(Wide factor, Interval x);
 
-/// Lookup tables of the adder (a << shift_a) ± (b << shift_b), which has the range
-/// `result`.
-double adder_cost(Interval a, Interval b, int shift_a, int shift_b, bool subtract,
-                  Interval result);
+/// Bits that tell the numbers of a range apart.
+int width_of(Interval range);
+
+/// Lookup tables of the adder (a << shift_a) ± (b << shift_b) whose operands, less the
+/// lowest numbers of their ranges, have no signs.
+double adder_cost(Interval a, Interval b, int shift_a, int shift_b);
 
 }  // namespace mase

@@ -28,7 +28,7 @@ struct Attempt {
 std::vector<Attempt> attempts(int effort, std::size_t weights) {
   std::vector<Attempt> list = {{}};
   const std::vector<std::size_t> most = {1, 3, 9, 25};
-  for (const double penalty : {4.0, 2.0, 6.0, 3.0, 5.0, 1.0}) {
+  for (const double penalty : {6.0, 4.0, 8.0, 5.0, 3.0, 2.0}) {
     for (const int height : {3, 2, 4, 1}) list.push_back({height, penalty});
   }
   const std::int64_t budget = LARGE << (2 * effort);
