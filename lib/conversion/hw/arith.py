@@ -10,7 +10,7 @@ from xdsl.dialects import comb
 from xdsl.dialects.builtin import IntegerAttr, i1, i64
 from xdsl.ir import SSAValue
 
-from mase_opt.lib.conversion.hw.builder import Builder
+from mase_opt.lib.conversion.hw.builder import Builder, Span
 from mase_opt.lib.conversion.hw.wire import Wire, bits_for, constant, depth_of
 
 # Logic levels, in adders.
@@ -33,7 +33,17 @@ def add(b: Builder, x: Wire, y: Wire) -> Wire:
         return y
     if y.constant == 0:
         return x
-    return _binary(b, comb.AddOp, x, y, x.lo + y.lo, x.hi + y.hi, ADD)
+    return add_within(b, x, y, (x.lo + y.lo, x.hi + y.hi))
+
+
+def add_within(b: Builder, x: Wire, y: Wire, span: Span) -> Wire:
+    """x + y, where it is known, modulo a power of two, to be within `span`."""
+    lo, hi = span
+    # Yosys would make one carry-save adder of adders in a row, which takes more tables.
+    # It adds nothing below a zero, and leaves adders of which that is not a whole
+    # operand apart.
+    x, y = shift_left(b, x, 1), shift_left(b, y, 1)
+    return floor_shift(_binary(b, comb.AddOp, x, y, 2 * lo, 2 * hi, ADD), 1)
 
 
 def sub(b: Builder, x: Wire, y: Wire) -> Wire:
