@@ -1,180 +1,526 @@
 """
-Adder graphs of constant matrices: solve time and size, with da4ml as the peer.
+Adder graphs of constant layers: solve time and lookup tables, with da4ml as the peer.
 
-Random 8-bit matrices from a fixed seed, the same for both. `solve` cases compare CPU
-seconds and the number of adders, da4ml in its fast mode (one decomposition); `synth`
-cases compare what Yosys makes of the pipelined circuit (`synth_xilinx -family xcup`, no
-DSP), three adders per stage. Prints one JSON line per case. The peer is left out where
-it is not installed, and where it would take minutes.
+Weights are random from a fixed seed, uniform from -128 to 127 or normal (sigma 32), or
+those of the trained digits model. Ours is a module of the mase dialect on its way to
+SystemVerilog; the peer, where it is installed, computes the same module, which is
+compared bit by bit on random inputs. Both are cut into stages by their own tools and
+mapped by Yosys (`synth_xilinx -family xcup`, no DSP). Prints one JSON line per case:
 
-    python bench/bench_adder_graph.py            # all of it
-    python bench/bench_adder_graph.py solve 64   # some of it
+- `solve`: CPU seconds, adders and memory for square matrices, by effort. The peer runs
+  in its fast mode (one decomposition), and only where it takes less than minutes;
+- `synth`: a 16x64 matrix, three adders per stage;
+- `effort`: the same by effort: adders, the bits that they add, tables;
+- `narrow`, `sparse`: the same with weights of 4 and 6 bits, and with half of them zero;
+- `mlp`: 16-64-32-32-5, ReLU, half up, saturating, five adders per stage;
+- `lenet`: two convolutions, two pools, two dense layers on 12x12, unrolled;
+- `digits`: the trained MLP, likewise.
+
+    python bench/bench_adder_graph.py                 # all of it: most of an hour
+    python bench/bench_adder_graph.py solve 64 synth  # some of it
+    python bench/bench_adder_graph.py mlp --no-peer
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
+from math import prod
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.builder import ImplicitBuilder
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
-from mase_opt.dialects.mase.types import FixedType
+from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import ArithmeticOp
+from mase_opt.dialects.mase.elementwise import ReluOp
+from mase_opt.dialects.mase.layers import Conv2dOp, LinearOp
+from mase_opt.dialects.mase.pooling import MaxPoolOp
+from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
+from mase_opt.dialects.mase.types import (
+    FixedType,
+    element_of,
+    exact_format,
+    shape_of,
+)
+from mase_opt.emit import run_pass
+from mase_opt.levels import Model
 from mase_opt.lib import native
+from mase_opt.lib.analysis.adder_graph import spans
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
+from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
-from mase_opt.lib.target.yosys import synthesize
+from mase_opt.lib.target.yosys import Resources, synthesize
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 
 SEED = 0
-CUTOFF = 3
-"""Adders per pipeline stage."""
+EFFORT = 1
+EFFORTS = range(4)
 SOLVE = {64: (0, 1, 2), 128: (0, 1), 256: (1,), 512: (1,)}
 """Rows and columns, and the efforts that are measured."""
 PEER_UP_TO = 128
-SYNTH = (16, 64)
-SYNTH_EFFORTS = (0, 1, 2)
-HAS_PEER = find_spec("da4ml") is not None
+MATRIX = (16, 64)
+MATRIX_DEPTH = 3
+"""Adders per pipeline stage."""
+MLP = (16, 64, 32, 32, 5)
+NETWORK_DEPTH = 5
+ACTIVATION = FixedType(8, 4)
+WEIGHT = FixedType(8, 6)
+HALF_UP = RoundingAttr((RoundingMode.HALF_UP, Overflow.SATURATE))
+SAMPLES = 256
+DIGITS = Path(__file__).parents[1] / "examples" / "digits"
+
+Codes = NDArray[np.int64]
+Draw = Callable[[Sequence[int]], Codes]
 
 
-def matrix(rows: int, columns: int) -> NDArray[np.int64]:
-    """Uniform from -128 to 127."""
-    return np.random.default_rng(SEED).integers(-128, 128, (rows, columns))
+def uniform(rng: np.random.Generator, bits: int = 8) -> Draw:
+    """All codes alike."""
+    half = 1 << (bits - 1)
+    return lambda shape: rng.integers(-half, half, shape)
 
 
-def ours(weights: NDArray[np.int64], effort: int) -> tuple[native.AdderGraph, float]:
-    """A graph, and the CPU seconds that it took, of all threads."""
-    ranges = np.tile(np.array([[-128, 127]]), (len(weights), 1))
-    start = time.process_time()
-    graph = native.solve(weights, ranges, effort=effort)
-    return graph, time.process_time() - start
-
-
-def depth_of(graph: native.AdderGraph, inputs: int) -> int:
-    """The most adders between an input and an output."""
-    depth = [0] * inputs
-    nodes: list[list[int]] = graph.nodes.tolist()
-    for a, b, *_ in nodes:
-        depth.append(max(depth[a], depth[b]) + 1)
-    return max(depth)
-
-
-def solve_case(size: int) -> None:
-    """Solve time and adders for a square matrix."""
-    weights = matrix(size, size)
-    line: dict[str, Any] = {"benchmark": "adder_graph_solve", "size": size}
-    for effort in SOLVE[size]:
-        graph, seconds = ours(weights, effort)
-        line[f"adders_effort_{effort}"] = len(graph.nodes)
-        line[f"depth_effort_{effort}"] = depth_of(graph, size)
-        line[f"cpu_s_effort_{effort}"] = round(seconds, 3)
-    if HAS_PEER and size <= PEER_UP_TO:
-        peer: Any = import_module("da4ml.cmvm")
-        start = time.process_time()
-        solution = peer.solve(weights.astype(np.float32), search_all_decompose_dc=False)
-        seconds = time.process_time() - start
-        line["da4ml_adders"] = int(solution.cost)
-        line["da4ml_cpu_s"] = round(seconds, 3)
-        best = min(line[f"cpu_s_effort_{e}"] for e in SOLVE[size])
-        line["time_over_da4ml"] = round(best / seconds, 3)
-    print(json.dumps(line), flush=True)
-
-
-def circuit(weights: NDArray[np.int64], effort: int) -> dict[str, Any]:
-    """What Yosys makes of our pipelined graph."""
-    inputs, outputs = weights.shape
-    graph, seconds = ours(weights, effort)
-    function = func.FuncOp("top", ([TensorType(FixedType(8, 0), (1, inputs))], ()))
-    op = AdderGraphOp(
-        function.args[0],
-        graph.nodes,
-        graph.outputs,
-        np.zeros(int(outputs), np.int64),
-        frac=0,
-        element=FixedType(21, 0),
+def normal(rng: np.random.Generator) -> Draw:
+    """Sigma 32, clipped to 8 bits."""
+    return lambda shape: np.clip(np.rint(rng.normal(0, 32, shape)), -128, 127).astype(
+        np.int64
     )
-    function.body.block.add_ops([op, func.ReturnOp(op)])
+
+
+def sparse(rng: np.random.Generator) -> Draw:
+    """Half of them zero."""
+    return lambda shape: rng.integers(-128, 128, shape) * rng.integers(0, 2, shape)
+
+
+def weights(name: str) -> Draw:
+    """The weights of that name, from the start."""
+    rng = np.random.default_rng(SEED)
+    match name:
+        case "uniform":
+            return uniform(rng)
+        case "normal":
+            return normal(rng)
+        case "sparse":
+            return sparse(rng)
+        case _:
+            return uniform(rng, int(name.removesuffix("_bits")))
+
+
+# ---- models -------------------------------------------------------------------------
+
+
+def model(shape: Sequence[int], build: Callable[[SSAValue], Operation]) -> ModuleOp:
+    """A function of one operand."""
+    function = func.FuncOp("top", ([TensorType(ACTIVATION, shape)], ()))
+    block = function.body.block
+    with ImplicitBuilder(block):
+        func.ReturnOp(build(block.args[0]))
     function.update_function_type()
     module = ModuleOp([function])
-    ConvertMaseToHwPass(max_logic_depth=CUTOFF).apply(Context(), module)
-    resources = synthesize(export_verilog(module), "top")
+    module.verify()
+    return module
+
+
+def matrix(draw: Draw) -> ModuleOp:
+    """One matrix product, exact."""
+    rows, columns = MATRIX
+    wide = FixedType(21, ACTIVATION.format.frac + WEIGHT.format.frac)
+    codes = draw((rows, columns)).T
+
+    def build(x: SSAValue) -> Operation:
+        return LinearOp(x, ConstantOp.of(codes, WEIGHT), element=wide, layer="fc")
+
+    return model((1, rows), build)
+
+
+def dense(x: SSAValue, draw: Draw, outputs: int, index: int) -> LinearOp:
+    """A linear layer with bias."""
+    codes = draw((outputs, shape_of(x)[-1]))
+    bias = ConstantOp.of(draw((outputs,)), WEIGHT)
+    return LinearOp(
+        x,
+        ConstantOp.of(codes, WEIGHT),
+        bias,
+        element=ACTIVATION,
+        layer=f"fc{index}",
+        rounding=HALF_UP,
+    )
+
+
+def mlp(draw: Draw) -> ModuleOp:
+    """Linear layers with ReLU between them."""
+
+    def build(x: SSAValue) -> Operation:
+        layer = dense(x, draw, MLP[1], 0)
+        for index, outputs in enumerate(MLP[2:], 1):
+            layer = dense(ReluOp(layer).result, draw, outputs, index)
+        return layer
+
+    return model((1, MLP[0]), build)
+
+
+def lenet(draw: Draw) -> ModuleOp:
+    """Two convolutions of 3x3, each with ReLU and pool, two linear layers."""
+
+    def build(x: SSAValue) -> Operation:
+        for index, channels in enumerate((4, 8)):
+            taps = (channels, shape_of(x)[1], 3, 3)
+            convolution = Conv2dOp(
+                x,
+                ConstantOp.of(draw(taps), WEIGHT),
+                ConstantOp.of(draw((channels,)), WEIGHT),
+                element=ACTIVATION,
+                layer=f"conv{index}",
+                rounding=HALF_UP,
+            )
+            x = MaxPoolOp(ReluOp(convolution), (2, 2)).result
+        x = ReshapeOp(x, (1, prod(shape_of(x)))).result
+        return dense(ReluOp(dense(x, draw, 16, 0)).result, draw, 10, 1)
+
+    return model((1, 1, 12, 12), build)
+
+
+def digits() -> ModuleOp:
+    """The trained MLP with 8 bits."""
+    module = Model(str(DIGITS / "mlp.mlir")).imported.clone()
+    data = str(DIGITS / "mlp_calibration.npz")
+    run_pass(
+        Context(), module, "mase-quantize", {"data": (data,), "rounding": ("half_up",)}
+    )
+    return module
+
+
+# ---- ours and the peer's ------------------------------------------------------------
+
+
+def tables(resources: Resources) -> dict[str, Any]:
+    """Inverters take a table each, unless there is one to be part of."""
     return {
         "lut": resources.lut,
+        "inverters": resources.cells.get("INV", 0),
+        "carry": resources.carry,
         "ff": resources.ff,
-        "latency": port_layout(module).latency,
-        "yosys": resources.version,
-        "solve_cpu_s": round(seconds, 3),
     }
 
 
-def peer_circuit(weights: NDArray[np.int64]) -> dict[str, Any]:
-    """The same for da4ml: its own Verilog, cut into stages by itself."""
-    codegen: Any = import_module("da4ml.codegen")
-    trace: Any = import_module("da4ml.trace")
+def with_graphs(module: ModuleOp, effort: int) -> tuple[ModuleOp, float]:
+    """Constant layers as graphs, and the CPU seconds of that, of all threads."""
+    module = module.clone()
     start = time.process_time()
-    inputs = trace.FixedVariableArrayInput(len(weights))
-    outputs = inputs.quantize(1, 7, 0) @ weights.astype(np.float64)
-    logic = trace.comb_trace(inputs, outputs)
+    MaseBuildAdderGraphsPass(effort=effort).apply(Context(), module)
+    return module, time.process_time() - start
+
+
+def adders(module: ModuleOp) -> int:
+    return sum(
+        len(op.node_table) for op in module.walk() if isinstance(op, AdderGraphOp)
+    )
+
+
+def added_bits(module: ModuleOp) -> int:
+    """The bits that both operands of an adder have, of all adders: the estimate."""
+    total = 0
+    for op in module.walk():
+        if not isinstance(op, AdderGraphOp):
+            continue
+        format = _fixed(op.input)
+        ends = [(format.min_code, format.max_code)] * shape_of(op.input)[-1]
+        ranges: list[tuple[int, int]] = [
+            *ends,
+            *spans(op.node_table, np.array(ends)).tolist(),
+        ]
+        widths: list[int] = [(high - low).bit_length() for low, high in ranges]
+        rows: list[list[int]] = op.node_table.tolist()
+        for a, b, p, q, _ in rows:
+            total += max(min(widths[a] + p, widths[b] + q) - max(p, q), 0)
+    return total
+
+
+def ours(module: ModuleOp, effort: int, depth: int) -> dict[str, Any]:
+    """What Yosys makes of a module."""
+    module, seconds = with_graphs(module, effort)
+    line = {"adders": adders(module), "added_bits": added_bits(module)}
+    ConvertMaseToHwPass(max_logic_depth=depth).apply(Context(), module)
+    resources = synthesize(export_verilog(module), "top", dsp=False)
+    return {
+        **line,
+        **tables(resources),
+        "latency": port_layout(module).latency,
+        "solve_cpu_s": round(seconds, 3),
+        "yosys": resources.version,
+    }
+
+
+def traced(module: ModuleOp) -> Any:
+    """The module in da4ml's way."""
+    trace: Any = import_module("da4ml.trace")
+    function = main_function(module)
+    (argument,) = function.args
+    x = trace.FixedVariableArrayInput(shape_of(argument))
+    data = _fixed(argument)
+    values: dict[SSAValue, Any] = {argument: x.quantize(*_bits(data))}
+    for op in function.body.block.ops:
+        match op:
+            case ConstantOp():
+                codes = np.asarray(op.codes(), np.float64)
+                shaped = codes.reshape(shape_of(op.result))
+                values[op.result] = shaped * 2.0 ** -_fixed(op.result).frac
+            case LinearOp():
+                value = values[op.input] @ values[op.weight].T
+                values[op.result] = _finish(op, value, values, (-1,))
+            case Conv2dOp():
+                value = _convolution(
+                    values[op.input], shape_of(op.input), values[op.weight]
+                )
+                values[op.result] = _finish(op, value, values, (-1, 1, 1))
+            case ReluOp():
+                values[op.result] = _quantized(values[op.input].relu(), op.result, op)
+            case MaxPoolOp():
+                *lead, height, width = shape_of(op.input)
+                blocks = (*lead, height // 2, 2, width // 2, 2)
+                values[op.result] = np.amax(values[op.input].reshape(blocks), (-3, -1))
+            case ReshapeOp():
+                values[op.result] = values[op.input].reshape(shape_of(op.result))
+            case func.ReturnOp():
+                (result,) = op.arguments
+                return trace.comb_trace(values[argument], values[result])
+            case _:
+                raise ValueError(f"the peer has no {op.name} here")
+    raise AssertionError("a function returns")
+
+
+def _finish(
+    op: LinearOp | Conv2dOp,
+    value: Any,
+    values: dict[SSAValue, Any],
+    shape: tuple[int, ...],
+) -> Any:
+    """With bias, rounded."""
+    if op.bias is not None:
+        value = value + values[op.bias].reshape(shape)
+    return _quantized(value, op.result, op)
+
+
+def _quantized(x: Any, value: SSAValue, op: ArithmeticOp) -> Any:
+    """Rounded to the type of `value`; what is not exact is rounded half up."""
+    assert op.rounding in (HALF_UP, RoundingAttr.DEFAULT), "the peer's rounding"
+    return x.quantize(*_bits(_fixed(value)), "SAT", "RND")
+
+
+def _fixed(value: SSAValue) -> Fixed:
+    format = exact_format(element_of(value))
+    assert format is not None
+    return format
+
+
+def _bits(format: Fixed) -> tuple[int, int, int]:
+    """Of the sign, of the integer, of the fraction."""
+    integer = format.width - format.signed - format.frac
+    return int(format.signed), integer, format.frac
+
+
+def _convolution(x: Any, size: Sequence[int], kernel: NDArray[np.float64]) -> Any:
+    """Without padding and strides, by windows side by side."""
+    outputs, _, height, width = kernel.shape
+    _, channels, rows, columns = size
+    places = np.arange(channels * rows * columns).reshape(channels, rows, columns)
+    windows = [
+        places[:, r : r + height, c : c + width].ravel()
+        for r in range(rows - height + 1)
+        for c in range(columns - width + 1)
+    ]
+    y = x.reshape(-1)[np.stack(windows)] @ kernel.reshape(outputs, -1).T
+    return y.T.reshape(1, outputs, rows - height + 1, columns - width + 1)
+
+
+def peers(module: ModuleOp, depth: int) -> dict[str, Any]:
+    """What Yosys makes of the peer's Verilog; raises if the numbers differ."""
+    codegen: Any = import_module("da4ml.codegen")
+    start = time.process_time()
+    logic = traced(module)
     seconds = time.process_time() - start
+    _compare(module, logic)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        model = codegen.VerilogModel(
-            logic, "top", folder / "model", latency_cutoff=CUTOFF
+        verilog = codegen.VerilogModel(
+            logic, "top", folder / "model", latency_cutoff=depth
         )
-        model.write()
+        verilog.write()
         sources = sorted((folder / "model").rglob("*.v"))
         # Not used here, and reads a table that does not exist.
         sources = [s for s in sources if s.name != "lookup_table.v"]
         text = "\n".join(s.read_text(encoding="utf-8") for s in sources)
-        resources = synthesize(text, "top")
+        resources = synthesize(text, "top", dsp=False)
         stages = sum(s.name.startswith("top_stage") for s in sources)
     return {
-        "lut": resources.lut,
-        "ff": resources.ff,
+        "estimate": logic.cost,
+        **tables(resources),
         "latency": stages - 1,
         "solve_cpu_s": round(seconds, 3),
     }
 
 
-def synth_case() -> None:
-    """Tables and registers of a pipelined matrix."""
-    weights = matrix(*SYNTH)
-    rows, columns = SYNTH
-    line: dict[str, Any] = {
-        "benchmark": "adder_graph_synth",
-        "size": f"{rows}x{columns}",
-    }
-    for effort in SYNTH_EFFORTS:
-        line[f"effort_{effort}"] = circuit(weights, effort)
-    if HAS_PEER:
-        line["da4ml"] = peer_circuit(weights)
-        for effort in SYNTH_EFFORTS:
-            ratio = line[f"effort_{effort}"]["lut"] / line["da4ml"]["lut"]
-            line[f"lut_over_da4ml_effort_{effort}"] = round(ratio, 3)
-    print(json.dumps(line), flush=True)
+def _compare(module: ModuleOp, logic: Any) -> None:
+    function = main_function(module)
+    returned = function.get_return_op()
+    assert returned is not None
+    (argument,), (result,) = function.args, returned.operands
+    data, codes = _fixed(argument), _fixed(result)
+    rng = np.random.default_rng(SEED)
+    shape = (SAMPLES, *shape_of(argument))
+    x = rng.integers(data.min_code, data.max_code, shape, endpoint=True)
+    (expected,) = evaluate(with_graphs(module, 0)[0], [x])
+    found = logic.predict(x.reshape(SAMPLES, -1) * 2.0**-data.frac) * 2.0**codes.frac
+    if not np.array_equal(found, expected.reshape(SAMPLES, -1)):
+        raise ValueError("the peer computes other numbers")
+
+
+# ---- cases --------------------------------------------------------------------------
+
+
+def report(case: str, line: dict[str, Any]) -> None:
+    """One case; tables are compared with the peer's if it took part."""
+    mine, peer = line.get("ours"), line.get("da4ml")
+    if mine and peer:
+        line["lut_over_da4ml"] = round(mine["lut"] / peer["lut"], 3)
+    print(json.dumps({"benchmark": f"adder_graph_{case}", **line}), flush=True)
+
+
+def compare(
+    case: str, module: ModuleOp, depth: int, with_peer: bool, **about: Any
+) -> None:
+    line = {**about, "ours": ours(module, EFFORT, depth)}
+    line["da4ml"] = peers(module, depth) if with_peer else "left out"
+    report(case, {k: v for k, v in line.items() if v != "left out"})
+
+
+def solved(size: int, effort: int) -> tuple[int, int, float, int]:
+    """Adders, depth, CPU seconds and peak memory (MiB) of a square matrix."""
+    codes = weights("uniform")((size, size))
+    ends = np.tile(np.array([[-128, 127]]), (size, 1))
+    start = time.process_time()
+    graph = native.solve(codes, ends, effort=effort)
+    seconds = time.process_time() - start
+    depth = [0] * size
+    nodes: list[list[int]] = graph.nodes.tolist()
+    for a, b, *_ in nodes:
+        depth.append(max(depth[a], depth[b]) + 1)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    return len(graph.nodes), max(depth), seconds, memory
+
+
+def solve(sizes: Iterable[int], with_peer: bool) -> None:
+    """Solve times, each in a process of its own."""
+    previous: tuple[int, float] | None = None
+    for size in sizes:
+        line: dict[str, Any] = {"size": size}
+        for effort in SOLVE[size]:
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                count, depth, seconds, memory = pool.submit(
+                    solved, size, effort
+                ).result()
+            line[f"effort_{effort}"] = {
+                "adders": count,
+                "depth": depth,
+                "cpu_s": round(seconds, 3),
+                "peak_rss_mib": memory,
+            }
+        seconds = line[f"effort_{EFFORT}"]["cpu_s"]
+        if previous is not None and size == 2 * previous[0]:
+            line["growth"] = round(seconds / previous[1], 2)
+        previous = size, seconds
+        if with_peer and size <= PEER_UP_TO:
+            peer: Any = import_module("da4ml.cmvm")
+            codes = weights("uniform")((size, size)).astype(np.float32)
+            start = time.process_time()
+            solution = peer.solve(codes, search_all_decompose_dc=False)
+            spent = time.process_time() - start
+            line["da4ml"] = {"cost": solution.cost, "cpu_s": round(spent, 3)}
+            line["time_over_da4ml"] = round(seconds / spent, 4)
+        elif with_peer:
+            line["da4ml"] = "left out: it takes minutes"
+        report("solve", line)
+
+
+def synth(with_peer: bool) -> None:
+    for name in ("uniform", "normal"):
+        compare("synth", matrix(weights(name)), MATRIX_DEPTH, with_peer, weights=name)
+
+
+def effort(with_peer: bool) -> None:
+    module = matrix(weights("uniform"))
+    for level in EFFORTS:
+        line = {"effort": level, "ours": ours(module, level, MATRIX_DEPTH)}
+        report("effort", line)
+
+
+def narrow(with_peer: bool) -> None:
+    for name in ("4_bits", "6_bits"):
+        compare("narrow", matrix(weights(name)), MATRIX_DEPTH, with_peer, weights=name)
+
+
+def half(with_peer: bool) -> None:
+    compare("sparse", matrix(weights("sparse")), MATRIX_DEPTH, with_peer)
+
+
+def network(with_peer: bool) -> None:
+    for name in ("uniform", "normal"):
+        compare("mlp", mlp(weights(name)), NETWORK_DEPTH, with_peer, weights=name)
+
+
+def convolutions(with_peer: bool) -> None:
+    for name in ("uniform", "normal"):
+        compare("lenet", lenet(weights(name)), NETWORK_DEPTH, with_peer, weights=name)
+
+
+def trained(with_peer: bool) -> None:
+    compare("digits", digits(), NETWORK_DEPTH, with_peer)
+
+
+CASES: dict[str, Callable[[bool], None]] = {
+    "synth": synth,
+    "effort": effort,
+    "narrow": narrow,
+    "sparse": half,
+    "mlp": network,
+    "lenet": convolutions,
+    "digits": trained,
+}
 
 
 def main() -> None:
     """Measure the cases that the command line names."""
     if not native.AVAILABLE:
         sys.exit("the solver is not installed: it takes a C++ compiler")
-    kinds = [a for a in sys.argv[1:] if not a.isdigit()] or ["solve", "synth"]
-    sizes = [int(a) for a in sys.argv[1:] if a.isdigit()] or list(SOLVE)
-    if "solve" in kinds:
-        for size in sizes:
-            solve_case(size)
-    if "synth" in kinds:
-        synth_case()
+    arguments = sys.argv[1:]
+    with_peer = find_spec("da4ml") is not None and "--no-peer" not in arguments
+    sizes = [int(a) for a in arguments if a.isdigit()] or list(SOLVE)
+    names = [a for a in arguments if not a.isdigit() and a != "--no-peer"]
+    unknown = set(names) - {"solve", *CASES}
+    if unknown or not set(sizes) <= set(SOLVE):
+        sys.exit(f"cases are solve {' '.join(map(str, SOLVE))} {' '.join(CASES)}")
+    if not names or "solve" in names:
+        solve(sizes, with_peer)
+    for name, case in CASES.items():
+        if not names or name in names:
+            case(with_peer)
 
 
 if __name__ == "__main__":
