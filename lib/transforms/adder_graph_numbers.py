@@ -48,6 +48,8 @@ class Problem:
     """
 
     op: Operation
+    operand: int
+    """Which operand of it is the data."""
     layer: ConstantLayer
     kernels: list[Kernel]
     matrix: SparseRows
@@ -108,6 +110,7 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
         return None
     problem = Problem(
         op,
+        tuple(op.operands).index(layer.data),
         layer,
         [_kernel(t, w * data.factor, ends, same) for t, w in templates],
         matrix,

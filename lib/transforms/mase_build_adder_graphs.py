@@ -73,7 +73,7 @@ class MaseBuildAdderGraphsPass(ModulePass):
             raise UserError(f"options: effort is {self.effort}, expected 0 to 3")
         if self.dsp < 0:
             raise UserError(f"options: dsp is {self.dsp}, expected 0 or more")
-        problems = constant_problems(op)
+        problems = constant_problems(op, Ranges())
         if problems and not native.AVAILABLE:
             warnings.warn(
                 "the solver of adder graphs is not installed (it takes a C++ "
@@ -88,9 +88,8 @@ class MaseBuildAdderGraphsPass(ModulePass):
             replace(problem, solver.graph(problem, own))
 
 
-def constant_problems(module: ModuleOp) -> list[Problem]:
-    """The layers of a module that become graphs."""
-    ranges = Ranges()
+def constant_problems(module: ModuleOp, ranges: Ranges) -> list[Problem]:
+    """The layers of a module that become graphs; `ranges` get to know all values."""
     problems: list[Problem] = []
     for op in module.walk():
         layer = constant_layer(op)
@@ -160,7 +159,7 @@ def replace(problem: Problem, graph: Graph) -> None:
     op, layer = problem.op, problem.layer
     assert isinstance(op, ArithmeticOp)
     rewriter = PatternRewriter(op)
-    value = layer.data
+    value = op.operands[problem.operand]
     if shape_of(value) != (shape := (*layer.lead, layer.inputs)):
         value = rewriter.insert(ReshapeOp(value, shape)).result
     outputs = graph.outputs.astype(np.int32)
