@@ -19,7 +19,7 @@ struct Differences {
 };
 
 /// The spanning tree of fewest digits, of bounded height, in which another output counts
-/// as `penalty` digits (Prim, 1957; for constant matrices: Sun et al., 2024).
+/// as `penalty` digits (Prim, 1957; for constant matrices: Sun et al., 2025).
 Differences differences(const Problem& problem, int height, double penalty,
                         const Control& control);
 

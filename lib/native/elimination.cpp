@@ -56,9 +56,11 @@ Elimination::Elimination(const Problem& problem, Builder& builder, Control& cont
 std::vector<Output> Elimination::run() {
   fill();
   // Pairs of inputs come in by rounds: by the time of the rare ones, few are left.
-  for (int highest = Queue::LEVELS - 1; highest >= 0;) {
+  while (!waiting_.empty()) {
+    const int highest = *std::max_element(waiting_.begin(), waiting_.end());
+    if (highest < 0) break;
     floor_ = std::max(highest - ROUND, 0);
-    highest = count_inputs();
+    count_inputs();
     for (int level = queue_.top(); level >= floor_; level = queue_.top()) {
       take_best(level);
     }
@@ -70,8 +72,15 @@ std::vector<Output> Elimination::run() {
 
 void Elimination::fill() {
   places_.resize(problem_.inputs);
+  taken_.resize(problem_.inputs, PlaceSet(problem_.outputs, layout_.bits()));
   sums_.resize(problem_.outputs);
   loads_.assign(problem_.outputs, 0);
+  counts_.resize(std::size_t{1} << layout_.bits());
+  waiting_.assign(problem_.inputs * problem_.inputs, -1);
+  for (std::int64_t a = 0; a < problem_.inputs; ++a) {
+    std::fill_n(waiting_.begin() + a * problem_.inputs + a, problem_.inputs - a,
+                Queue::LEVELS - 1);
+  }
   for (std::int32_t o = 0; o < problem_.outputs; ++o) {
     for (std::int32_t i = 0; i < problem_.inputs; ++i) {
       const std::int64_t* kernel = problem_.kernel(i, o);
@@ -82,6 +91,7 @@ void Elimination::fill() {
               layout_.local({t / width, t % width}, digit.shift, digit.sign < 0);
           sums_[o].push_back({i, local});
           places_[i].push_back(place_of(o, local));
+          taken_[i].insert(place_of(o, local));
           loads_[o] += load(builder_[i].depth);
         }
       }
@@ -128,30 +138,33 @@ Local Elimination::local_of_sum(Local a, Local b) const {
                        is_negative(first));
 }
 
-/// Queue the pairs of inputs down to the level of the round; the highest one below.
-int Elimination::count_inputs() {
-  const auto inputs = static_cast<std::int32_t>(problem_.inputs);
-  int below = -1;
-  counts_.resize(std::size_t{1} << layout_.bits());
-  for (std::int32_t a = 0; a < inputs; ++a) {
+/// Queues the pairs of inputs down to the level of the round.
+void Elimination::count_inputs() {
+  for (std::int32_t a = 0; a < problem_.inputs; ++a) {
     control_.check();
-    for (std::int32_t b = a; b < inputs; ++b) {
-      if (std::min(places_[a].size(), places_[b].size()) < 2) continue;
+    for (std::int32_t b = a; b < problem_.inputs; ++b) {
+      int& waiting = waiting_[a * problem_.inputs + b];
+      if (waiting < floor_) continue;
+      waiting = -1;
       count_between(a, b);
       for (const std::uint32_t index : counted_) {
         const std::int32_t count = std::exchange(counts_[index], 0);
         if (count < 2) continue;
         const Pair pair = pair_of(a, b, layout_.way_at(index));
-        const int level = Queue::level(score(pair, count));
-        if (level >= floor_) {
-          queue_.push(level, pair);
-        } else {
-          below = std::max(below, level);
-        }
+        push(Queue::level(score(pair, count)), pair);
       }
     }
   }
-  return below;
+}
+
+/// Queues a pair; one of inputs waits for its round.
+void Elimination::push(int level, const Pair& pair) {
+  if (level >= floor_ || std::max(pair.a, pair.b) >= problem_.inputs) {
+    queue_.push(level, pair);
+  } else {
+    int& waiting = waiting_[pair.a * problem_.inputs + pair.b];
+    waiting = std::max(waiting, level);
+  }
 }
 
 void Elimination::count_between(std::int32_t a, std::int32_t b) {
@@ -175,27 +188,40 @@ void Elimination::count_between(std::int32_t a, std::int32_t b) {
 /// Where a pair occurs, without overlaps, and without sums that would get too deep.
 void Elimination::find(const Pair& pair) {
   found_.clear();
-  const auto& left = places_[pair.a];
-  const auto& right = places_[pair.b];
   // Most nodes occur in a few sums, inputs in all: look up what the rarer one has.
-  if (left.size() <= right.size()) {
-    auto from = right.begin();
-    for (const Place place : left) {
-      const Place wanted = moved(place, pair.way);
-      from = seek(from, right.end(), wanted);
-      if (from == right.end()) break;
-      if (*from == wanted) take(pair, place);
-    }
+  if (places_[pair.a].size() <= places_[pair.b].size()) {
+    look_up(places_[pair.a], pair.b, pair.way, [&](Place place, Place) {
+      take(pair, place);
+    });
   } else {
-    auto from = left.begin();
-    for (const Place other : right) {
-      const Place wanted = moved(other, back(pair.way));
-      from = seek(from, left.end(), wanted);
-      if (from == left.end()) break;
-      if (*from == wanted) take(pair, wanted);
-    }
+    look_up(places_[pair.b], pair.a, back(pair.way), [&](Place, Place place) {
+      take(pair, place);
+    });
   }
   if (problem_.max_depth >= 0) drop_too_deep(pair);
+}
+
+/// Calls `visit` with those of the places that are one of the node's when moved, and
+/// where that is.
+template <typename Visit>
+void Elimination::look_up(const std::vector<Place>& places, std::int32_t node, Move way,
+                          Visit visit) const {
+  if (node < problem_.inputs) {
+    const PlaceSet& taken = taken_[node];
+    for (const Place place : places) {
+      const Place other = moved(place, way);
+      if (taken.contains(other)) visit(place, other);
+    }
+    return;
+  }
+  auto from = places_[node].begin();
+  const auto end = places_[node].end();
+  for (const Place place : places) {
+    const Place other = moved(place, way);
+    from = seek(from, end, other);
+    if (from == end) break;
+    if (*from == other) visit(place, other);
+  }
 }
 
 void Elimination::take(const Pair& pair, Place place) {
@@ -234,9 +260,8 @@ void Elimination::take_best(int level) {
   if (found_.size() < 2) return;
   const int now = Queue::level(score(pair, static_cast<std::int64_t>(found_.size())));
   if (now < level) {
-    // Some were taken by others; it gets its turn again, inputs in a later round.
-    const bool later = std::max(pair.a, pair.b) < problem_.inputs && now < floor_;
-    if (!later) queue_.push(now, pair);
+    // Some were taken by others; it gets its turn again.
+    push(now, pair);
     return;
   }
   control_.check();
@@ -284,6 +309,7 @@ void Elimination::remove_places(std::int32_t node, Move way) {
   std::size_t next = 0;
   for (auto i = kept; i < std::ssize(places); ++i) {
     if (next < found_.size() && moved(found_[next], way) == places[i]) {
+      if (node < problem_.inputs) taken_[node].erase(places[i]);
       ++next;
     } else {
       places[kept++] = places[i];
@@ -297,29 +323,52 @@ void Elimination::remove_places(std::int32_t node, Move way) {
 void Elimination::count_new(std::int32_t node) {
   std::size_t terms = 0;
   for (const Place place : places_[node]) terms += sums_[output_of(place)].size();
-  const std::size_t size = std::bit_ceil(2 * terms + 1);
-  if (slots_.size() < size) slots_.resize(size);
-  std::fill_n(slots_.begin(), size, Slot{});
+  // Most pairs occur once: they are left out by their hashes, in little memory.
+  const auto hash_bits = static_cast<int>(std::bit_width(16 * terms));
+  const auto hash = [=](std::uint64_t key) {
+    return key * 0x9E3779B97F4A7C15ull >> (64 - hash_bits);
+  };
+  const std::size_t words = (std::size_t{1} << hash_bits) / 64 + 1;
+  once_.assign(words, 0);
+  again_.assign(words, 0);
+  std::size_t repeated = 0;
+  visit_pairs(node, [&](std::uint64_t key) {
+    const std::uint64_t at = hash(key);
+    const std::uint64_t seen = once_[at / 64] >> (at % 64) & 1;
+    once_[at / 64] |= std::uint64_t{1} << (at % 64);
+    again_[at / 64] |= seen << (at % 64);
+    repeated += seen;
+  });
+  const std::size_t size = std::bit_ceil(4 * repeated + 1);
+  slots_.assign(size, Slot{});
   twice_.clear();
+  visit_pairs(node, [&](std::uint64_t key) {
+    const std::uint64_t at = hash(key);
+    if ((again_[at / 64] >> (at % 64) & 1) == 0) return;
+    std::size_t index = at & (size - 1);
+    while (slots_[index].count != 0 && slots_[index].key != key) {
+      index = (index + 1) & (size - 1);
+    }
+    slots_[index].key = key;
+    if (++slots_[index].count == 2) twice_.push_back(index);
+  });
+  for (const std::size_t index : twice_) {
+    const std::uint64_t key = slots_[index].key;
+    const auto other = static_cast<std::int32_t>(key >> 32);
+    const Pair pair = pair_of(node, other, layout_.way_at(static_cast<Local>(key)));
+    queue_.push(Queue::level(score(pair, slots_[index].count)), pair);
+  }
+}
+
+/// Calls `visit` with other node and way, in one number, for each pair of a node.
+template <typename Visit>
+void Elimination::visit_pairs(std::int32_t node, Visit visit) const {
   for (const Place place : places_[node]) {
     for (const Term& term : sums_[output_of(place)]) {
       const Move move = way(local_of(place), term.local);
       if (term.node == node && move <= 0) continue;
-      const std::uint64_t key = (static_cast<std::uint64_t>(term.node + 1) << 32) |
-                                layout_.index(move);
-      std::size_t index = (key * 0x9E3779B97F4A7C15ull >> 20) & (size - 1);
-      while (slots_[index].key != 0 && slots_[index].key != key) {
-        index = (index + 1) & (size - 1);
-      }
-      slots_[index].key = key;
-      if (++slots_[index].count == 2) twice_.push_back(index);
+      visit((static_cast<std::uint64_t>(term.node) << 32) | layout_.index(move));
     }
-  }
-  for (const std::size_t index : twice_) {
-    const std::uint64_t key = slots_[index].key;
-    const auto other = static_cast<std::int32_t>(key >> 32) - 1;
-    const Pair pair = pair_of(node, other, layout_.way_at(static_cast<Local>(key)));
-    queue_.push(Queue::level(score(pair, slots_[index].count)), pair);
   }
 }
 
@@ -373,7 +422,7 @@ std::pair<int, int> Elimination::next_to_add(const std::vector<Term>& terms,
                                              double room) const {
   std::pair<int, int> best;
   std::pair<int, float> least;
-  for (int k = 1; k < std::min<int>(std::ssize(terms), WINDOW); ++k) {
+  for (int k = 1; k < std::min(static_cast<int>(terms.size()), WINDOW); ++k) {
     for (int i = 0; i < k; ++i) {
       const Term& a = terms[i];
       const Term& b = terms[k];

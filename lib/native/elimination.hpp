@@ -31,11 +31,17 @@ class Elimination {
   Pair pair_of(std::int32_t a, std::int32_t b, Move way) const;
   Node make(std::int32_t a, std::int32_t b, Move way) const;
   Local local_of_sum(Local a, Local b) const;
-  int count_inputs();
+  void count_inputs();
+  void push(int level, const Pair& pair);
   void count_between(std::int32_t a, std::int32_t b);
   void count_new(std::int32_t node);
+  template <typename Visit>
+  void visit_pairs(std::int32_t node, Visit visit) const;
   void take_best(int level);
   void find(const Pair& pair);
+  template <typename Visit>
+  void look_up(const std::vector<Place>& places, std::int32_t node, Move way,
+               Visit visit) const;
   void take(const Pair& pair, Place place);
   bool is_used(Place place, const Pair& pair) const;
   void drop_too_deep(const Pair& pair);
@@ -55,6 +61,8 @@ class Elimination {
   std::vector<std::vector<Term>> sums_;
   /// Where each node is a term, sorted.
   std::vector<std::vector<Place>> places_;
+  /// The same for inputs, which occur in most sums.
+  std::vector<PlaceSet> taken_;
   /// What the terms of each output take of the 2^max_depth that they may.
   std::vector<double> loads_;
   Queue queue_;
@@ -62,6 +70,8 @@ class Elimination {
   int floor_ = 0;
   /// Where the pair at hand occurs: the places of its a.
   std::vector<Place> found_;
+  /// The highest level of a pair of two inputs that is not queued.
+  std::vector<int> waiting_;
   /// How often inputs occur in each way, and in which at all.
   std::vector<std::int32_t> counts_;
   std::vector<std::uint32_t> counted_;
@@ -69,6 +79,9 @@ class Elimination {
     std::uint64_t key = 0;
     std::int64_t count = 0;
   };
+  /// Hashes of pairs that occur, and of those that may do so again.
+  std::vector<std::uint64_t> once_;
+  std::vector<std::uint64_t> again_;
   /// A hash table of pairs, and where those are that occur twice.
   std::vector<Slot> slots_;
   std::vector<std::size_t> twice_;

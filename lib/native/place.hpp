@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "adder_graph.hpp"
 
 namespace mase {
 
 /// Output, tap, shift and sign of a term in one number, sorted in this order: the output
-/// in the upper half, the others in the lower one.
+/// in the upper half, from 1 on so that nothing moves below 0, the others in the lower
+/// one.
 using Place = std::uint64_t;
 
 /// The lower half of a place.
@@ -27,11 +29,11 @@ using Local = std::uint32_t;
 using Move = std::int32_t;
 
 inline Place place_of(std::int32_t output, Local local) {
-  return (static_cast<Place>(output) << 32) | local;
+  return (static_cast<Place>(output + 1) << 32) | local;
 }
 
 inline std::int32_t output_of(Place place) {
-  return static_cast<std::int32_t>(place >> 32);
+  return static_cast<std::int32_t>(place >> 32) - 1;
 }
 
 inline Local local_of(Place place) { return static_cast<Local>(place); }
@@ -122,6 +124,32 @@ class Layout {
   int shift_bits_;
   int x_bits_;
   int y_bits_;
+};
+
+/// A set of places, a bit for each that there may be.
+class PlaceSet {
+ public:
+  PlaceSet(std::int64_t outputs, int local_bits)
+      : bits_(local_bits), words_((((outputs + 1) << local_bits) + 63) / 64) {}
+
+  bool contains(Place place) const {
+    // Places that a field was carried out of may be beyond the end.
+    if (local_of(place) >> bits_ != 0) return false;
+    return (words_[index(place) / 64] >> (index(place) % 64) & 1) != 0;
+  }
+
+  void insert(Place place) { words_[index(place) / 64] |= bit(place); }
+  void erase(Place place) { words_[index(place) / 64] &= ~bit(place); }
+
+ private:
+  std::size_t index(Place place) const {
+    return (place >> 32 << bits_) + local_of(place);
+  }
+
+  std::uint64_t bit(Place place) const { return std::uint64_t{1} << (index(place) % 64); }
+
+  int bits_;
+  std::vector<std::uint64_t> words_;
 };
 
 }  // namespace mase
