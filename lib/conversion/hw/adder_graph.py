@@ -53,7 +53,7 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         wires = list(x[start : start + inputs])
-        wires += [arith.mul(b, wires[i], constant(w)) for i, w in products]
+        wires += [arith.multiplier(b, wires[i], w) for i, w in products]
         values = [_without_sign(b, w) for w in wires]
         ends = np.array([(w.lo, w.hi) for w in wires], object).reshape(-1, 2)
         ranges: list[Span] = spans(op.node_table, ends).tolist()

@@ -69,6 +69,16 @@ def mul(b: Builder, x: Wire, y: Wire) -> Wire:
     return _binary(b, comb.MulOp, x, y, min(ends), max(ends), levels)
 
 
+def multiplier(b: Builder, x: Wire, factor: int) -> Wire:
+    """x · factor as a multiplication, which synthesis has blocks for."""
+    if x.constant is not None:
+        return constant(x.constant * factor)
+    y = constant(factor)
+    levels = mul_levels(x.width, y.width)
+    lo, hi = sorted((x.lo * factor, x.hi * factor))
+    return _binary(b, comb.MulOp, x, y, lo, hi, levels)
+
+
 def mul_levels(x: int, y: int) -> int:
     """An array multiplier adds as many rows as the narrower operand has bits."""
     return max(1, min(x, y).bit_length())
