@@ -114,7 +114,7 @@ def _node(b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span) -
         high_bits = b.literal(added >> top, width - top)
         bits = b.concat(high_bits, b.read(x, top))
         x = b.wire(bits, (x.lo + added, x.hi + added), x)
-    wire = arith.add_within(b, x, y, (lo + best, hi + best))
+    wire = arith.add_apart(b, x, y, (lo + best, hi + best))
     return Value(wire, best, shift, negative)
 
 

@@ -33,15 +33,18 @@ def add(b: Builder, x: Wire, y: Wire) -> Wire:
         return y
     if y.constant == 0:
         return x
-    return add_within(b, x, y, (x.lo + y.lo, x.hi + y.hi))
+    return _binary(b, comb.AddOp, x, y, x.lo + y.lo, x.hi + y.hi, ADD)
 
 
-def add_within(b: Builder, x: Wire, y: Wire, span: Span) -> Wire:
-    """x + y, where it is known, modulo a power of two, to be within `span`."""
+def add_apart(b: Builder, x: Wire, y: Wire, span: Span) -> Wire:
+    """
+    x + y, of which is known that it is within `span`: that many bits.
+
+    Yosys makes one carry-save adder of adders in a row, which takes more tables where
+    one operand is short or constant. With a zero below, what an adder results in is no
+    operand as a whole, and they are left apart; nothing is built for the zero.
+    """
     lo, hi = span
-    # Yosys would make one carry-save adder of adders in a row, which takes more tables.
-    # It adds nothing below a zero, and leaves adders of which that is not a whole
-    # operand apart.
     x, y = shift_left(b, x, 1), shift_left(b, y, 1)
     return floor_shift(_binary(b, comb.AddOp, x, y, 2 * lo, 2 * hi, ADD), 1)
 
