@@ -22,7 +22,7 @@ from mase_opt.dialects.circt import CompRegClockEnabledOp
 from mase_opt.lib.conversion.hw.wire import Wire, constant, depth_of
 
 LATENCY = "mase.latency"
-"""Attribute of a layer's module: its register stages."""
+"""Attribute of a layer's module: stages from its last input to its last output."""
 
 Span = tuple[int, int]
 """The smallest and the largest value of a wire."""

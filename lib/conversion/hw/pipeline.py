@@ -60,12 +60,12 @@ class _Inserter:
                 self._connect(op)
         self.b.cursor = None
         self.b.sweep()
-        first, last = self._stages_of(inputs), self._stages_of(outputs)
-        latency = max(last) - min(first) if first and last else 0
-        self.b.attributes[LATENCY] = IntegerAttr(latency, i64)
+        first, last = self._last_stage(inputs), self._last_stage(outputs)
+        self.b.attributes[LATENCY] = IntegerAttr(max(last - first, 0), i64)
 
-    def _stages_of(self, slots: Iterable[Slot]) -> list[int]:
-        return [self.stages[node] for slot in slots for node in slot.nodes]
+    def _last_stage(self, slots: Iterable[Slot]) -> int:
+        nodes = [node for slot in slots for node in slot.nodes]
+        return max((self.stages[node] for node in nodes), default=0)
 
     def _connect(self, op: hw.InstanceOp) -> None:
         child = self.timing.builders[op.module_name.string_value()]
