@@ -1,9 +1,15 @@
-"""The MLIR example in every operation's docstring parses, verifies and round-trips."""
+"""
+The MLIR example in every operation's docstring parses, verifies and round-trips.
+
+The one in the page on adder graphs computes the same, in as many adders as it says.
+"""
 
 import re
 from contextlib import suppress
 from io import StringIO
+from pathlib import Path
 
+import numpy as np
 import pytest
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -14,8 +20,13 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError
 
+from mase_opt.dialects.mase.adder_graph import AdderGraphOp
+from mase_opt.lib import native
+from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 from mase_opt.universe import UNIVERSE
 
+DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = re.compile(r"^ *```mlir\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
@@ -67,3 +78,18 @@ def test_example(operation: type[Operation]) -> None:
             again = Parser(ctx, show(module, ctx, generic=generic)).parse_module()
             again.verify()
             assert show(again, context(), generic=False) == custom
+
+
+@pytest.mark.skipif(not native.AVAILABLE, reason="installed without a C++ compiler")
+def test_page_on_adder_graphs() -> None:
+    page = (DOCS / "adder_graphs.md").read_text(encoding="utf-8")
+    layer, shown = (Parser(context(), e).parse_module() for e in EXAMPLE.findall(page))
+    shown.verify()
+    x = np.random.default_rng(0).integers(-128, 128, (256, 1, 2))
+    assert np.array_equal(*(evaluate(m, [x])[0] for m in (layer, shown)))
+    MaseBuildAdderGraphsPass().apply(context(), layer)
+    made, adders = (
+        [len(op.node_table) for op in m.walk() if isinstance(op, AdderGraphOp)]
+        for m in (layer, shown)
+    )
+    assert made == adders == [3]
