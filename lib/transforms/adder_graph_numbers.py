@@ -54,6 +54,8 @@ class Problem:
     kernels: list[Kernel]
     matrix: SparseRows
     """`[outputs, inputs]`"""
+    ranges: Indices
+    """`[inputs, 2]`: the lowest and highest code."""
     lift: int
     offsets: Indices
     frac: int
@@ -63,6 +65,14 @@ class Problem:
     def rows(self) -> int:
         """How often the graph is built."""
         return int(np.prod(self.layer.lead, dtype=np.int64))
+
+    def whole(self) -> Kernel:
+        """The matrix as one kernel, at one place."""
+        inputs, outputs = self.layer.inputs, self.layer.outputs
+        weights = np.zeros((inputs, outputs, 1, 1), np.int64)
+        weights[self.matrix.columns, self.matrix.rows, 0, 0] = self.matrix.values
+        planes, results = (np.arange(n)[:, None, None] for n in (inputs, outputs))
+        return Kernel(Template(weights, planes, results), weights, self.ranges)
 
 
 def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem | None:
@@ -114,12 +124,13 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
         layer,
         [_kernel(t, w * data.factor, ends, same) for t, w in templates],
         matrix,
+        ends,
         lift,
         offsets.astype(np.int64),
         frac,
         units,
     )
-    _tell(problem, ends, ranges)
+    _tell(problem, ranges)
     return problem
 
 
@@ -321,11 +332,11 @@ def _kernel(
     )
 
 
-def _tell(problem: Problem, ends: IntArray, ranges: Ranges) -> None:
+def _tell(problem: Problem, ranges: Ranges) -> None:
     (result,) = problem.op.results
     if graph_codes(element_of(result)) is None or not keeps_order(problem.op):
         return
-    sums = problem.matrix.spans(ends, problem.layer.outputs).astype(object)
+    sums = problem.matrix.spans(problem.ranges, problem.layer.outputs).astype(object)
     sums = (sums << problem.lift) + problem.offsets[:, None]
     frac = problem.frac
     if problem.scales is not None:

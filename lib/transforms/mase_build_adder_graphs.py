@@ -18,7 +18,7 @@ from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import expand
+from mase_opt.lib.analysis.adder_graph import expand, spans
 from mase_opt.lib.analysis.constant_layers import Indices, constant_layer
 from mase_opt.lib.analysis.model import describe, layer_of
 from mase_opt.lib.analysis.observation import progress
@@ -29,6 +29,8 @@ from mase_opt.lib.transforms.adder_graph_products import choose_products, split
 from mase_opt.lib.transforms.adder_graph_unroll import Graph, Solved, unroll
 
 EFFORTS = range(4)
+WHOLE = 1 << 13
+"""How many entries a matrix may have to be solved as a whole as well, at effort 1."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +117,38 @@ class Solver:
 
         Raises `PassFailedException` if it cannot be as deep as it may be.
         """
-        layer = problem.layer
+        (result,) = problem.op.results
         try:
-            solved = [
-                self._solve(kernel, own)
-                for kernel, own in zip(problem.kernels, products, strict=True)
-            ]
+            graph = self._smallest(problem, products)
         except UserError as error:
-            name = describe(problem.op.results[0])
-            raise PassFailedException(f"{name}: {error}") from error
-        graph = unroll(solved, layer.inputs, layer.outputs)
-        built = expand(graph.nodes, graph.outputs, layer.inputs, graph.products)
+            raise PassFailedException(f"{describe(result)}: {error}") from error
+        inputs = problem.layer.inputs
+        built = expand(graph.nodes, graph.outputs, inputs, graph.products)
         if built != problem.matrix:
             raise PassFailedException(
-                f"{describe(problem.op.results[0])}: the adder graph is not that of "
+                f"{describe(result)}: the adder graph is not that of "
                 "the constants; this is a bug"
             )
         return graph
+
+    def _smallest(self, problem: Problem, products: Sequence[Indices]) -> Graph:
+        """
+        That of the templates, which repeats itself, or of the matrix as a whole.
+
+        Of a few places, what the templates build at the borders may outweigh.
+        """
+        inputs, outputs = problem.layer.inputs, problem.layer.outputs
+        solved = [
+            self._solve(kernel, own)
+            for kernel, own in zip(problem.kernels, products, strict=True)
+        ]
+        graph = unroll(solved, inputs, outputs)
+        repeats = any(k.template.outputs[0].size > 1 for k in problem.kernels)
+        if not repeats or len(problem.matrix.values) > WHOLE * self.effort:
+            return graph
+        whole = self._solve(problem.whole(), graph.products)
+        other = unroll([whole], inputs, outputs)
+        return min(graph, other, key=lambda g: _bits(g, problem.ranges))
 
     def _solve(self, kernel: Kernel, products: Indices) -> Solved:
         weights, ranges, depths = split(kernel, products)
@@ -152,6 +169,12 @@ class Solver:
             found.nodes.astype(np.int64),
             found.outputs.astype(np.int64),
         )
+
+
+def _bits(graph: Graph, ranges: Indices) -> float:
+    """The bits of all sums."""
+    low, high = spans(graph.nodes, ranges, graph.products).T.astype(np.float64)
+    return float(np.log2(high - low + 1).sum())
 
 
 def replace(problem: Problem, graph: Graph) -> None:
