@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree
+from levels import Model, assert_levels_agree, lower
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f32, i1
@@ -53,6 +53,8 @@ from mase_opt.lib.formats import (
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.scaled import Layout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.target import yosys
+from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.transforms.mase_build_adder_graphs import (
     MaseBuildAdderGraphsPass,
     constant_problems,
@@ -488,3 +490,11 @@ def test_the_most_useful_products_stay():
     for dsp, tables in enumerate(expected):
         found = graphs(with_graphs(module, 2, dsp=dsp))
         assert [g.product_table.tolist() for g in found] == tables
+
+
+@pytest.mark.skipif(yosys.available() is not None, reason=str(yosys.available()))
+def test_products_become_blocks():
+    # For two rows, a product takes two of them.
+    module = with_graphs(linear(FIXED, FIXED), dsp=3)
+    text = export_verilog(lower(module, 2)[0])
+    assert yosys.synthesize(text, "top").dsp == 2

@@ -597,7 +597,7 @@ func.func @quantile_order(%x: tensor<4xf32> {mase.calibration = #mase.calibratio
 // -----
 
 func.func @adder_graph_float(%x: tensor<1x2xf32>) {
-  // expected-error@+1 {{input element type is f32, expected fixed point}}
+  // expected-error@+1 {{input element type is f32, expected fixed point, binary or ternary}}
   %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2xf32>) -> tensor<1x1x!mase.fixed<11, 4>>
   func.return
 }
@@ -661,7 +661,7 @@ func.func @adder_graph_shape(%x: tensor<1x2x!mase.fixed<8, 4>>) {
 // -----
 
 func.func @adder_graph_storage(%x: tensor<1x2x!mase.fixed<8, 4>>) {
-  // expected-error@+1 {{nodes are f32, expected i32}}
+  // expected-error@+1 {{nodes are f32, expected i32 or i64}}
   %y = mase.adder_graph %x {nodes = #mase.dense<f32, [0.0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
   func.return
 }
@@ -671,5 +671,53 @@ func.func @adder_graph_storage(%x: tensor<1x2x!mase.fixed<8, 4>>) {
 func.func @adder_graph_scalar(%x: tensor<!mase.fixed<8, 4>>) {
   // expected-error@+1 {{input is a scalar}}
   %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, frac = 4 : i64} : (tensor<!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_product(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a product is of an input that does not exist}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, products = #mase.dense<i64, [2, 5]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_product_rows(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{products are 3 numbers, not rows of 2}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, products = #mase.dense<i64, [0, 5, 1]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_scale_count(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{the number of scales is not that of outputs}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, scales = #mase.dense<f64, [1.0, 0.0, 1.0, 0.0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_scale_sign(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a scale is not positive, or a number not finite}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, scales = #mase.dense<f64, [-1.0, 0.0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_scale_finite(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a scale is not positive, or a number not finite}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, scales = #mase.dense<f64, [1.0, nan]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return
+}
+
+// -----
+
+func.func @adder_graph_scale_storage(%x: tensor<1x2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{scales are f32, expected f64}}
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, scales = #mase.dense<f32, [1.0, 0.0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
   func.return
 }

@@ -316,3 +316,10 @@ func.func @adder_graph(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fi
   // CHECK-NEXT: %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 0, 0, 1, 0, 2, 1, 0, 0, 1]>, outputs = #mase.dense<i32, [2, 0, 0, -1, 0, 0]>, offsets = #mase.dense<i64, [0, 8]>, frac = 4 : i64, layer = "fc"} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<11, 4>>
   func.return %y : tensor<1x2x!mase.fixed<11, 4>>
 }
+
+// CHECK-LABEL: func.func @adder_graph_products(
+func.func @adder_graph_products(%x: tensor<1x2x!mase.scaled<!mase.fixed<8, 4>, 0.3>>) -> tensor<1x1x!mase.fixed<11, 4>> {
+  %y = mase.adder_graph %x {nodes = #mase.dense<i32, [1, 2, 0, 0, 0]>, outputs = #mase.dense<i32, [3, 0, 0]>, offsets = #mase.dense<i64, [0]>, products = #mase.dense<i64, [0, 85]>, scales = #mase.dense<f64, [0.75, -1.0]>, frac = 4 : i64} : (tensor<1x2x!mase.scaled<!mase.fixed<8, 4>, 0.3>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  // CHECK-NEXT: %y = mase.adder_graph %x {nodes = #mase.dense<i32, [1, 2, 0, 0, 0]>, outputs = #mase.dense<i32, [3, 0, 0]>, offsets = #mase.dense<i64, [0]>, products = #mase.dense<i64, [0, 85]>, scales = #mase.dense<f64, [0.75, -1.0]>, frac = 4 : i64} : (tensor<1x2x!mase.scaled<!mase.fixed<8, 4>, 0.3>>) -> tensor<1x1x!mase.fixed<11, 4>>
+  func.return %y : tensor<1x1x!mase.fixed<11, 4>>
+}
