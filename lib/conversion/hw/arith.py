@@ -36,17 +36,18 @@ def add(b: Builder, x: Wire, y: Wire) -> Wire:
     return _binary(b, comb.AddOp, x, y, x.lo + y.lo, x.hi + y.hi, ADD)
 
 
-def add_apart(b: Builder, x: Wire, y: Wire, span: Span) -> Wire:
+def add_apart(b: Builder, x: Wire, y: Wire, span: Span, *, subtract: bool) -> Wire:
     """
-    x + y, of which is known that it is within `span`: that many bits.
+    x + y or x - y, of which is known that it is within `span`: that many bits.
 
     Yosys makes one carry-save adder of adders in a row, which takes more tables where
     one operand is short or constant. With a zero below, what an adder results in is no
     operand as a whole, and they are left apart; nothing is built for the zero.
     """
     lo, hi = span
+    op = comb.SubOp if subtract else comb.AddOp
     x, y = shift_left(b, x, 1), shift_left(b, y, 1)
-    return floor_shift(_binary(b, comb.AddOp, x, y, 2 * lo, 2 * hi, ADD), 1)
+    return floor_shift(_binary(b, op, x, y, 2 * lo, 2 * hi, ADD), 1)
 
 
 def sub(b: Builder, x: Wire, y: Wire) -> Wire:

@@ -265,9 +265,8 @@ def levels(op: Operation, pieces: dict[SSAValue, list[Piece]]) -> int:
         case comb.MulOp():
             return arith.mul_levels(*(_bits(pieces[v]) for v in op.operands))
         case comb.AndOp() | comb.OrOp() | comb.XorOp():
-            # Single bits, and bits inverted, go into the tables of what uses them.
-            constant = all(p.value is None for p in pieces[op.operands[1]])
-            return arith.BITWISE if width_of(op.result) > 1 and not constant else 0
+            # Single bits go into the tables of what uses them.
+            return arith.BITWISE if width_of(op.result) > 1 else 0
         case _:
             raise PassFailedException(f"no logic levels known for {op.name}")
 
