@@ -105,7 +105,9 @@ def graphs(module: ModuleOp) -> list[AdderGraphOp]:
     return [op for op in module.walk() if isinstance(op, AdderGraphOp)]
 
 
-def with_graphs(module: ModuleOp, count: int = 1, **options: int | None) -> ModuleOp:
+def with_graphs(
+    module: ModuleOp, count: int = 1, to_torch: bool = False, **options: int | None
+) -> ModuleOp:
     """The module after the pass, which says the same on corners and random samples."""
     result = module.clone()
     MaseBuildAdderGraphsPass(**{"effort": 0, **options}).apply(Context(), result)  # pyright: ignore[reportArgumentType]
@@ -114,7 +116,32 @@ def with_graphs(module: ModuleOp, count: int = 1, **options: int | None) -> Modu
     inputs = input_vectors(main_function(module).body.block.args, 16, 0)
     (want,), (got,) = (evaluate(m, inputs) for m in (module, result))
     assert np.array_equal(want, got)
+    if to_torch:
+        compare_in_torch(result, inputs, got)
     return result
+
+
+def compare_in_torch(
+    module: ModuleOp, inputs: Sequence[NDArray[Any]], want: NDArray[Any]
+) -> None:
+    """The torch module gives the same numbers."""
+    import torch
+
+    from mase_opt.frontend.to_torch import to_torch
+
+    function = main_function(module)
+    (x,), (data,) = inputs, function.args
+    (result,) = function.get_return_op().operands  # pyright: ignore[reportOptionalMemberAccess]
+    got = to_torch(module)(
+        torch.as_tensor(numbers(data, x).reshape(-1, *shape_of(data)[1:]))
+    )
+    wanted = numbers(result, want).reshape(got.shape)
+    assert np.array_equal(got.numpy(), wanted)
+
+
+def numbers(value: SSAValue, held: NDArray[Any]) -> NDArray[Any]:
+    element = element_of(value)
+    return element.numbers(held) if isinstance(element, ElementType) else held
 
 
 # ---- geometry -----------------------------------------------------------------------
@@ -329,7 +356,7 @@ def test_formats(
 ):
     """The numbers outside of an image are zero, whatever the code 0 is."""
     module = convolution(data, weights, bias, element=result, padding=(1, 1))
-    graph = with_graphs(module, dsp=6)
+    graph = with_graphs(module, dsp=6, to_torch=True)
     assert_levels_agree(graph)
 
 
@@ -498,3 +525,18 @@ def test_products_become_blocks():
     module = with_graphs(linear(FIXED, FIXED), dsp=3)
     text = export_verilog(lower(module, 2)[0])
     assert yosys.synthesize(text, "top").dsp == 2
+
+
+def test_gradients_are_those_of_the_layer():
+    import torch
+
+    from mase_opt.frontend.to_torch import to_torch
+
+    module = convolution(FIXED, FIXED, FIXED, element=FixedType(24, 12))
+    found: list[Any] = []
+    for each in (module, with_graphs(module)):
+        x = torch.linspace(-3, 3, 12).reshape(1, 2, 3, 2).requires_grad_()
+        (to_torch(each)(x) ** 2).sum().backward()
+        found.append(x.grad)
+    assert torch.equal(*found)
+    assert found[0].any()
