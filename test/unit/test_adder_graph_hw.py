@@ -132,6 +132,21 @@ def test_widths_are_exact():
     assert adder_widths(module)[:2] == [10, 11]
 
 
+def test_bits_that_wrap_are_not_built():
+    # 8 bits above the 3 that rounding drops, of which the last node is shifted by 1.
+    rounding = RoundingAttr((RoundingMode.HALF_UP, Overflow.WRAP))
+    module = graph(
+        3,
+        [(0, 1, 0, 6, 0), (2, 3, 0, 5, 1)],
+        [(4, 1, 0)],
+        element=FixedType(8, 0),
+        frac=3,
+        rounding=rounding,
+    )
+    assert_levels_agree(module)
+    assert adder_widths(module)[:2] == [5, 10]
+
+
 def luts(module: ModuleOp) -> int:
     circuit, _ = lower(module, 0)
     return yosys.synthesize(export_verilog(circuit), "top", dsp=False).lut

@@ -10,6 +10,7 @@ two's complement (Yosys 0.23, synth_xilinx -nodsp).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.analysis.adder_graph import spans
 from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.arith import Term
@@ -26,6 +27,7 @@ from mase_opt.lib.conversion.hw.codec import Wires, encode
 from mase_opt.lib.conversion.hw.number import Sum
 from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.formats import Overflow, RoundingMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     scales = [(Fraction(s), Fraction(t)) for s, t in op.scale_table.tolist()]
     unit = Fraction(2) ** -op.frac.value.data
     inputs = shape_of(op.input)[-1]
+    seen = _bits_seen(op)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         wires = list(x[start : start + inputs])
@@ -57,7 +60,7 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
         ranges: list[Span] = spans(op.node_table, ends).tolist()
         for (left, right, p, q, subtract), span in zip(nodes, ranges, strict=True):
             operands = [(values[left], p, False), (values[right], q, bool(subtract))]
-            values.append(_node(b, operands, span))
+            values.append(_node(b, operands, span, seen[len(values)]))
         for (v, shift, negate), offset, (scale, bias) in zip(
             outputs, offsets, scales, strict=True
         ):
@@ -67,6 +70,32 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
             total = offset + excess if term.negative else offset - excess
             sums.append(Sum([term], unit * scale, total * unit * scale + bias))
     return encode(b, op, sums)
+
+
+def _bits_seen(op: AdderGraphOp) -> list[int]:
+    """The low bits of each value that results depend on, of two's complement."""
+    nodes: list[list[int]] = op.node_table.tolist()
+    outputs: list[list[int]] = op.output_table.tolist()
+    first = shape_of(op.input)[-1] + len(op.product_table)
+    seen = [0] * (first + len(nodes))
+    bits = _bits_of_sums(op)
+    for v, shift, _ in outputs:
+        if v >= 0:
+            seen[v] = max(seen[v], bits - shift)
+    for n, (left, right, p, q, _) in reversed(list(enumerate(nodes, first))):
+        seen[left] = max(seen[left], seen[n] - p)
+        seen[right] = max(seen[right], seen[n] - q)
+    return seen
+
+
+def _bits_of_sums(op: AdderGraphOp) -> int:
+    """The low bits of outputs that results depend on: not all, if results wrap."""
+    format = exact_format(element_of(op.result))
+    needs_sign = op.rounding.mode in (RoundingMode.ZERO, RoundingMode.NEAREST_AWAY)
+    wraps = op.rounding.overflow is Overflow.WRAP and op.scales is None
+    if format is None or needs_sign or not wraps:
+        return sys.maxsize
+    return max(format.width + op.frac.value.data - format.frac, 0)
 
 
 def _without_sign(b: Builder, x: Wire) -> Value:
@@ -83,8 +112,14 @@ def _without_sign(b: Builder, x: Wire) -> Value:
     return Value(b.wire(bits, (x.lo + excess, x.hi + excess), x), excess)
 
 
-def _node(b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span) -> Value:
-    """The sum of two shifted values, some of them subtracted, which is in `span`."""
+def _node(
+    b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span, seen: int
+) -> Value:
+    """
+    The sum of two shifted values, some of them subtracted, which is in `span`.
+
+    At least the low `seen` bits of it.
+    """
     terms = [
         (v, v.shift + shift, v.negative ^ subtract) for v, shift, subtract in operands
     ]
@@ -101,19 +136,23 @@ def _node(b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span) -
     if x.constant is not None:
         return Value(y, -excess if subtract else excess, shift, other)
     lo, hi = (end >> shift for end in ((-span[1], -span[0]) if negative else span))
-    if lo == hi:
+    if lo == hi or seen <= shift:
         return Value(constant(0), -lo, shift, negative)
     # Above the bits of the shorter operand a constant takes nothing: ones, if it is
     # subtracted, which leave the other one as it is.
     top = min(x.hi, y.hi).bit_length()
     ones = 1 << top if subtract and x.hi >= y.hi else 0
     width, best = _window(lo, hi, excess + ones, top)
+    ends = lo + best, hi + best
+    if width > seen - shift:
+        width, best = seen - shift, excess
+        ends = 0, (1 << width) - 1
     added = best - excess
     if x.hi < y.hi:
         x = _with_high(b, x, added, width)
     else:
         y = _with_high(b, y, -added if subtract else added, width)
-    wire = arith.add_apart(b, x, y, (lo + best, hi + best), subtract=subtract)
+    wire = arith.add_apart(b, x, y, ends, subtract=subtract)
     return Value(wire, best, shift, negative)
 
 
