@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "digits.hpp"
+#include "random.hpp"
 
 namespace mase {
 namespace {
@@ -15,11 +16,11 @@ namespace {
 /// Levels that a round spans: half the scores.
 constexpr int ROUND = Queue::STEPS;
 
-/// Adders that the sum of an output may be deeper than it must be.
-constexpr int SLACK = 1;
+/// What a seed may add to a score, as a part of it.
+constexpr double DISTURBANCE = 0.6;
 
 /// Terms of a sum that are tried with each other.
-constexpr int WINDOW = 12;
+constexpr int WINDOW = 24;
 
 /// What a term of some depth takes of the 2^max_depth that a sum may have.
 double load(int depth) { return std::ldexp(1.0, depth); }
@@ -47,14 +48,22 @@ Iterator seek(Iterator from, Iterator end, Place place) {
 
 }  // namespace
 
-Elimination::Elimination(const Problem& problem, Builder& builder, Control& control)
+Elimination::Elimination(const Problem& problem, Builder& builder, Control& control,
+                         std::uint64_t seed)
     : problem_(problem),
       builder_(builder),
       control_(control),
+      seed_(seed),
       layout_(problem.height, problem.width, highest_shift(problem)) {}
 
-std::vector<Output> Elimination::run() {
+std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
   fill();
+  for (const Step& step : begin) {
+    found_ = step.found;
+    replace(pair_of(step.a, step.b, step.way));
+  }
+  const auto inputs = static_cast<std::int32_t>(problem_.inputs);
+  for (std::int32_t node = inputs; node < builder_.size(); ++node) count_new(node);
   // Pairs of inputs come in by rounds: by the time of the rare ones, few are left.
   while (!waiting_.empty()) {
     const int highest = *std::max_element(waiting_.begin(), waiting_.end());
@@ -66,7 +75,7 @@ std::vector<Output> Elimination::run() {
     }
   }
   std::vector<Output> outputs;
-  for (auto& sum : sums_) outputs.push_back(add_up(sum));
+  for (const auto& sum : sums_) outputs.push_back(add_up(sum));
   return outputs;
 }
 
@@ -104,7 +113,12 @@ void Elimination::fill() {
 double Elimination::score(const Pair& pair, std::int64_t count) const {
   const int depth = std::max(builder_[pair.a].depth, builder_[pair.b].depth) + 1;
   const double cost = std::max(pair.cost, 1.0f);
-  return static_cast<double>(count - 1) * cost * (1 + 0.2 * depth);
+  const double score = static_cast<double>(count - 1) * cost * (1 + 0.2 * depth);
+  if (seed_ == 0) return score;
+  const std::uint64_t nodes =
+      static_cast<std::uint64_t>(pair.a) << 32 | static_cast<std::uint64_t>(pair.b);
+  const auto way = static_cast<std::uint64_t>(pair.way);
+  return score * (1 + DISTURBANCE * fraction(nodes ^ mix(way ^ mix(seed_))));
 }
 
 Pair Elimination::pair_of(std::int32_t a, std::int32_t b, Move way) const {
@@ -266,6 +280,7 @@ void Elimination::take_best(int level) {
   }
   control_.check();
   replace(pair);
+  count_new(builder_.size() - 1);
 }
 
 void Elimination::replace(const Pair& pair) {
@@ -287,7 +302,7 @@ void Elimination::replace(const Pair& pair) {
   remove_places(pair.b, pair.way);
   std::sort(places_[node].begin(), places_[node].end());
   advance(std::ssize(found_));
-  count_new(node);
+  steps_.push_back({pair.a, pair.b, pair.way, std::move(found_)});
 }
 
 void Elimination::remove_term(std::int32_t output, std::int32_t node, Local local) {
@@ -379,62 +394,70 @@ double Elimination::load_of_pair(std::int32_t a, std::int32_t b) const {
   return load(std::max(left, right) + 1) - load(left) - load(right);
 }
 
-/// Adds the terms of an output, as deep as the sum needs to be.
-Output Elimination::add_up(std::vector<Term>& terms) {
+/// Adds the terms of an output, in a sum as shallow as it can be if no depth is given.
+Output Elimination::add_up(const std::vector<Term>& terms) {
   control_.check();
   if (terms.empty()) return {};
+  std::vector<Addend> addends;
   double total = 0;
-  for (const Term& term : terms) total += load(builder_[term.node].depth);
+  for (const Term& term : terms) {
+    addends.push_back(addend(term));
+    total += addends.back().load;
+  }
   int limit = problem_.max_depth;
-  if (limit < 0) limit = static_cast<int>(std::ceil(std::log2(total))) + SLACK;
-  const auto is_higher = [this](const Term& a, const Term& b) {
-    return std::make_tuple(-layout_.shift(a.local), a.node, a.local) <
-           std::make_tuple(-layout_.shift(b.local), b.node, b.local);
+  if (limit < 0) limit = static_cast<int>(std::ceil(std::log2(total)));
+  const auto is_higher = [](const Addend& a, const Addend& b) {
+    return std::make_tuple(-a.low, a.term.node, a.term.local) <
+           std::make_tuple(-b.low, b.term.node, b.term.local);
   };
-  std::sort(terms.begin(), terms.end(), is_higher);
-  while (terms.size() > 2) {
-    const auto [first, second] = next_to_add(terms, load(limit) - total);
-    const Term a = terms[first];
-    const Term b = terms[second];
-    total += load_of_pair(a.node, b.node);
-    const Term sum = {builder_.push(make(a.node, b.node, way(a.local, b.local))),
-                      local_of_sum(a.local, b.local)};
-    terms.erase(terms.begin() + second);
-    terms.erase(terms.begin() + first);
-    terms.insert(std::lower_bound(terms.begin(), terms.end(), sum, is_higher), sum);
+  std::sort(addends.begin(), addends.end(), is_higher);
+  while (addends.size() > 2) {
+    const auto [first, second] = next_to_add(addends, load(limit) - total);
+    const Addend a = addends[first];
+    const Addend b = addends[second];
+    const Move move = way(a.term.local, b.term.local);
+    const Addend sum = addend({builder_.push(make(a.term.node, b.term.node, move)),
+                               local_of_sum(a.term.local, b.term.local)});
+    total += sum.load - a.load - b.load;
+    addends.erase(addends.begin() + second);
+    addends.erase(addends.begin() + first);
+    addends.insert(std::lower_bound(addends.begin(), addends.end(), sum, is_higher), sum);
     advance(1);
   }
   Output output;
-  for (const auto& [node, local] : terms) {
-    output = builder_.join(output, {node, layout_.shift(local), is_negative(local),
+  for (const Addend& last : addends) {
+    const Local local = last.term.local;
+    output = builder_.join(output, {last.term.node, last.low, is_negative(local),
                                     layout_.tap(local)});
   }
-  advance(std::ssize(terms));
+  advance(std::ssize(addends));
   return output;
 }
 
-/// Which two terms to add, the lower index first, of those that the load has room for.
+Elimination::Addend Elimination::addend(const Term& term) const {
+  const Node& node = builder_[term.node];
+  const int low = layout_.shift(term.local);
+  const Interval range = shifted(node.range, low);
+  return {term, low, width_of(range), range.hi - range.lo, load(node.depth)};
+}
+
+/// Which two to add, the lower index first, of those that the load has room for.
 ///
 /// An adder has as many tables as its sum is narrower than its operands together, plus
 /// what the sum has above and between their bits. So the tables of all adders of an
 /// output depend on the latter alone; that is kept low.
-std::pair<int, int> Elimination::next_to_add(const std::vector<Term>& terms,
-                                             double room) const {
+std::pair<int, int> Elimination::next_to_add(const std::vector<Addend>& addends,
+                                             double room) {
   std::pair<int, int> best;
-  std::pair<int, float> least;
-  for (int k = 1; k < std::min(static_cast<int>(terms.size()), WINDOW); ++k) {
+  std::pair<int, int> least;
+  for (int k = 1; k < std::min(static_cast<int>(addends.size()), WINDOW); ++k) {
     for (int i = 0; i < k; ++i) {
-      const Term& a = terms[i];
-      const Term& b = terms[k];
-      if (load_of_pair(a.node, b.node) > room) continue;
-      const Interval left = shifted(builder_[a.node].range, layout_.shift(a.local));
-      const Interval right = shifted(builder_[b.node].range, layout_.shift(b.local));
-      const int above = width_of(sum(left, right, false)) -
-                        std::max(width_of(left), width_of(right));
-      // The first one has the higher shift.
-      const int between = std::max(layout_.shift(a.local) - width_of(right), 0);
-      const Pair pair = pair_of(a.node, b.node, way(a.local, b.local));
-      const std::pair now = {above + between, pair.cost};
+      const Addend& high = addends[i];
+      const Addend& low = addends[k];
+      if (2 * std::max(high.load, low.load) - high.load - low.load > room) continue;
+      const int above = width_of({0, high.span + low.span}) - std::max(high.top, low.top);
+      const int common = std::min(high.top, low.top) - high.low;
+      const std::pair now = {above + std::max(-common, 0), std::max(common, 0)};
       if (best.second == 0 || now < least) {
         least = now;
         best = {i, k};
@@ -443,11 +466,10 @@ std::pair<int, int> Elimination::next_to_add(const std::vector<Term>& terms,
   }
   if (best.second != 0) return best;
   // The two shallowest ones always fit.
-  std::vector<int> order(terms.size());
+  std::vector<int> order(addends.size());
   std::iota(order.begin(), order.end(), 0);
   std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](int i, int k) {
-    return std::make_pair(builder_[terms[i].node].depth, i) <
-           std::make_pair(builder_[terms[k].node].depth, k);
+    return std::make_pair(addends[i].load, i) < std::make_pair(addends[k].load, k);
   });
   return std::minmax(order[0], order[1]);
 }

@@ -13,17 +13,40 @@
 
 namespace mase {
 
+/// A pair that became a node, and the places of its a.
+struct Step {
+  std::int32_t a;
+  std::int32_t b;
+  Move way;
+  std::vector<Place> found;
+};
+
 class Elimination {
  public:
-  /// Builds the problem's outputs with `builder`, which holds its inputs.
-  Elimination(const Problem& problem, Builder& builder, Control& control);
+  /// Builds the problem's outputs with `builder`, which holds its inputs. A seed other
+  /// than 0 disturbs the scores.
+  Elimination(const Problem& problem, Builder& builder, Control& control,
+              std::uint64_t seed = 0);
 
-  std::vector<Output> run();
+  /// Begins with some of the steps that another run took.
+  std::vector<Output> run(const std::vector<Step>& begin = {});
+
+  /// How the nodes behind the inputs came about, but for those that add up outputs.
+  std::vector<Step>& steps() { return steps_; }
 
  private:
   struct Term {
     std::int32_t node;
     Local local;
+  };
+  /// A term of an output while it is added up: its bits from `low` below `top`, its
+  /// highest number less its lowest one, and what it takes of the 2^depth of the sum.
+  struct Addend {
+    Term term;
+    int low;
+    int top;
+    Wide span;
+    double load;
   };
 
   void fill();
@@ -49,14 +72,18 @@ class Elimination {
   void remove_term(std::int32_t output, std::int32_t node, Local local);
   void remove_places(std::int32_t node, Move way);
   double load_of_pair(std::int32_t a, std::int32_t b) const;
-  Output add_up(std::vector<Term>& terms);
-  std::pair<int, int> next_to_add(const std::vector<Term>& terms, double room) const;
+  Output add_up(const std::vector<Term>& terms);
+  Addend addend(const Term& term) const;
+  static std::pair<int, int> next_to_add(const std::vector<Addend>& addends,
+                                         double room);
   void advance(std::int64_t terms);
 
   const Problem& problem_;
   Builder& builder_;
   Control& control_;
+  std::uint64_t seed_;
   Layout layout_;
+  std::vector<Step> steps_;
   /// The terms of each output.
   std::vector<std::vector<Term>> sums_;
   /// Where each node is a term, sorted.

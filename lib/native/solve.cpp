@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,13 +11,16 @@
 #include "differences.hpp"
 #include "digits.hpp"
 #include "elimination.hpp"
+#include "random.hpp"
 #include "unique.hpp"
 
 namespace mase {
 namespace {
 
-/// Weights of a problem that takes a second or so, for one attempt.
-constexpr std::int64_t LARGE = 1 << 13;
+/// Graphs that are tried in a round of refinement, and the part of the steps that is
+/// taken back for that.
+constexpr int NEIGHBOURS = 4;
+constexpr double DROPPED = 0.1;
 
 /// A tree of differences; none if its height is 0.
 struct Attempt {
@@ -24,18 +28,27 @@ struct Attempt {
   double penalty = 0;
 };
 
-/// More attempts for more effort, but fewer of them on large problems.
-std::vector<Attempt> attempts(int effort, std::size_t weights) {
-  std::vector<Attempt> list = {{}};
-  const std::vector<std::size_t> most = {1, 3, 9, 25};
+/// What an effort is spent on: on large problems, on less.
+struct Plan {
+  std::vector<Attempt> attempts;
+  /// Rounds of refinement of the best one.
+  int rounds = 0;
+};
+
+Plan plan_of(int effort, std::size_t weights) {
+  Plan plan;
+  plan.attempts.push_back({});
   for (const double penalty : {6.0, 4.0, 8.0, 5.0, 3.0, 2.0}) {
-    for (const int height : {3, 2, 4, 1}) list.push_back({height, penalty});
+    for (const int height : {3, 2, 4, 1}) plan.attempts.push_back({height, penalty});
   }
-  const std::int64_t budget = LARGE << (2 * effort);
+  const std::vector<std::size_t> most_attempts = {1, 3, 9, 25};
+  const std::vector<std::size_t> most_rounds = {0, 16, 64, 256};
+  const std::size_t budget = std::size_t{1} << (9 + 3 * effort);
   const std::size_t affordable =
-      static_cast<std::size_t>(budget) / std::max<std::size_t>(weights, 1);
-  list.resize(std::clamp<std::size_t>(affordable, 1, most[effort]));
-  return list;
+      std::max<std::size_t>(budget / std::max<std::size_t>(weights, 1), 1);
+  plan.attempts.resize(std::min(affordable, most_attempts[effort]));
+  plan.rounds = static_cast<int>(std::min(5 * (affordable - 1), most_rounds[effort]));
+  return plan;
 }
 
 std::int64_t count_digits(const Problem& problem) {
@@ -44,42 +57,36 @@ std::int64_t count_digits(const Problem& problem) {
   return digits;
 }
 
-/// The graph of one attempt; without outputs if it cannot keep the depth.
-Graph attempt(const Problem& problem, const Attempt& how, Control& control) {
+struct Solution {
+  Graph graph;
+  std::vector<Step> steps;
+};
+
+/// The graph of a problem, of which a tree is known, that begins with some steps.
+Solution complete(const Problem& problem, const Differences& tree,
+                  const std::vector<Step>& begin, std::uint64_t seed,
+                  Control& control) {
   Builder builder(problem);
-  if (how.height == 0) {
-    return builder.finish(Elimination(problem, builder, control).run());
-  }
-  Differences tree = differences(problem, how.height, how.penalty, control);
-  const std::int64_t digits = count_digits(tree.problem);
-  control.done += count_digits(problem) - digits;
-  if (problem.max_depth >= 0) {
-    tree.problem.max_depth -= how.height;
-    if (tree.problem.max_depth < least_depth(tree.problem)) {
-      control.done += digits;
-      return {};
-    }
-  }
-  std::vector<Output> outputs = Elimination(tree.problem, builder, control).run();
+  Elimination elimination(tree.problem, builder, control, seed);
+  std::vector<Output> outputs = elimination.run(begin);
   for (const std::int32_t o : tree.order) {
     if (tree.parents[o] < 0) continue;
     Output parent = outputs[tree.parents[o]];
     parent.negative = parent.negative != tree.negated[o];
     outputs[o] = builder.join(parent, outputs[o]);
   }
-  return builder.finish(std::move(outputs));
+  return {builder.finish(std::move(outputs)), std::move(elimination.steps())};
 }
 
-/// The graphs of all attempts.
-std::vector<Graph> attempt_all(const Problem& problem, const std::vector<Attempt>& list,
-                               int threads, Control& control) {
-  std::vector<Graph> graphs(list.size());
-  std::vector<std::exception_ptr> errors(list.size());
+/// Calls `work` with the numbers below `count`, in some threads.
+template <typename Work>
+void parallel(std::size_t count, int threads, Control& control, Work work) {
+  std::vector<std::exception_ptr> errors(count);
   std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < list.size(); i = next++) {
+  const auto run = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
       try {
-        graphs[i] = attempt(problem, list[i], control);
+        work(i);
       } catch (...) {
         errors[i] = std::current_exception();
         control.cancelled = true;
@@ -87,15 +94,49 @@ std::vector<Graph> attempt_all(const Problem& problem, const std::vector<Attempt
     }
   };
   std::vector<std::thread> pool;
-  for (int t = 1; t < std::min<int>(threads, static_cast<int>(list.size())); ++t) {
-    pool.emplace_back(work);
+  for (int t = 1; t < std::min<int>(threads, static_cast<int>(count)); ++t) {
+    pool.emplace_back(run);
   }
-  work();
+  run();
   for (auto& thread : pool) thread.join();
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }
-  return graphs;
+}
+
+/// The steps but about a tenth of them, and what builds on these.
+std::vector<Step> without_some(const std::vector<Step>& steps, std::int64_t inputs,
+                               std::uint64_t seed) {
+  std::vector<std::int32_t> moved(inputs + std::ssize(steps), -1);
+  std::iota(moved.begin(), moved.begin() + inputs, 0);
+  std::vector<Step> kept;
+  for (std::int64_t k = 0; k < std::ssize(steps); ++k) {
+    Step step = steps[k];
+    step.a = moved[step.a];
+    step.b = moved[step.b];
+    if (std::min(step.a, step.b) < 0 || fraction(mix(seed) + k) < DROPPED) continue;
+    moved[inputs + k] = static_cast<std::int32_t>(inputs + std::ssize(kept));
+    kept.push_back(std::move(step));
+  }
+  return kept;
+}
+
+/// Takes some steps back and completes the graph in another way, several times in each
+/// round; a graph that costs no more becomes the next one's start. Large-neighbourhood
+/// search (Shaw, 1998).
+void refine(const Problem& problem, const Differences& tree, Solution& best, int rounds,
+            int threads, Control& control) {
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<Solution> others(NEIGHBOURS);
+    parallel(others.size(), threads, control, [&](std::size_t i) {
+      const std::uint64_t seed = round * NEIGHBOURS + i + 1;
+      others[i] = complete(problem, tree, without_some(best.steps, problem.inputs, seed),
+                           seed, control);
+    });
+    for (Solution& other : others) {
+      if (other.graph.cost <= best.graph.cost) best = std::move(other);
+    }
+  }
 }
 
 }  // namespace
@@ -122,15 +163,31 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
                                 std::to_string(least_depth(problem)));
   }
   const Unique unique = unique_outputs(problem);
-  const std::vector<Attempt> list = attempts(effort, unique.problem.weights.size());
-  control.total = count_digits(unique.problem) * std::ssize(list);
-  std::vector<Graph> graphs = attempt_all(unique.problem, list, threads, control);
+  const Plan plan = plan_of(effort, unique.problem.weights.size());
+  const std::vector<Attempt>& list = plan.attempts;
+  const std::int64_t digits = count_digits(unique.problem);
+  control.total = digits * (std::ssize(list) + plan.rounds * NEIGHBOURS);
+  std::vector<Differences> trees(list.size());
+  std::vector<Solution> solutions(list.size());
+  parallel(list.size(), threads, control, [&](std::size_t i) {
+    trees[i] = differences(unique.problem, list[i].height, list[i].penalty, control);
+    Problem& rest = trees[i].problem;
+    control.done += digits - count_digits(rest);
+    if (problem.max_depth >= 0) {
+      rest.max_depth -= list[i].height;
+      // One that cannot keep the depth has no outputs.
+      if (rest.max_depth < least_depth(rest)) return;
+    }
+    solutions[i] = complete(unique.problem, trees[i], {}, 0, control);
+  });
   std::size_t best = 0;
-  for (std::size_t i = 1; i < graphs.size(); ++i) {
-    const bool kept = graphs[i].outputs.size() == graphs[best].outputs.size();
-    if (kept && graphs[i].cost < graphs[best].cost) best = i;
+  for (std::size_t i = 1; i < solutions.size(); ++i) {
+    const Graph& graph = solutions[i].graph;
+    const bool kept = graph.outputs.size() == solutions[0].graph.outputs.size();
+    if (kept && graph.cost < solutions[best].graph.cost) best = i;
   }
-  Graph result = std::move(graphs[best]);
+  refine(unique.problem, trees[best], solutions[best], plan.rounds, threads, control);
+  Graph result = std::move(solutions[best].graph);
   const std::vector<Output> outputs = std::move(result.outputs);
   result.outputs.clear();
   for (Output output : unique.outputs) {
