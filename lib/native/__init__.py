@@ -63,14 +63,22 @@ def solve(
 
     `ranges` are `[I, 2]`, the lowest and highest x; `depths` are the adders before each
     input, `max_depth` bounds those before each output. The result depends on the
-    arguments alone. `progress` is called now and then with how much of the work is done
-    and how much there is; what it raises stops the solver. Raises `UserError` for a
-    depth that cannot be had, and for numbers and kernels that are too large.
+    arguments alone.
+
+    `effort` is how long to search. 0 is one greedy elimination. 1 to 3 are up to 3, 9
+    and 25 of them, which take outputs as differences of others, and then up to 16, 64
+    and 256 rounds, each of which takes a tenth of the best one's steps back and goes on
+    from there in four other ways. There are fewer the larger the problem is; above
+    2^11, 2^14 and 2^17 weights they are the same as 0.
+
+    `progress` is called now and then with how much of the work is done and how much
+    there is; what it raises stops the solver. Raises `UserError` for a depth that
+    cannot be had, and for numbers and kernels that are too large.
     """
     assert _native is not None, "asked before"
     weights = np.ascontiguousarray(weights, dtype=np.int64)
     is_matrix = weights.ndim == 2
-    _check_bits(weights, ranges)
+    check_bits(weights, ranges)
     before = np.zeros(len(weights), np.int32) if depths is None else depths
     try:
         nodes, outputs, _ = _native.solve(
@@ -89,7 +97,8 @@ def solve(
     return AdderGraph(nodes, outputs)
 
 
-def _check_bits(weights: NDArray[np.int64], ranges: NDArray[np.int64]) -> None:
+def check_bits(weights: NDArray[np.int64], ranges: NDArray[np.int64]) -> None:
+    """Raises `UserError` for weights and sums of too many bits."""
     if weights.size == 0:
         return
     bits = max(int(weights.max()), -int(weights.min())).bit_length()
