@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from mase_opt.dialects.mase.adder_graph import graph_codes
 from mase_opt.dialects.mase.shape import ConstantOp
@@ -19,12 +19,15 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.lib.analysis.adder_graph import SparseRows
 from mase_opt.lib.analysis.constant_layers import ConstantLayer, Indices, Template
 from mase_opt.lib.analysis.ranges import Ranges, keeps_order
+from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Binary, Scaled
 from mase_opt.lib.formats.rounding import IntArray, max_magnitude
 from mase_opt.lib.interpreters.kernels.values import dyadic, from_exact
-from mase_opt.lib.native import WEIGHT_BITS
+from mase_opt.lib.native import WEIGHT_BITS, check_bits
 
 Numbers = NDArray[np.float64]
+MAX_SCALED_BITS = 53 - 24
+"""Of codes whose products with scales, float32 numbers, are exact in float64."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,17 @@ class Problem:
 
 def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem | None:
     """
-    The problem of a layer; None if it has none in integers of up to 62 bits.
+    The problem of a layer; None if it has none in integers that can be solved.
 
     Tells `ranges` of the result.
     """
     data, weights = _affine(layer), _constants(layer.constant)
     if data is None or weights is None or not _can_reshape(op, layer):
         return None
-    kernels = _common_units(layer, data, weights)
-    if kernels is None:
+    integers = _common_units(layer, data, weights)
+    if integers is None:
         return None
-    templates, units, frac = kernels
+    templates, units, frac = integers
     matrix = _matrix(layer, templates)
     ends = ranges.codes(layer.data).reshape(2, -1, layer.inputs)
     ends = np.stack([ends[0].min(axis=0), ends[1].max(axis=0)], 1)
@@ -118,11 +121,17 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
         units[:, 1] = numbers[layer.bias_of]
     if max_magnitude(offsets) >= 1 << WEIGHT_BITS:
         return None
+    kernels = [_kernel(t, w * data.factor, ends, same) for t, w in templates]
+    try:
+        for kernel in kernels:
+            check_bits(kernel.weights, kernel.ranges)
+    except UserError:
+        return None
     problem = Problem(
         op,
         tuple(op.operands).index(layer.data),
         layer,
-        [_kernel(t, w * data.factor, ends, same) for t, w in templates],
+        kernels,
         matrix,
         ends,
         lift,
@@ -147,7 +156,7 @@ class _Affine:
 def _affine(layer: ConstantLayer) -> _Affine | None:
     element, shape = element_of(layer.data), shape_of(layer.data)
     codes = graph_codes(element)
-    if codes is None:
+    if codes is None or not _is_exact(element):
         return None
     factor, zero, step = 1, 0, codes.step
     if isinstance(codes, Binary) and codes.signed:
@@ -199,7 +208,9 @@ def _constants(value: SSAValue) -> _Constants | None:
     if format is not None:
         codes = numbers.astype(object)
         return _Constants(codes, np.full(len(codes), format.step))
-    if not isinstance(element, ElementType) or not np.isfinite(numbers).all():
+    if not isinstance(element, ElementType) or not _is_exact(element):
+        return None
+    if not np.isfinite(numbers).all():
         return None
     numbers = numbers.astype(np.float64)
     scales = np.ones(len(numbers))
@@ -210,6 +221,14 @@ def _constants(value: SSAValue) -> _Constants | None:
     # Products with scales are exact, so quotients are.
     exact = dyadic(numbers / scales)
     return _Constants(exact.codes.astype(object), scales * 2.0**-exact.frac)
+
+
+def _is_exact(element: Attribute) -> bool:
+    """Whether scales times codes, which the interpreter holds, are float64 numbers."""
+    if not isinstance(element, ElementType) or not isinstance(element.format, Scaled):
+        return True
+    bits = element.format.element.bits + (element.format.zero_point != 0)
+    return element.format.power_of_two or bits <= MAX_SCALED_BITS
 
 
 def _can_reshape(op: Operation, layer: ConstantLayer) -> bool:
@@ -267,7 +286,7 @@ def _common_units(
         base = lowest[template.outputs.reshape(len(template.outputs), -1)[:, 0]]
         shifts = np.where(weights != 0, exponent - base[:, None, None], 0)
         weights = weights << shifts.astype(object)
-        if (max_magnitude(weights) * data.factor).bit_length() > WEIGHT_BITS:
+        if max_magnitude(weights).bit_length() > WEIGHT_BITS:
             return None
         templates.append((template, weights.astype(np.int64)))
     if not scaled:

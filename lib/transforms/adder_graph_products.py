@@ -28,13 +28,14 @@ def choose_products(problems: Sequence[Problem], budget: int) -> list[list[Indic
         for k, kernel in enumerate(problem.kernels):
             built = (kernel.template.planes >= 0).sum(axis=(1, 2)) * problem.rows
             odd = odd_part(kernel.weights)
-            widest = [max_magnitude(r).bit_length() for r in kernel.ranges]
+            widest = max_magnitude(kernel.weights) * max_magnitude(kernel.ranges)
+            if widest.bit_length() > PRODUCT_BITS:
+                continue
             for i, weights in enumerate(odd):
                 values, counts = np.unique(weights, return_counts=True)
                 for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                     saved = ((3 * value ^ value).bit_count() - 1) * count
-                    bits = value.bit_length() + widest[i]
-                    if saved > 0 and built[i] and bits <= PRODUCT_BITS:
+                    if saved > 0 and built[i]:
                         found.append((-saved, p, k, i, value, int(built[i])))
     chosen: list[list[list[tuple[int, int]]]] = [
         [[] for _ in problem.kernels] for problem in problems

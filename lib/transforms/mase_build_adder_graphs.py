@@ -49,7 +49,8 @@ class MaseBuildAdderGraphsPass(ModulePass):
 
     Other layers stay: those with builtin floats, data of other formats, scales that
     differ among what an output adds, by more than powers of two, scales along
-    dimensions that a graph does not keep, and weights or offsets of more than 62 bits.
+    dimensions that a graph does not keep, and weights or offsets of more than 62 bits
+    or sums of more than 126.
 
     ```mlir
     %1 = mase.linear %0, %w, %b {layer = "fc"} : (…) -> tensor<1x2x!mase.fixed<8, 4>>
