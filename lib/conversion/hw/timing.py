@@ -21,6 +21,9 @@ from mase_opt.lib.conversion.hw import arith
 from mase_opt.lib.conversion.hw.builder import Builder, width_of
 from mase_opt.lib.conversion.hw.registers import Graph, Net
 
+TABLE_INPUTS = 6
+"""What a lookup table takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -259,13 +262,15 @@ def levels(op: Operation, pieces: dict[SSAValue, list[Piece]]) -> int:
         case comb.AddOp() | comb.SubOp():
             return arith.ADD
         case comb.ICmpOp():
-            return arith.COMPARE
+            equality = op.predicate.value.data < 2
+            inputs = sum(len(_inputs(pieces[v])) for v in op.operands)
+            return 0 if equality and inputs <= TABLE_INPUTS else arith.COMPARE
         case comb.MuxOp() | hw.ArrayGetOp():
             return arith.SELECT
         case comb.MulOp():
             return arith.mul_levels(*(_bits(pieces[v]) for v in op.operands))
         case comb.AndOp() | comb.OrOp() | comb.XorOp():
-            # Single bits go into the tables of what uses them.
+            # A table or two of single bits, with those that use them, are a level.
             return arith.BITWISE if width_of(op.result) > 1 else 0
         case _:
             raise PassFailedException(f"no logic levels known for {op.name}")
@@ -273,10 +278,14 @@ def levels(op: Operation, pieces: dict[SSAValue, list[Piece]]) -> int:
 
 def _bits(pieces: Sequence[Piece]) -> int:
     """Bits of a value that is extended from fewer."""
-    found = {
+    return len(_inputs(pieces)) or sum(piece.low.bit_length() for piece in pieces)
+
+
+def _inputs(pieces: Sequence[Piece]) -> set[tuple[SSAValue, int]]:
+    """The bits that are not constant, each once."""
+    return {
         (piece.value, bit)
         for piece in pieces
         if piece.value is not None
         for bit in range(piece.low, piece.low + piece.width)
     }
-    return len(found) or sum(piece.low.bit_length() for piece in pieces)
