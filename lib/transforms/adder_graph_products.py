@@ -11,8 +11,8 @@ from mase_opt.lib.analysis.constant_layers import Indices
 from mase_opt.lib.formats.rounding import max_magnitude
 from mase_opt.lib.transforms.adder_graph_numbers import Kernel, Problem
 
-PRODUCT_BITS = 62
-"""Bits of the widest product; multipliers have 48 at most."""
+PRODUCT_BITS = 48
+"""Of the widest product in a layer that has some: as many as a DSP block adds up."""
 
 
 def choose_products(problems: Sequence[Problem], budget: int) -> list[list[Indices]]:
