@@ -29,7 +29,7 @@ from mase_opt.lib.transforms.adder_graph_products import choose_products, split
 from mase_opt.lib.transforms.adder_graph_unroll import Graph, Solved, unroll
 
 EFFORTS = range(4)
-WHOLE = 1 << 13
+WHOLE = 1 << 14
 """How many entries a matrix may have to be solved as a whole as well, at effort 1."""
 
 
@@ -136,7 +136,7 @@ class Solver:
         """
         That of the templates, which repeats itself, or of the matrix as a whole.
 
-        Of a few places, what the templates build at the borders may outweigh.
+        Where there are few places, what templates build at borders may outweigh.
         """
         inputs, outputs = problem.layer.inputs, problem.layer.outputs
         solved = [
@@ -149,7 +149,7 @@ class Solver:
             return graph
         whole = self._solve(problem.whole(), graph.products)
         other = unroll([whole], inputs, outputs)
-        return min(graph, other, key=lambda g: _bits(g, problem.ranges))
+        return min(graph, other, key=lambda g: added_bits(g, problem.ranges))
 
     def _solve(self, kernel: Kernel, products: Indices) -> Solved:
         weights, ranges, depths = split(kernel, products)
@@ -172,10 +172,15 @@ class Solver:
         )
 
 
-def _bits(graph: Graph, ranges: Indices) -> float:
-    """The bits of all sums."""
-    low, high = spans(graph.nodes, ranges, graph.products).T.astype(np.float64)
-    return float(np.log2(high - low + 1).sum())
+def added_bits(graph: Graph, ranges: Indices) -> int:
+    """The bits that both operands of an adder have, of all adders."""
+    products = ranges[graph.products[:, 0]] * graph.products[:, 1:]
+    nodes = spans(graph.nodes, ranges, graph.products)
+    low, high = np.concatenate([ranges, products, nodes]).T.astype(np.float64)
+    _, widths = np.frexp(high - low)
+    a, b, p, q, _ = graph.nodes.T
+    both = np.minimum(widths[a] + p, widths[b] + q) - np.maximum(p, q)
+    return int(np.maximum(both, 0).sum())
 
 
 def replace(problem: Problem, graph: Graph) -> None:
