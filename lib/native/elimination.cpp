@@ -13,8 +13,8 @@
 namespace mase {
 namespace {
 
-/// Levels that a round spans: half the scores.
-constexpr int ROUND = Queue::STEPS;
+/// Levels that a round spans: down to a third of its highest score.
+constexpr int ROUND = Queue::STEPS * 3 / 2;
 
 /// What a seed may add to a score, as a part of it.
 constexpr double DISTURBANCE = 0.6;
@@ -63,13 +63,15 @@ std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
     replace(pair_of(step.a, step.b, step.way));
   }
   const auto inputs = static_cast<std::int32_t>(problem_.inputs);
-  for (std::int32_t node = inputs; node < builder_.size(); ++node) count_new(node);
-  // Pairs of inputs come in by rounds: by the time of the rare ones, few are left.
-  while (!waiting_.empty()) {
-    const int highest = *std::max_element(waiting_.begin(), waiting_.end());
-    if (highest < 0) break;
+  // Pairs come in by rounds: by the time of the rare ones, few of them are left.
+  for (int highest = Queue::LEVELS - 1; highest >= 0; highest = highest_waiting()) {
     floor_ = std::max(highest - ROUND, 0);
     count_inputs();
+    for (std::int32_t node = inputs; node < builder_.size(); ++node) {
+      if (waiting_[node] < floor_) continue;
+      control_.check();
+      count(node);
+    }
     for (int level = queue_.top(); level >= floor_; level = queue_.top()) {
       take_best(level);
     }
@@ -85,9 +87,11 @@ void Elimination::fill() {
   sums_.resize(problem_.outputs);
   loads_.assign(problem_.outputs, 0);
   counts_.resize(std::size_t{1} << layout_.bits());
-  waiting_.assign(problem_.inputs * problem_.inputs, -1);
+  counted_.resize(counts_.size() + 1);
+  waiting_.assign(problem_.inputs, -1);
+  inputs_waiting_.assign(problem_.inputs * problem_.inputs, -1);
   for (std::int64_t a = 0; a < problem_.inputs; ++a) {
-    std::fill_n(waiting_.begin() + a * problem_.inputs + a, problem_.inputs - a,
+    std::fill_n(inputs_waiting_.begin() + a * problem_.inputs + a, problem_.inputs - a,
                 Queue::LEVELS - 1);
   }
   for (std::int32_t o = 0; o < problem_.outputs; ++o) {
@@ -157,11 +161,10 @@ void Elimination::count_inputs() {
   for (std::int32_t a = 0; a < problem_.inputs; ++a) {
     control_.check();
     for (std::int32_t b = a; b < problem_.inputs; ++b) {
-      int& waiting = waiting_[a * problem_.inputs + b];
+      int& waiting = inputs_waiting_[a * problem_.inputs + b];
       if (waiting < floor_) continue;
       waiting = -1;
-      count_between(a, b);
-      for (const std::uint32_t index : counted_) {
+      for (const Local index : count_between(a, b)) {
         const std::int32_t count = std::exchange(counts_[index], 0);
         if (count < 2) continue;
         const Pair pair = pair_of(a, b, layout_.way_at(index));
@@ -171,20 +174,31 @@ void Elimination::count_inputs() {
   }
 }
 
-/// Queues a pair; one of inputs waits for its round.
+/// Queues a pair, which may have to wait for its round.
 void Elimination::push(int level, const Pair& pair) {
-  if (level >= floor_ || std::max(pair.a, pair.b) >= problem_.inputs) {
+  if (level >= floor_) {
     queue_.push(level, pair);
-  } else {
-    int& waiting = waiting_[pair.a * problem_.inputs + pair.b];
-    waiting = std::max(waiting, level);
+    return;
   }
+  const std::int32_t node = std::max(pair.a, pair.b);
+  int& waiting = node < problem_.inputs
+                     ? inputs_waiting_[pair.a * problem_.inputs + pair.b]
+                     : waiting_[node];
+  waiting = std::max(waiting, level);
 }
 
-void Elimination::count_between(std::int32_t a, std::int32_t b) {
+int Elimination::highest_waiting() const {
+  int highest = -1;
+  for (const int level : inputs_waiting_) highest = std::max(highest, level);
+  for (const int level : waiting_) highest = std::max(highest, level);
+  return highest;
+}
+
+/// Counts in which ways two inputs occur; these ways.
+std::span<const Local> Elimination::count_between(std::int32_t a, std::int32_t b) {
   const auto& left = places_[a];
   const auto& right = places_[b];
-  counted_.clear();
+  std::size_t counted = 0;
   std::size_t start = 0;
   for (std::size_t i = 0; i < left.size(); ++i) {
     const std::int32_t output = output_of(left[i]);
@@ -192,11 +206,12 @@ void Elimination::count_between(std::int32_t a, std::int32_t b) {
     for (std::size_t k = start; k < right.size(); ++k) {
       if (output_of(right[k]) != output) break;
       if (a == b && k <= i) continue;
-      const std::size_t index =
-          layout_.index(way(local_of(left[i]), local_of(right[k])));
-      if (++counts_[index] == 1) counted_.push_back(static_cast<std::uint32_t>(index));
+      const Local index = layout_.index(local_of(left[i]), local_of(right[k]));
+      counted_[counted] = index;
+      counted += ++counts_[index] == 1 ? 1 : 0;
     }
   }
+  return {counted_.data(), counted};
 }
 
 /// Where a pair occurs, without overlaps, and without sums that would get too deep.
@@ -280,12 +295,13 @@ void Elimination::take_best(int level) {
   }
   control_.check();
   replace(pair);
-  count_new(builder_.size() - 1);
+  count(builder_.size() - 1);
 }
 
 void Elimination::replace(const Pair& pair) {
   const std::int32_t node = builder_.push(make(pair.a, pair.b, pair.way));
   places_.emplace_back();
+  waiting_.push_back(Queue::LEVELS - 1);
   const double more = load_of_pair(pair.a, pair.b);
   for (const Place place : found_) {
     const std::int32_t output = output_of(place);
@@ -333,56 +349,57 @@ void Elimination::remove_places(std::int32_t node, Move way) {
   places.resize(kept);
 }
 
-/// Pairs of a new node with everything else; only those that occur twice matter, for
-/// no pair ever becomes more frequent.
-void Elimination::count_new(std::int32_t node) {
+/// Queues the pairs of a node with older ones, those that occur twice: no pair ever
+/// becomes more frequent.
+void Elimination::count(std::int32_t node) {
+  waiting_[node] = -1;
   std::size_t terms = 0;
   for (const Place place : places_[node]) terms += sums_[output_of(place)].size();
-  // Most pairs occur once: they are left out by their hashes, in little memory.
-  const auto hash_bits = static_cast<int>(std::bit_width(16 * terms));
+  // Most pairs occur once: their hashes leave them out, but for a few in `repeated_`.
+  const auto hash_bits = static_cast<int>(std::bit_width(32 * terms));
   const auto hash = [=](std::uint64_t key) {
     return key * 0x9E3779B97F4A7C15ull >> (64 - hash_bits);
   };
-  const std::size_t words = (std::size_t{1} << hash_bits) / 64 + 1;
-  once_.assign(words, 0);
-  again_.assign(words, 0);
+  once_.assign((std::size_t{1} << hash_bits) / 64 + 1, 0);
+  if (repeated_.size() <= terms) repeated_.resize(2 * terms + 1);
   std::size_t repeated = 0;
   visit_pairs(node, [&](std::uint64_t key) {
-    const std::uint64_t at = hash(key);
-    const std::uint64_t seen = once_[at / 64] >> (at % 64) & 1;
-    once_[at / 64] |= std::uint64_t{1} << (at % 64);
-    again_[at / 64] |= seen << (at % 64);
-    repeated += seen;
+    std::uint64_t& word = once_[hash(key) / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (hash(key) % 64);
+    repeated_[repeated] = key;
+    repeated += (word & bit) != 0 ? 1 : 0;
+    word |= bit;
   });
-  const std::size_t size = std::bit_ceil(4 * repeated + 1);
+  const std::size_t size = std::bit_ceil(2 * repeated + 1);
   slots_.assign(size, Slot{});
   twice_.clear();
-  visit_pairs(node, [&](std::uint64_t key) {
-    const std::uint64_t at = hash(key);
-    if ((again_[at / 64] >> (at % 64) & 1) == 0) return;
-    std::size_t index = at & (size - 1);
+  for (std::size_t i = 0; i < repeated; ++i) {
+    const std::uint64_t key = repeated_[i];
+    std::size_t index = hash(key) & (size - 1);
     while (slots_[index].count != 0 && slots_[index].key != key) {
       index = (index + 1) & (size - 1);
     }
     slots_[index].key = key;
-    if (++slots_[index].count == 2) twice_.push_back(index);
-  });
+    if (++slots_[index].count == 1) twice_.push_back(index);
+  }
   for (const std::size_t index : twice_) {
-    const std::uint64_t key = slots_[index].key;
+    const auto [key, count] = slots_[index];
     const auto other = static_cast<std::int32_t>(key >> 32);
     const Pair pair = pair_of(node, other, layout_.way_at(static_cast<Local>(key)));
-    queue_.push(Queue::level(score(pair, slots_[index].count)), pair);
+    push(Queue::level(score(pair, count + 1)), pair);
   }
 }
 
-/// Calls `visit` with other node and way, in one number, for each pair of a node.
+/// Calls `visit` with other node and way, in one number, for each pair of a node with
+/// an older one, or with itself.
 template <typename Visit>
 void Elimination::visit_pairs(std::int32_t node, Visit visit) const {
   for (const Place place : places_[node]) {
     for (const Term& term : sums_[output_of(place)]) {
-      const Move move = way(local_of(place), term.local);
-      if (term.node == node && move <= 0) continue;
-      visit((static_cast<std::uint64_t>(term.node) << 32) | layout_.index(move));
+      if (term.node > node) continue;
+      if (term.node == node && term.local <= local_of(place)) continue;
+      visit((static_cast<std::uint64_t>(term.node) << 32) |
+            layout_.index(local_of(place), term.local));
     }
   }
 }

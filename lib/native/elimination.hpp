@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <span>
 #include <vector>
 
 #include "adder_graph.hpp"
@@ -56,8 +57,9 @@ class Elimination {
   Local local_of_sum(Local a, Local b) const;
   void count_inputs();
   void push(int level, const Pair& pair);
-  void count_between(std::int32_t a, std::int32_t b);
-  void count_new(std::int32_t node);
+  int highest_waiting() const;
+  std::span<const Local> count_between(std::int32_t a, std::int32_t b);
+  void count(std::int32_t node);
   template <typename Visit>
   void visit_pairs(std::int32_t node, Visit visit) const;
   void take_best(int level);
@@ -97,19 +99,21 @@ class Elimination {
   int floor_ = 0;
   /// Where the pair at hand occurs: the places of its a.
   std::vector<Place> found_;
-  /// The highest level of a pair of two inputs that is not queued.
+  /// The highest level of a pair that waits for a later round: of each node with older
+  /// ones, and of each two inputs.
   std::vector<int> waiting_;
+  std::vector<int> inputs_waiting_;
   /// How often inputs occur in each way, and in which at all.
   std::vector<std::int32_t> counts_;
-  std::vector<std::uint32_t> counted_;
+  std::vector<Local> counted_;
+  /// Hashes of pairs of a new node, and what may have occurred before.
+  std::vector<std::uint64_t> once_;
+  std::vector<std::uint64_t> repeated_;
   struct Slot {
     std::uint64_t key = 0;
     std::int64_t count = 0;
   };
-  /// Hashes of pairs that occur, and of those that may do so again.
-  std::vector<std::uint64_t> once_;
-  std::vector<std::uint64_t> again_;
-  /// A hash table of pairs, and where those are that occur twice.
+  /// A hash table of these, and where they are.
   std::vector<Slot> slots_;
   std::vector<std::size_t> twice_;
 };

@@ -60,7 +60,8 @@ class Layout {
   Layout(std::int64_t height, std::int64_t width, int max_shift)
       : shift_bits_(bits_for(max_shift)),
         x_bits_(bits_for(width - 1)),
-        y_bits_(bits_for(height - 1)) {
+        y_bits_(bits_for(height - 1)),
+        center_(local({half(y_bits_), half(x_bits_)}, half(shift_bits_), false)) {
     if (x_bits_ + y_bits_ > TAP_BITS) {
       throw std::invalid_argument("a kernel has " + std::to_string(height) + "x" +
                                   std::to_string(width) +
@@ -92,11 +93,13 @@ class Layout {
     return tap(centered(move)) - Tap{half(y_bits_), half(x_bits_)};
   }
 
-  /// The way as an index below 2^bits.
-  std::size_t index(Move move) const { return centered(move); }
+  /// A way as an index below 2^bits.
+  Local index(Local from, Local to) const {
+    return ((to & ~1u) - (from & ~1u) + center_) | ((to ^ from) & 1);
+  }
 
   Move way_at(std::size_t index) const {
-    return static_cast<Move>(index) - static_cast<Move>(center());
+    return static_cast<Move>(index) - static_cast<Move>(center_);
   }
 
  private:
@@ -114,16 +117,13 @@ class Layout {
     return static_cast<int>(value & ((Local{1} << bits) - 1));
   }
 
-  /// No way at all, with all fields in the middle.
-  Local center() const {
-    return local({half(y_bits_), half(x_bits_)}, half(shift_bits_), false);
-  }
-
-  Local centered(Move move) const { return static_cast<Local>(move) + center(); }
+  Local centered(Move move) const { return static_cast<Local>(move) + center_; }
 
   int shift_bits_;
   int x_bits_;
   int y_bits_;
+  /// The index of no way at all: all fields in the middle.
+  Local center_;
 };
 
 /// A set of places, a bit for each that there may be.
