@@ -81,6 +81,8 @@ MATRIX_DEPTH = 3
 """Adders per pipeline stage."""
 MLP = (16, 64, 32, 32, 5)
 NETWORK_DEPTH = 5
+NETWORK_MAX_DEPTH = 8
+"""Adders in a row per layer: as few as the widest layer can do with."""
 ACTIVATION = FixedType(8, 4)
 WEIGHT = FixedType(8, 6)
 HALF_UP = RoundingAttr((RoundingMode.HALF_UP, Overflow.SATURATE))
@@ -220,11 +222,13 @@ def tables(resources: Resources) -> dict[str, Any]:
     }
 
 
-def with_graphs(module: ModuleOp, effort: int) -> tuple[ModuleOp, float]:
+def with_graphs(
+    module: ModuleOp, effort: int, max_depth: int | None = None
+) -> tuple[ModuleOp, float]:
     """Constant layers as graphs, and the CPU seconds of that, of all threads."""
     module = module.clone()
     start = time.process_time()
-    MaseBuildAdderGraphsPass(effort=effort).apply(Context(), module)
+    MaseBuildAdderGraphsPass(effort, max_depth).apply(Context(), module)
     return module, time.process_time() - start
 
 
@@ -253,9 +257,11 @@ def added_bits(module: ModuleOp) -> int:
     return total
 
 
-def ours(module: ModuleOp, effort: int, depth: int) -> dict[str, Any]:
+def ours(
+    module: ModuleOp, effort: int, depth: int, max_depth: int | None = None
+) -> dict[str, Any]:
     """What Yosys makes of a module."""
-    module, seconds = with_graphs(module, effort)
+    module, seconds = with_graphs(module, effort, max_depth)
     line = {"adders": adders(module), "added_bits": added_bits(module)}
     ConvertMaseToHwPass(max_logic_depth=depth).apply(Context(), module)
     resources = synthesize(export_verilog(module), "top", dsp=False)
@@ -293,9 +299,10 @@ def traced(module: ModuleOp) -> Any:
             case ReluOp():
                 values[op.result] = _quantized(values[op.input].relu(), op.result, op)
             case MaxPoolOp():
-                *lead, height, width = shape_of(op.input)
-                blocks = (*lead, height // 2, 2, width // 2, 2)
-                values[op.result] = np.amax(values[op.input].reshape(blocks), (-3, -1))
+                *lead, rows, columns = shape_of(op.result)
+                used = values[op.input][..., : 2 * rows, : 2 * columns]
+                blocks = used.reshape(*lead, rows, 2, columns, 2)
+                values[op.result] = np.amax(blocks, (-3, -1))
             case ReshapeOp():
                 values[op.result] = values[op.input].reshape(shape_of(op.result))
             case func.ReturnOp():
@@ -403,12 +410,15 @@ def report(case: str, line: dict[str, Any]) -> None:
     print(json.dumps({"benchmark": f"adder_graph_{case}", **line}), flush=True)
 
 
-def compare(
-    case: str, module: ModuleOp, depth: int, with_peer: bool, **about: Any
-) -> None:
-    line = {**about, "ours": ours(module, EFFORT, depth)}
-    line["da4ml"] = peers(module, depth) if with_peer else "left out"
-    report(case, {k: v for k, v in line.items() if v != "left out"})
+def compare(case: str, module: ModuleOp, with_peer: bool, **about: Any) -> None:
+    """A matrix, or a network, and the peer's."""
+    network = any(isinstance(op, ReluOp) for op in module.walk())
+    depth = NETWORK_DEPTH if network else MATRIX_DEPTH
+    max_depth = NETWORK_MAX_DEPTH if network else None
+    line = {**about, "ours": ours(module, EFFORT, depth, max_depth)}
+    if with_peer:
+        line["da4ml"] = peers(module, depth)
+    report(case, line)
 
 
 def solved(size: int, effort: int) -> tuple[int, int, float, int]:
@@ -461,7 +471,7 @@ def solve(sizes: Iterable[int], with_peer: bool) -> None:
 
 def synth(with_peer: bool) -> None:
     for name in ("uniform", "normal"):
-        compare("synth", matrix(weights(name)), MATRIX_DEPTH, with_peer, weights=name)
+        compare("synth", matrix(weights(name)), with_peer, weights=name)
 
 
 def effort(with_peer: bool) -> None:
@@ -473,25 +483,25 @@ def effort(with_peer: bool) -> None:
 
 def narrow(with_peer: bool) -> None:
     for name in ("4_bits", "6_bits"):
-        compare("narrow", matrix(weights(name)), MATRIX_DEPTH, with_peer, weights=name)
+        compare("narrow", matrix(weights(name)), with_peer, weights=name)
 
 
 def half(with_peer: bool) -> None:
-    compare("sparse", matrix(weights("sparse")), MATRIX_DEPTH, with_peer)
+    compare("sparse", matrix(weights("sparse")), with_peer)
 
 
 def network(with_peer: bool) -> None:
     for name in ("uniform", "normal"):
-        compare("mlp", mlp(weights(name)), NETWORK_DEPTH, with_peer, weights=name)
+        compare("mlp", mlp(weights(name)), with_peer, weights=name)
 
 
 def convolutions(with_peer: bool) -> None:
     for name in ("uniform", "normal"):
-        compare("lenet", lenet(weights(name)), NETWORK_DEPTH, with_peer, weights=name)
+        compare("lenet", lenet(weights(name)), with_peer, weights=name)
 
 
 def trained(with_peer: bool) -> None:
-    compare("digits", digits(), NETWORK_DEPTH, with_peer)
+    compare("digits", digits(), with_peer)
 
 
 CASES: dict[str, Callable[[bool], None]] = {
