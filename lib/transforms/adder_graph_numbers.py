@@ -104,21 +104,10 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
     matrix = SparseRows(
         matrix.rows[kept], matrix.columns[kept], matrix.values[kept] * data.factor
     )
-    lift = 0
-    if layer.bias is not None and units is None:
-        bias = _constants(layer.bias)
-        if bias is None or (own := bias.in_powers_of_two()) is None:
-            return None
-        codes, places = own
-        lift = max(places - frac, 0)
-        frac += lift
-        offsets = offsets.astype(object) << lift
-        offsets = offsets + (codes[layer.bias_of] << (frac - places))
-    elif layer.bias is not None and units is not None:
-        bias = _constants(layer.bias)
-        if bias is None or (numbers := bias.floats()) is None:
-            return None
-        units[:, 1] = numbers[layer.bias_of]
+    biased = _with_bias(layer, offsets, units, frac)
+    if biased is None:
+        return None
+    offsets, units, lift = biased
     if max_magnitude(offsets) >= 1 << WEIGHT_BITS:
         return None
     kernels = [_kernel(t, w * data.factor, ends, same) for t, w in templates]
@@ -136,11 +125,34 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
         ends,
         lift,
         offsets.astype(np.int64),
-        frac,
+        frac + lift,
         units,
     )
     _tell(problem, ranges)
     return problem
+
+
+def _with_bias(
+    layer: ConstantLayer, offsets: IntArray, scales: Numbers | None, frac: int
+) -> tuple[IntArray, Numbers | None, int] | None:
+    """Offsets and scales, and by how many more fraction bits offsets are."""
+    if layer.bias is None:
+        return offsets, scales, 0
+    bias = _constants(layer.bias)
+    if bias is None:
+        return None
+    if scales is not None:
+        numbers = bias.floats()
+        if numbers is None:
+            return None
+        return offsets, np.stack([scales[:, 0], numbers[layer.bias_of]], 1), 0
+    found = bias.in_powers_of_two()
+    if found is None:
+        return None
+    codes, places = found
+    lift = max(places - frac, 0)
+    codes = codes[layer.bias_of] << (frac + lift - places)
+    return (offsets.astype(object) << lift) + codes, None, lift
 
 
 @dataclass(frozen=True)
@@ -257,7 +269,8 @@ def _common_units(
     units = np.append(constants.units, 1.0)
     found: list[tuple[Template, IntArray, NDArray[np.int64]]] = []
     fractions = np.full(layer.outputs, 0.5)
-    lowest = np.full(layer.outputs, np.iinfo(np.int32).max)
+    unused = np.iinfo(np.int32).max
+    lowest = np.full(layer.outputs, unused)
     for template in layer.templates:
         unit = _of_planes(data.units, template.planes)
         if unit is None:
@@ -275,12 +288,9 @@ def _common_units(
             lowest[results] = exponent[:, o][used[:, o]].min()
         found.append((template, weights, exponent.astype(np.int64)))
     scaled = bool((fractions != 0.5).any())
-    some = lowest < np.iinfo(np.int32).max
     if not scaled:
         lowest[:] = lowest.min()
-    lowest[~some] = 0 if scaled else lowest.min()
-    if not some.any():
-        lowest[:] = 0
+    lowest[lowest == unused] = 0
     templates: list[tuple[Template, Indices]] = []
     for template, weights, exponent in found:
         base = lowest[template.outputs.reshape(len(template.outputs), -1)[:, 0]]

@@ -50,6 +50,7 @@ from mase_opt.lib.formats import (
     Scaled,
     Ternary,
 )
+from mase_opt.lib.formats.block import E8M0, Block
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.scaled import Layout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
@@ -332,6 +333,7 @@ def scaled(
 
 
 INT8 = Fixed(8, 0)
+MX = Block(Fixed(8, 6), E8M0, (32,))
 CHANNELS = scaled(INT8, [0.013, 0.02, 0.5])
 
 
@@ -348,6 +350,7 @@ CHANNELS = scaled(INT8, [0.013, 0.02, 0.5])
         (element_type(Ternary()), scaled(INT8, 0.25), None, i1),
         (FIXED, element_type(MiniFloat(4, 3)), FIXED, element_type(MiniFloat(4, 3))),
         (i1, scaled(MiniFloat(3, 2), [0.5, 0.3, 2.0]), FIXED, FIXED),
+        (FIXED, element_type(MX), None, FIXED),
     ],
     ids=lambda element: str(element)[:32],
 )
