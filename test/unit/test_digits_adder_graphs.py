@@ -49,7 +49,6 @@ def layers(model: Model) -> tuple[int, int]:
         ("mlp", "width=4", True),
         ("mlp", "width=4", False),
         ("mlp", "format=int8", True),
-        ("mlp", "format=int8", False),
         ("cnn", "", False),
         ("cnn", "width=4", True),
     ],
