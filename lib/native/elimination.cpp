@@ -64,7 +64,9 @@ std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
   }
   const auto inputs = static_cast<std::int32_t>(problem_.inputs);
   // Pairs come in by rounds: by the time of the rare ones, few of them are left.
-  for (int highest = Queue::LEVELS - 1; highest >= 0; highest = highest_waiting()) {
+  while (!waiting_.empty()) {
+    const int highest = *std::max_element(waiting_.begin(), waiting_.end());
+    if (highest < 0) break;
     floor_ = std::max(highest - ROUND, 0);
     count_inputs();
     for (std::int32_t node = inputs; node < builder_.size(); ++node) {
@@ -88,12 +90,7 @@ void Elimination::fill() {
   loads_.assign(problem_.outputs, 0);
   counts_.resize(std::size_t{1} << layout_.bits());
   counted_.resize(counts_.size() + 1);
-  waiting_.assign(problem_.inputs, -1);
-  inputs_waiting_.assign(problem_.inputs * problem_.inputs, -1);
-  for (std::int64_t a = 0; a < problem_.inputs; ++a) {
-    std::fill_n(inputs_waiting_.begin() + a * problem_.inputs + a, problem_.inputs - a,
-                Queue::LEVELS - 1);
-  }
+  waiting_.assign(problem_.inputs, Queue::LEVELS - 1);
   for (std::int32_t o = 0; o < problem_.outputs; ++o) {
     for (std::int32_t i = 0; i < problem_.inputs; ++i) {
       const std::int64_t* kernel = problem_.kernel(i, o);
@@ -159,11 +156,10 @@ Local Elimination::local_of_sum(Local a, Local b) const {
 /// Queues the pairs of inputs down to the level of the round.
 void Elimination::count_inputs() {
   for (std::int32_t a = 0; a < problem_.inputs; ++a) {
-    control_.check();
+    if (waiting_[a] < floor_) continue;
+    waiting_[a] = -1;
     for (std::int32_t b = a; b < problem_.inputs; ++b) {
-      int& waiting = inputs_waiting_[a * problem_.inputs + b];
-      if (waiting < floor_) continue;
-      waiting = -1;
+      control_.check();
       for (const Local index : count_between(a, b)) {
         const std::int32_t count = std::exchange(counts_[index], 0);
         if (count < 2) continue;
@@ -180,18 +176,10 @@ void Elimination::push(int level, const Pair& pair) {
     queue_.push(level, pair);
     return;
   }
-  const std::int32_t node = std::max(pair.a, pair.b);
-  int& waiting = node < problem_.inputs
-                     ? inputs_waiting_[pair.a * problem_.inputs + pair.b]
-                     : waiting_[node];
+  // Inputs are counted with later ones, others with earlier ones.
+  const std::int32_t latest = std::max(pair.a, pair.b);
+  int& waiting = waiting_[latest < problem_.inputs ? pair.a : latest];
   waiting = std::max(waiting, level);
-}
-
-int Elimination::highest_waiting() const {
-  int highest = -1;
-  for (const int level : inputs_waiting_) highest = std::max(highest, level);
-  for (const int level : waiting_) highest = std::max(highest, level);
-  return highest;
 }
 
 /// Counts in which ways two inputs occur; these ways.

@@ -57,7 +57,6 @@ class Elimination {
   Local local_of_sum(Local a, Local b) const;
   void count_inputs();
   void push(int level, const Pair& pair);
-  int highest_waiting() const;
   std::span<const Local> count_between(std::int32_t a, std::int32_t b);
   void count(std::int32_t node);
   template <typename Visit>
@@ -99,10 +98,8 @@ class Elimination {
   int floor_ = 0;
   /// Where the pair at hand occurs: the places of its a.
   std::vector<Place> found_;
-  /// The highest level of a pair that waits for a later round: of each node with older
-  /// ones, and of each two inputs.
+  /// The highest level of a pair of each node that waits for a later round.
   std::vector<int> waiting_;
-  std::vector<int> inputs_waiting_;
   /// How often inputs occur in each way, and in which at all.
   std::vector<std::int32_t> counts_;
   std::vector<Local> counted_;

@@ -75,6 +75,7 @@ Solution complete(const Problem& problem, const Differences& tree,
     parent.negative = parent.negative != tree.negated[o];
     outputs[o] = builder.join(parent, outputs[o]);
   }
+  control.done += count_digits(problem) - count_digits(tree.problem);
   return {builder.finish(std::move(outputs)), std::move(elimination.steps())};
 }
 
@@ -172,11 +173,13 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
   parallel(list.size(), threads, control, [&](std::size_t i) {
     trees[i] = differences(unique.problem, list[i].height, list[i].penalty, control);
     Problem& rest = trees[i].problem;
-    control.done += digits - count_digits(rest);
     if (problem.max_depth >= 0) {
       rest.max_depth -= list[i].height;
       // One that cannot keep the depth has no outputs.
-      if (rest.max_depth < least_depth(rest)) return;
+      if (rest.max_depth < least_depth(rest)) {
+        control.done += digits;
+        return;
+      }
     }
     solutions[i] = complete(unique.problem, trees[i], {}, 0, control);
   });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,9 +60,9 @@ def is_graph_of_kernel(graph: native.AdderGraph, kernel: NDArray[np.int64]) -> b
     ]
 
 
-def depths(graph: native.AdderGraph, inputs: int) -> list[int]:
-    """Adders before each output."""
-    depth = [0] * inputs
+def depths(graph: native.AdderGraph, before: list[int]) -> list[int]:
+    """Adders before each output, of those before each input."""
+    depth = list(before)
     for a, b, *_ in graph.nodes.tolist():
         depth.append(max(depth[a], depth[b]) + 1)
     return [depth[v] if v >= 0 else 0 for v, *_ in graph.outputs.tolist()]
@@ -122,7 +124,7 @@ def test_graphs_are_those_of_their_kernels(
     inputs = len(kernel)
     graph = native.solve(kernel, ranges(inputs), effort=effort, max_depth=limit)
     assert is_graph_of_kernel(graph, kernel)
-    assert limit is None or max(depths(graph, inputs)) <= limit
+    assert limit is None or max(depths(graph, [0] * inputs)) <= limit
 
 
 @given(matrices(), st.integers(0, 1))
@@ -160,7 +162,7 @@ def test_depth_is_bounded(matrix: NDArray[np.int64], spare: int):
     least = max(max(digits) - 1, 0).bit_length()
     graph = native.solve(matrix, ranges(len(matrix)), max_depth=least + spare)
     assert is_graph_of(graph, matrix)
-    assert max(depths(graph, len(matrix))) <= least + spare
+    assert max(depths(graph, [0] * len(matrix))) <= least + spare
     if least:
         with pytest.raises(UserError, match=f"the smallest is {least}$"):
             native.solve(matrix, ranges(len(matrix)), max_depth=least - 1)
@@ -248,13 +250,64 @@ def test_partial_sums_are_shared():
     assert len(graph.nodes) < 0.5 * (digits - 32)
 
 
-def test_the_result_depends_on_the_arguments_alone():
+@given(matrices(), st.data())
+def test_inputs_of_some_depth(matrix: NDArray[np.int64], data: st.DataObject):
+    before = [data.draw(st.integers(0, 4)) for _ in matrix]
+    loads = [
+        sum(digit_count(w) << d for w, d in zip(column, before, strict=True))
+        for column in matrix.T.tolist()
+    ]
+    least = max(max(loads) - 1, 0).bit_length()
+    bounds, given = ranges(len(matrix)), np.array(before, np.int32)
+    graph = native.solve(matrix, bounds, depths=given, max_depth=least)
+    assert is_graph_of(graph, matrix)
+    assert max(depths(graph, before)) <= least
+    if least:
+        with pytest.raises(UserError, match=f"the smallest is {least}$"):
+            native.solve(matrix, bounds, depths=given, max_depth=least - 1)
+
+
+@given(kernels(), st.sampled_from([(0, 0), (5, 5), (-3, -3), (0, 255), (-(2**40), 0)]))
+def test_ranges_do_not_change_the_function(
+    kernel: NDArray[np.int64], bounds: tuple[int, int]
+):
+    graph = native.solve(kernel, ranges(len(kernel), *bounds))
+    assert is_graph_of_kernel(graph, kernel)
+
+
+def test_the_result_does_not_depend_on_threads():
+    solver = native._native
+    assert solver is not None
     rng = np.random.default_rng(1)
-    matrix = rng.integers(-128, 128, (16, 16))
-    first, *others = (native.solve(matrix, ranges(16), effort=3) for _ in range(3))
+    matrix = rng.integers(-128, 128, (12, 12, 1, 1))
+    before = np.zeros(12, np.int32)
+    first, *others = (
+        solver.solve(
+            matrix, ranges(12), before, -1, 2, threads, lambda done, total: None
+        )
+        for threads in (1, 4, 2, 4)
+    )
     for other in others:
-        assert np.array_equal(first.nodes, other.nodes)
-        assert np.array_equal(first.outputs, other.outputs)
+        assert np.array_equal(first[0], other[0])
+        assert np.array_equal(first[1], other[1])
+        assert first[2] == other[2]
+
+
+@pytest.mark.parametrize("effort", [0, 2])
+@pytest.mark.parametrize("limit", [None, 7])
+def test_progress_goes_from_nothing_to_all(effort: int, limit: int | None):
+    rng = np.random.default_rng(1)
+    calls: list[tuple[int, int]] = []
+    native.solve(
+        rng.integers(-128, 128, (16, 16)),
+        ranges(16),
+        max_depth=limit,
+        effort=effort,
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    done = [d for d, _ in calls]
+    assert done == sorted(done)
+    assert calls[-1][0] == calls[-1][1] > 0
 
 
 def test_numbers_that_are_too_large():
@@ -269,11 +322,21 @@ def test_an_error_in_progress_stops_the_solver():
     class Stop(Exception):
         pass
 
+    calls: list[int] = []
+
     def progress(done: int, total: int) -> None:
+        calls.append(done)
         raise Stop
 
-    rng = np.random.default_rng(1)
+    matrix = np.random.default_rng(1).integers(-128, 128, (256, 256))
     with pytest.raises(Stop):
+        native.solve(matrix, ranges(256), progress=progress)
+    assert len(calls) == 1
+
+
+def test_an_interrupt_stops_the_solver():
+    matrix = np.random.default_rng(1).integers(-128, 128, (256, 256))
+    with pytest.raises(KeyboardInterrupt):
         native.solve(
-            rng.integers(-128, 128, (128, 128)), ranges(128), progress=progress
+            matrix, ranges(256), progress=lambda done, total: _thread.interrupt_main()
         )
