@@ -66,14 +66,15 @@ class ConstantLayer:
 
 def constant_layer(op: Operation) -> ConstantLayer | None:
     """What `op` multiplies; None unless that is data, and constants, and not empty."""
+    if not isinstance(op, LinearOp | MatmulOp | MulOp | ConvOp):
+        return None
+    constants = sum(map(_is_constant, op.operands[:2]))
+    if constants != 1 or not all(map(_is_constant, op.operands[2:])):
+        return None
+    if not all(prod(shape_of(v)) for v in (*op.operands, op.result)):
+        return None
     layer = _layer(op)
-    if layer is None or not _is_constant(layer.constant) or _is_constant(layer.data):
-        return None
-    if layer.bias is not None and not _is_constant(layer.bias):
-        return None
-    if not all(prod(shape_of(v)) for v in (*op.operands, *op.results)):
-        return None
-    return layer
+    return layer if _is_constant(layer.constant) else None
 
 
 def _is_constant(value: SSAValue) -> bool:
@@ -81,8 +82,8 @@ def _is_constant(value: SSAValue) -> bool:
 
 
 @singledispatch
-def _layer(op: Operation) -> ConstantLayer | None:
-    return None
+def _layer(op: Operation) -> ConstantLayer:
+    raise NotImplementedError(op.name)
 
 
 @_layer.register
@@ -142,8 +143,13 @@ def _mul(op: MulOp) -> ConstantLayer:
     left = _is_constant(op.lhs)
     constant, data = (op.lhs, op.rhs) if left else (op.rhs, op.lhs)
     shape = shape_of(op.result)
+    # Of equal numbers, one stands for all.
+    assert isinstance(constant.owner, ConstantOp), "asked before"
+    numbers = constant.owner.array().ravel()
+    _, ones, which = np.unique(numbers, return_index=True, return_inverse=True)
+    equal = ones[which].reshape(shape_of(constant))
     factors, factor_of = (
-        np.broadcast_to(_indices(*shape_of(v)), shape) for v in (constant, data)
+        np.broadcast_to(a, shape) for a in (equal, _indices(*shape_of(data)))
     )
     rank = len(shape)
     sizes = ((1,) * rank + shape_of(constant))[-rank:] if rank else ()

@@ -144,8 +144,8 @@ class Solver:
             for kernel, own in zip(problem.kernels, products, strict=True)
         ]
         graph = unroll(solved, inputs, outputs)
-        repeats = any(k.template.outputs[0].size > 1 for k in problem.kernels)
-        if not repeats or len(problem.matrix.values) > WHOLE * self.effort:
+        overlap = any(k.template.taps[0, 0].size > 1 for k in problem.kernels)
+        if not overlap or len(problem.matrix.values) > WHOLE * self.effort:
             return graph
         whole = self._solve(problem.whole(), graph.products)
         other = unroll([whole], inputs, outputs)

@@ -524,8 +524,11 @@ def test_the_most_useful_products_stay():
 
 @pytest.mark.skipif(yosys.available() is not None, reason=str(yosys.available()))
 def test_products_become_blocks():
-    # For two rows, a product takes two of them.
-    module = with_graphs(linear(FIXED, FIXED), dsp=3)
+    result = Model((FIXED, (2, 1)))
+    with result as (x,):
+        op = LinearOp(x, ConstantOp.of(np.array([[85]]), FIXED, "w"))
+    # One product, at both rows.
+    module = with_graphs(result.returns(op), dsp=3)
     text = export_verilog(lower(module, 2)[0])
     assert yosys.synthesize(text, "top").dsp == 2
 
