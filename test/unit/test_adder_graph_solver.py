@@ -293,19 +293,13 @@ def test_the_result_does_not_depend_on_threads():
         assert first[2] == other[2]
 
 
-def test_effort_saves_tables():
-    solver = native._native
-    assert solver is not None
+def test_effort_saves_adders():
     rng = np.random.default_rng(2)
-    matrix = rng.integers(-128, 128, (16, 16, 1, 1))
-    before = np.zeros(16, np.int32)
-    costs = [
-        solver.solve(
-            matrix, ranges(16), before, -1, effort, 2, lambda done, total: None
-        )[2]
-        for effort in range(3)
-    ]
-    assert costs[0] > costs[1] > costs[2]
+    matrix = rng.integers(-128, 128, (16, 16))
+    graphs = [native.solve(matrix, ranges(16), effort=effort) for effort in range(3)]
+    assert all(is_graph_of(graph, matrix) for graph in graphs)
+    adders = [len(graph.nodes) for graph in graphs]
+    assert adders[0] > adders[1] > adders[2]
 
 
 @pytest.mark.parametrize("effort", [0, 2])
