@@ -61,14 +61,18 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.emit import run_pass
 from mase_opt.levels import Model
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import spans
+from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.yosys import Resources, synthesize
-from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
+from mase_opt.lib.transforms.adder_graph_unroll import Graph
+from mase_opt.lib.transforms.mase_build_adder_graphs import (
+    MaseBuildAdderGraphsPass,
+    added_bits,
+)
 
 SEED = 0
 EFFORT = 1
@@ -232,29 +236,19 @@ def with_graphs(
     return module, time.process_time() - start
 
 
-def adders(module: ModuleOp) -> int:
-    return sum(
-        len(op.node_table) for op in module.walk() if isinstance(op, AdderGraphOp)
-    )
-
-
-def added_bits(module: ModuleOp) -> int:
-    """The bits that both operands of an adder have, of all adders: the estimate."""
-    total = 0
+def adders(module: ModuleOp) -> dict[str, int]:
+    """How many, and the bits that both operands of one have: the estimate."""
+    count = bits = 0
+    ranges = Ranges()
     for op in module.walk():
-        if not isinstance(op, AdderGraphOp):
-            continue
-        format = _fixed(op.input)
-        ends = [(format.min_code, format.max_code)] * shape_of(op.input)[-1]
-        ranges: list[tuple[int, int]] = [
-            *ends,
-            *spans(op.node_table, np.array(ends)).tolist(),
-        ]
-        widths: list[int] = [(high - low).bit_length() for low, high in ranges]
-        rows: list[list[int]] = op.node_table.tolist()
-        for a, b, p, q, _ in rows:
-            total += max(min(widths[a] + p, widths[b] + q) - max(p, q), 0)
-    return total
+        if isinstance(op, AdderGraphOp):
+            codes = ranges.codes(op.input).reshape(2, -1, shape_of(op.input)[-1])
+            ends = np.stack([codes[0].min(axis=0), codes[1].max(axis=0)], axis=1)
+            graph = Graph(op.product_table, op.node_table, op.output_table)
+            count += len(codes[0]) * len(graph.nodes)
+            bits += len(codes[0]) * added_bits(graph, ends)
+        ranges.visit(op)
+    return {"adders": count, "added_bits": bits}
 
 
 def ours(
@@ -262,7 +256,7 @@ def ours(
 ) -> dict[str, Any]:
     """What Yosys makes of a module."""
     module, seconds = with_graphs(module, effort, max_depth)
-    line = {"adders": adders(module), "added_bits": added_bits(module)}
+    line = adders(module)
     ConvertMaseToHwPass(max_logic_depth=depth).apply(Context(), module)
     resources = synthesize(export_verilog(module), "top", dsp=False)
     return {

@@ -53,11 +53,11 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     seen = _bits_seen(op)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
-        wires = list(x[start : start + inputs])
-        wires += [arith.multiplier(b, wires[i], w) for i, w in products]
+        row = x[start : start + inputs]
+        wires = [*row, *(arith.multiplier(b, row[i], w) for i, w in products)]
         values = [_without_sign(b, w) for w in wires]
-        ends = np.array([(w.lo, w.hi) for w in wires], object).reshape(-1, 2)
-        ranges: list[Span] = spans(op.node_table, ends).tolist()
+        ends = np.array([(w.lo, w.hi) for w in row], object).reshape(-1, 2)
+        ranges: list[Span] = spans(op.node_table, ends, op.product_table).tolist()
         for (left, right, p, q, subtract), span in zip(nodes, ranges, strict=True):
             operands = [(values[left], p, False), (values[right], q, bool(subtract))]
             values.append(_node(b, operands, span, seen[len(values)]))
