@@ -197,10 +197,10 @@ def convolutions(draw: st.DrawFn) -> ModuleOp:
     )
 
 
-@given(convolutions(), st.integers(0, 12))
+@given(convolutions(), st.integers(0, 12), st.integers(0, 1))
 @settings(max_examples=120)
-def test_convolutions(module: ModuleOp, dsp: int):
-    (graph,) = graphs(with_graphs(module, dsp=dsp))
+def test_convolutions(module: ModuleOp, dsp: int, effort: int):
+    (graph,) = graphs(with_graphs(module, dsp=dsp, effort=effort))
     assert len(graph.product_table) <= dsp
 
 
