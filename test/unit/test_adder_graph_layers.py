@@ -358,7 +358,7 @@ def test_formats(
     data: Attribute, weights: Attribute, bias: Attribute | None, result: Attribute
 ):
     """The numbers outside of an image are zero, whatever the code 0 is."""
-    module = convolution(data, weights, bias, element=result, padding=(1, 1))
+    module = convolution(data, weights, bias, element=result, padding=(1, 0))
     graph = with_graphs(module, dsp=6, to_torch=True)
     assert_levels_agree(graph)
 
