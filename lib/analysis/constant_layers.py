@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.ir import Operation, SSAValue
 
+from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.elementwise import MulOp
 from mase_opt.dialects.mase.layers import ConvOp, LinearOp, MatmulOp
 from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, shape_of
 
 Indices = NDArray[np.int64]
 Shape = tuple[int, ...]
@@ -65,15 +66,23 @@ class ConstantLayer:
 
 
 def constant_layer(op: Operation) -> ConstantLayer | None:
-    """What `op` multiplies; None unless that is data, and constants, and not empty."""
+    """
+    What `op` multiplies; None unless that is data with constants.
+
+    None also of empty tensors and of builtin floats.
+    """
     if not isinstance(op, LinearOp | MatmulOp | MulOp | ConvOp):
         return None
     constants = sum(map(_is_constant, op.operands[:2]))
     if constants != 1 or not all(map(_is_constant, op.operands[2:])):
         return None
-    if not all(prod(shape_of(v)) for v in (*op.operands, op.result)):
+    values = (*op.operands, op.result)
+    if not all(prod(shape_of(v)) for v in values):
+        return None
+    if any(is_float(element_of(v)) for v in values):
         return None
     layer = _layer(op)
+    # It may be the weight that varies.
     return layer if _is_constant(layer.constant) else None
 
 
