@@ -7,8 +7,9 @@ SystemVerilog; the peer, where it is installed, computes the same module, which 
 compared bit by bit on random inputs. Both are cut into stages by their own tools and
 mapped by Yosys (`synth_xilinx -family xcup`, no DSP). Prints one JSON line per case:
 
-- `solve`: CPU seconds, adders and memory for square matrices, by effort. The peer runs
-  in its fast mode (one decomposition), and only where it takes less than minutes;
+- `solve`: CPU seconds, adders, the bits that they add and memory for square matrices,
+  by effort. The peer runs in its fast mode (one decomposition) and estimates tables; it
+  is left out where it takes minutes;
 - `synth`: a 16x64 matrix, three adders per stage;
 - `effort`: the same by effort: adders, the bits that they add, tables;
 - `narrow`, `sparse`: the same with weights of 4 and 6 bits, and with half of them zero;
@@ -415,8 +416,8 @@ def compare(case: str, module: ModuleOp, with_peer: bool, **about: Any) -> None:
     report(case, line)
 
 
-def solved(size: int, effort: int) -> tuple[int, int, float, int]:
-    """Adders, depth, CPU seconds and peak memory (MiB) of a square matrix."""
+def solved(size: int, effort: int) -> dict[str, float]:
+    """Adders and what they add, depth, time and memory for a square matrix."""
     codes = weights("uniform")((size, size))
     ends = np.tile(np.array([[-128, 127]]), (size, 1))
     start = time.process_time()
@@ -426,8 +427,16 @@ def solved(size: int, effort: int) -> tuple[int, int, float, int]:
     nodes: list[list[int]] = graph.nodes.tolist()
     for a, b, *_ in nodes:
         depth.append(max(depth[a], depth[b]) + 1)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return len(graph.nodes), max(depth), seconds, memory
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outputs = graph.outputs.astype(np.int64)
+    whole = Graph(np.zeros((0, 2), np.int64), graph.nodes.astype(np.int64), outputs)
+    return {
+        "adders": len(nodes),
+        "added_bits": added_bits(whole, ends),
+        "depth": max(depth),
+        "cpu_s": round(seconds, 3),
+        "peak_rss_mib": memory >> 10,
+    }
 
 
 def solve(sizes: Iterable[int], with_peer: bool) -> None:
@@ -437,15 +446,7 @@ def solve(sizes: Iterable[int], with_peer: bool) -> None:
         line: dict[str, Any] = {"size": size}
         for effort in SOLVE[size]:
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                count, depth, seconds, memory = pool.submit(
-                    solved, size, effort
-                ).result()
-            line[f"effort_{effort}"] = {
-                "adders": count,
-                "depth": depth,
-                "cpu_s": round(seconds, 3),
-                "peak_rss_mib": memory,
-            }
+                line[f"effort_{effort}"] = pool.submit(solved, size, effort).result()
         seconds = line[f"effort_{EFFORT}"]["cpu_s"]
         if previous is not None and size == 2 * previous[0]:
             line["growth"] = round(seconds / previous[1], 2)
@@ -454,9 +455,15 @@ def solve(sizes: Iterable[int], with_peer: bool) -> None:
             peer: Any = import_module("da4ml.cmvm")
             codes = weights("uniform")((size, size)).astype(np.float32)
             start = time.process_time()
-            solution = peer.solve(codes, search_all_decompose_dc=False)
+            solution = peer.solve(
+                codes,
+                qintervals=[(-128.0, 127.0, 1.0)] * size,
+                adder_size=1,
+                carry_size=-1,
+                search_all_decompose_dc=False,
+            )
             spent = time.process_time() - start
-            line["da4ml"] = {"cost": solution.cost, "cpu_s": round(spent, 3)}
+            line["da4ml"] = {"estimate": solution.cost, "cpu_s": round(spent, 3)}
             line["time_over_da4ml"] = round(seconds / spent, 4)
         elif with_peer:
             line["da4ml"] = "left out: it takes minutes"
