@@ -546,3 +546,16 @@ def test_gradients_are_those_of_the_layer():
         found.append(x.grad)
     assert torch.equal(*found)
     assert found[0].any()
+
+
+def test_a_wrong_graph_is_refused(monkeypatch: pytest.MonkeyPatch):
+    solve = native.solve
+
+    def wrong(*arguments: Any, **options: Any) -> native.AdderGraph:
+        graph = solve(*arguments, **options)
+        graph.outputs[0, 1] += 1
+        return graph
+
+    monkeypatch.setattr(native, "solve", wrong)
+    with pytest.raises(PassFailedException, match=r"'conv' .* not that of the const"):
+        with_graphs(convolution(FIXED, FIXED))
