@@ -71,7 +71,11 @@ def main() -> int:
         ),
         run(
             "pytest",
-            [sys.executable, "-m", "pytest", f"--junit-xml={pytest_report}", "-ra"],
+            [
+                sys.executable,
+                *("-m", "pytest", "-ra", "--numprocesses=auto", "--dist=worksteal"),
+                f"--junit-xml={pytest_report}",
+            ],
             pytest_report,
         ),
     ]
