@@ -341,6 +341,7 @@ void Elimination::remove_places(std::int32_t node, Move way) {
 /// becomes more frequent.
 void Elimination::count(std::int32_t node) {
   waiting_[node] = -1;
+  if (places_[node].size() < 2) return;
   std::size_t terms = 0;
   for (const Place place : places_[node]) terms += sums_[output_of(place)].size();
   // Most pairs occur once: their hashes leave them out, but for a few in `repeated_`.
