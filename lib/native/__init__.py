@@ -78,6 +78,8 @@ def solve(
     assert _native is not None, "asked before"
     weights = np.ascontiguousarray(weights, dtype=np.int64)
     is_matrix = weights.ndim == 2
+    assert ranges.shape == (len(weights), 2), "a range per input"
+    assert effort in range(4), "0 to 3"
     check_bits(weights, ranges)
     before = np.zeros(len(weights), np.int32) if depths is None else depths
     try:

@@ -12,6 +12,3 @@ def solve(
     threads: int,
     progress: Callable[[int, int], None],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], float]: ...
-def least_depth(
-    weights: NDArray[np.int64], bounds: NDArray[np.int64], depths: NDArray[np.int32]
-) -> int: ...

@@ -103,14 +103,14 @@ class Elimination {
   /// How often inputs occur in each way, and in which at all.
   std::vector<std::int32_t> counts_;
   std::vector<Local> counted_;
-  /// Hashes of pairs of a new node, and what may have occurred before.
+  /// Hashes of the pairs of a node, and pairs whose hash was there before.
   std::vector<std::uint64_t> once_;
   std::vector<std::uint64_t> repeated_;
   struct Slot {
     std::uint64_t key = 0;
     std::int64_t count = 0;
   };
-  /// A hash table of these, and where they are.
+  /// A hash table that counts the latter, and where they are.
   std::vector<Slot> slots_;
   std::vector<std::size_t> twice_;
 };

@@ -95,8 +95,4 @@ NB_MODULE(_native, module) {
   module.def("solve", &solve, nb::arg("weights"), nb::arg("bounds"), nb::arg("depths"),
              nb::arg("max_depth"), nb::arg("effort"), nb::arg("threads"),
              nb::arg("progress"));
-  module.def("least_depth",
-             [](const Weights& weights, const Bounds& bounds, const Depths& depths) {
-               return mase::least_depth(problem_of(weights, bounds, depths, -1));
-             });
 }

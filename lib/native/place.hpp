@@ -107,8 +107,8 @@ class Layout {
 
   /// Of numbers from 0 to `most`, and of their differences.
   static int bits_for(std::int64_t most) {
-    const auto differences = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)) * 2;
-    return static_cast<int>(std::bit_width(differences));
+    const auto highest = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0));
+    return static_cast<int>(std::bit_width(2 * highest));
   }
 
   static int half(int bits) { return (1 << bits) / 2; }
@@ -146,7 +146,9 @@ class PlaceSet {
     return (place >> 32 << bits_) + local_of(place);
   }
 
-  std::uint64_t bit(Place place) const { return std::uint64_t{1} << (index(place) % 64); }
+  std::uint64_t bit(Place place) const {
+    return std::uint64_t{1} << (index(place) % 64);
+  }
 
   int bits_;
   std::vector<std::uint64_t> words_;

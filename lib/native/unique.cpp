@@ -43,7 +43,8 @@ Unique unique_outputs(const Problem& problem) {
       continue;
     }
     const int shift = std::countr_zero(static_cast<std::uint64_t>(bits));
-    const bool negative = *std::find_if(weights.begin(), weights.end(), std::identity{}) < 0;
+    const auto first = std::find_if(weights.begin(), weights.end(), std::identity{});
+    const bool negative = *first < 0;
     const Tap tap = corner(weights, problem.height, problem.width);
     for (auto& weight : weights) weight = (weight >> shift) * (negative ? -1 : 1);
     // No row or column of taps before the corner has a weight: none gets lost.
