@@ -33,9 +33,12 @@ Interval product(Wide factor, Interval x) {
 }
 
 double adder_cost(Interval a, Interval b, int shift_a, int shift_b) {
-  // Where only one of them has bits, these are wires, inverters and carries.
-  const int top = std::min(width_of(a) + shift_a, width_of(b) + shift_b);
-  return std::max(top - std::max(shift_a, shift_b), 0);
+  const int low = std::max(shift_a, shift_b);
+  const int top_a = width_of(a) + shift_a;
+  const int top_b = width_of(b) + shift_b;
+  const int both = std::max(std::min(top_a, top_b) - low, 0);
+  // Where only one of them has bits, carries need no tables, but their places.
+  return both + CARRY * std::max(std::max(top_a, top_b) - low - both, 0);
 }
 
 }  // namespace mase

@@ -22,6 +22,9 @@ Interval product(Wide factor, Interval x);
 /// Bits that tell the numbers of a range apart.
 int width_of(Interval range);
 
+/// What a bit of an adder costs, in lookup tables, that only one operand has.
+constexpr double CARRY = 0.5;
+
 /// Lookup tables of the adder (a << shift_a) ± (b << shift_b) whose operands, less the
 /// lowest numbers of their ranges, have no signs.
 double adder_cost(Interval a, Interval b, int shift_a, int shift_b);

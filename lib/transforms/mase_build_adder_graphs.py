@@ -118,7 +118,9 @@ class Solver:
 
         Raises `PassFailedException` if it cannot be as deep as it may be.
         """
-        (result,) = problem.op.results
+        # The op that an error is about.
+        op = problem.op
+        (result,) = op.results
         try:
             graph = self._smallest(problem, products)
         except UserError as error:
