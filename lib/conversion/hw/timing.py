@@ -265,6 +265,8 @@ def levels(op: Operation, pieces: dict[SSAValue, list[Piece]]) -> int:
             equality = op.predicate.value.data < 2
             inputs = sum(len(_inputs(pieces[v])) for v in op.operands)
             return 0 if equality and inputs <= TABLE_INPUTS else arith.COMPARE
+        case comb.MuxOp() if _is_gate(op, pieces):
+            return 0
         case comb.MuxOp() | hw.ArrayGetOp():
             return arith.SELECT
         case comb.MulOp():
@@ -274,6 +276,12 @@ def levels(op: Operation, pieces: dict[SSAValue, list[Piece]]) -> int:
             return arith.BITWISE if width_of(op.result) > 1 else 0
         case _:
             raise PassFailedException(f"no logic levels known for {op.name}")
+
+
+def _is_gate(op: comb.MuxOp, pieces: dict[SSAValue, list[Piece]]) -> bool:
+    """Whether every bit is kept or cleared, as in relu: tables around it do that."""
+    options = [pieces[op.true_value], pieces[op.false_value]]
+    return any(all(p.value is None and p.low == 0 for p in o) for o in options)
 
 
 def _bits(pieces: Sequence[Piece]) -> int:
