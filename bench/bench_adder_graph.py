@@ -259,11 +259,12 @@ def ours(
     module, seconds = with_graphs(module, effort, max_depth)
     line = adders(module)
     ConvertMaseToHwPass(max_logic_depth=depth).apply(Context(), module)
-    resources = synthesize(export_verilog(module), "top", dsp=False)
+    layout = port_layout(module)
+    resources = synthesize(export_verilog(module), layout.top, dsp=False)
     return {
         **line,
         **tables(resources),
-        "latency": port_layout(module).latency,
+        "latency": layout.latency,
         "solve_cpu_s": round(seconds, 3),
         "yosys": resources.version,
     }
