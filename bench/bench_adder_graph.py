@@ -14,7 +14,8 @@ mapped by Yosys (`synth_xilinx -family xcup`, no DSP). Prints one JSON line per 
 - `effort`: the same by effort: adders, the bits that they add, tables;
 - `narrow`, `sparse`: the same with weights of 4 and 6 bits, and with half of them zero;
 - `mlp`: 16-64-32-32-5, ReLU, half up, saturating, five adders per stage;
-- `lenet`: two convolutions, two pools, two dense layers on 12x12, unrolled;
+- `lenet`: two convolutions, two pools, two dense layers on 12x12, unrolled, in as many
+  stages as the peer takes;
 - `digits`: the trained MLP, likewise.
 
     python bench/bench_adder_graph.py                 # all of it: most of an hour
@@ -88,6 +89,8 @@ MLP = (16, 64, 32, 32, 5)
 NETWORK_DEPTH = 5
 NETWORK_MAX_DEPTH = 8
 """Adders in a row per layer: as few as the widest layer can do with."""
+LENET_STAGES = 8
+"""As many as the peer has with `NETWORK_DEPTH`, by its count of levels."""
 ACTIVATION = FixedType(8, 4)
 WEIGHT = FixedType(8, 6)
 HALF_UP = RoundingAttr((RoundingMode.HALF_UP, Overflow.SATURATE))
@@ -253,18 +256,24 @@ def adders(module: ModuleOp) -> dict[str, int]:
 
 
 def ours(
-    module: ModuleOp, effort: int, depth: int, max_depth: int | None = None
+    module: ModuleOp,
+    effort: int,
+    depth: int,
+    max_depth: int | None = None,
+    stages: int | None = None,
 ) -> dict[str, Any]:
-    """What Yosys makes of a module."""
+    """What Yosys makes of a module, in stages of `depth` levels or in `stages`."""
     module, seconds = with_graphs(module, effort, max_depth)
     line = adders(module)
-    ConvertMaseToHwPass(max_logic_depth=depth).apply(Context(), module)
+    limit = depth if stages is None else None
+    ConvertMaseToHwPass(max_logic_depth=limit, stages=stages).apply(Context(), module)
     layout = port_layout(module)
     resources = synthesize(export_verilog(module), layout.top, dsp=False)
     return {
         **line,
         **tables(resources),
         "latency": layout.latency,
+        "logic_depth": layout.logic_depth,
         "solve_cpu_s": round(seconds, 3),
         "yosys": resources.version,
     }
@@ -411,7 +420,8 @@ def compare(case: str, module: ModuleOp, with_peer: bool, **about: Any) -> None:
     network = any(isinstance(op, ReluOp) for op in module.walk())
     depth = NETWORK_DEPTH if network else MATRIX_DEPTH
     max_depth = NETWORK_MAX_DEPTH if network else None
-    line = {**about, "ours": ours(module, EFFORT, depth, max_depth)}
+    stages = LENET_STAGES if case == "lenet" else None
+    line = {**about, "ours": ours(module, EFFORT, depth, max_depth, stages)}
     if with_peer:
         line["da4ml"] = peers(module, depth)
     report(case, line)
