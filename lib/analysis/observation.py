@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, TypeVar
 
@@ -95,3 +96,17 @@ def progress(steps: Sequence[Step], title: str) -> Iterable[Step]:
     from rich.progress import track
 
     return track(steps, title, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def progress_bar(title: str, steps: int) -> Generator[Callable[[float], None]]:
+    """What to call with how many of the steps are done; a bar on a terminal."""
+    if not steps or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda done: bar.update(task, completed=done)

@@ -83,7 +83,7 @@ def solve(
     check_bits(weights, ranges)
     before = np.zeros(len(weights), np.int32) if depths is None else depths
     try:
-        nodes, outputs, _ = _native.solve(
+        nodes, outputs = _native.solve(
             weights[:, :, None, None] if is_matrix else weights,
             np.ascontiguousarray(ranges, dtype=np.int64),
             np.ascontiguousarray(before, dtype=np.int32),

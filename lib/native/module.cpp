@@ -85,8 +85,7 @@ nb::tuple solve(const Weights& weights, const Bounds& bounds, const Depths& dept
                    {output.node, output.shift, output.negative ? 1 : 0,
                     output.tap.y, output.tap.x});
   }
-  return nb::make_tuple(table(std::move(nodes), 7), table(std::move(outputs), 5),
-                        graph.cost);
+  return nb::make_tuple(table(std::move(nodes), 7), table(std::move(outputs), 5));
 }
 
 }  // namespace

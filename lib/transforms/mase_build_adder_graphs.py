@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from mase_opt.lib import native
 from mase_opt.lib.analysis.adder_graph import expand, spans
 from mase_opt.lib.analysis.constant_layers import Indices, constant_layer
 from mase_opt.lib.analysis.model import describe, layer_of
-from mase_opt.lib.analysis.observation import progress
+from mase_opt.lib.analysis.observation import progress_bar
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.transforms.adder_graph_numbers import Kernel, Problem, problem_of
@@ -87,8 +87,11 @@ class MaseBuildAdderGraphsPass(ModulePass):
         solver = Solver(self.effort, self.max_depth)
         products = choose_products(problems, self.dsp)
         pairs = list(zip(problems, products, strict=True))
-        for problem, own in progress(pairs, "building adder graphs"):
-            replace(problem, solver.graph(problem, own))
+        with progress_bar("building adder graphs", len(pairs)) as show:
+            for index, (problem, own) in enumerate(pairs):
+                solver.progress = _after(index, show)
+                replace(problem, solver.graph(problem, own))
+                show(index + 1)
 
 
 def constant_problems(module: ModuleOp, ranges: Ranges) -> list[Problem]:
@@ -104,12 +107,19 @@ def constant_problems(module: ModuleOp, ranges: Ranges) -> list[Problem]:
     return problems
 
 
+def _after(layers: int, show: Callable[[float], None]) -> Callable[[int, int], None]:
+    """What tells how much is done, behind some layers."""
+    return lambda done, total: show(layers + done / max(total, 1))
+
+
 class Solver:
     """Solves problems; kernels that occur again are solved once."""
 
     def __init__(self, effort: int, max_depth: int | None):
         self.effort = effort
         self.max_depth = max_depth
+        self.progress = _after(0, lambda done: None)
+        """Called with how much of a search is done, and of all."""
         self.known: dict[tuple[object, ...], native.AdderGraph] = {}
 
     def graph(self, problem: Problem, products: Sequence[Indices]) -> Graph:
@@ -164,6 +174,7 @@ class Solver:
                 depths=depths,
                 max_depth=self.max_depth,
                 effort=self.effort,
+                progress=self.progress,
             )
         found = self.known[key]
         return Solved(

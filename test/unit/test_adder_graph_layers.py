@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ from mase_opt.lib.formats.scaled import Layout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target import yosys
 from mase_opt.lib.target.circt import export_verilog
+from mase_opt.lib.transforms import mase_build_adder_graphs
 from mase_opt.lib.transforms.mase_build_adder_graphs import (
     MaseBuildAdderGraphsPass,
     constant_problems,
@@ -559,3 +561,27 @@ def test_a_wrong_graph_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(native, "solve", wrong)
     with pytest.raises(PassFailedException, match=r"'conv' .* not that of the const"):
         with_graphs(convolution(FIXED, FIXED))
+
+
+def test_the_search_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[float] = []
+
+    @contextmanager
+    def bar(title: str, steps: int) -> Generator[Callable[[float], None]]:
+        assert steps == 2
+        yield shown.append
+
+    monkeypatch.setattr(mase_build_adder_graphs, "progress_bar", bar)
+    rng = np.random.default_rng(0)
+    result = Model((FIXED, (1, 4)))
+    with result as (x,):
+        for _ in range(2):
+            codes = rng.integers(-128, 128, (4, 4))
+            weight = ConstantOp.of(codes, FIXED, "w")
+            x = LinearOp(x, weight.result, element=FIXED).result
+    module = result.returns(x)
+    MaseBuildAdderGraphsPass(effort=0).apply(Context(), module)
+    # At its end at least, before the layer is done.
+    assert len(shown) > 2
+    assert shown == sorted(shown)
+    assert shown[-1] == 2
