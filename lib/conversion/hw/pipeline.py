@@ -72,12 +72,8 @@ class _Inserter:
         ports = [self.timing.slots[arg] for arg in self.timing.inputs[child.name]]
         data = self._to_ports(op.inputs, ports)
         control = child.control()
-        values = {
-            "clk": self.b.clock if "clk" in control else None,
-            "ce": self.b.enable if "ce" in control else None,
-        }
-        taken = [make() for make in values.values() if make is not None]
-        op.operands = [*taken, *data]
+        make = {"clk": self.b.clock, "ce": self.b.enable}
+        op.operands = [*(make[name]() for name in control), *data]
         names = [*(StringAttr(name) for name in control), *op.arg_names.data]
         op.arg_names = ArrayAttr(names)
 
