@@ -13,8 +13,12 @@
 namespace mase {
 namespace {
 
-/// Levels that a round spans: down to a third of its highest score.
-constexpr int ROUND = Queue::STEPS * 3 / 2;
+/// Levels that a round spans: down to half of its highest score.
+constexpr int ROUND = Queue::STEPS;
+
+/// Weights of an output in a block, and the round from which blocks grow.
+constexpr std::int64_t BLOCK = 64;
+constexpr int GROWTH = 4;
 
 /// What a seed may add to a score, as a part of it.
 constexpr double DISTURBANCE = 0.6;
@@ -57,19 +61,24 @@ Elimination::Elimination(const Problem& problem, Builder& builder, Control& cont
       layout_(problem.height, problem.width, highest_shift(problem)) {}
 
 std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
-  fill();
+  // Steps may be pairs of any inputs.
+  const std::int64_t taps = std::max<std::int64_t>(problem_.taps(), 1);
+  fill(std::max<std::int64_t>(begin.empty() ? BLOCK / taps : problem_.inputs, 1));
   for (const Step& step : begin) {
     found_ = step.found;
     replace(pair_of(step.a, step.b, step.way));
   }
-  const auto inputs = static_cast<std::int32_t>(problem_.inputs);
-  // Pairs come in by rounds: by the time of the rare ones, few of them are left.
-  while (!waiting_.empty()) {
+  // Pairs come in by rounds: by the time of the rare ones, few terms are left. The first
+  // round only looks how high it has to start.
+  for (int round = 0; !waiting_.empty(); ++round) {
     const int highest = *std::max_element(waiting_.begin(), waiting_.end());
-    if (highest < 0) break;
+    if (highest < 0 && blocks_ == 1) break;
     floor_ = std::max(highest - ROUND, 0);
-    count_inputs();
-    for (std::int32_t node = inputs; node < builder_.size(); ++node) {
+    if (blocks_ > 1 && (highest < 0 || round >= GROWTH)) {
+      merge_blocks();
+      waiting_.assign(waiting_.size(), floor_);
+    }
+    for (std::int32_t node = 0; node < builder_.size(); ++node) {
       if (waiting_[node] < floor_) continue;
       control_.check();
       count(node);
@@ -83,14 +92,13 @@ std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
   return outputs;
 }
 
-void Elimination::fill() {
-  places_.resize(problem_.inputs);
+/// The terms of the weights, in blocks of so many inputs.
+void Elimination::fill(std::int64_t block_size) {
   taken_.resize(problem_.inputs, PlaceSet(problem_.outputs, layout_.bits()));
-  sums_.resize(problem_.outputs);
+  blocks_ = std::max<std::int64_t>((problem_.inputs + block_size - 1) / block_size, 1);
+  sums_.resize(problem_.outputs * blocks_);
   loads_.assign(problem_.outputs, 0);
-  counts_.resize(std::size_t{1} << layout_.bits());
-  counted_.resize(counts_.size() + 1);
-  waiting_.assign(problem_.inputs, Queue::LEVELS - 1);
+  for (std::int32_t i = 0; i < problem_.inputs; ++i) add_node(i, i / block_size);
   for (std::int32_t o = 0; o < problem_.outputs; ++o) {
     for (std::int32_t i = 0; i < problem_.inputs; ++i) {
       const std::int64_t* kernel = problem_.kernel(i, o);
@@ -99,7 +107,7 @@ void Elimination::fill() {
         for (const Digit digit : digits_of(kernel[t])) {
           const Local local =
               layout_.local({t / width, t % width}, digit.shift, digit.sign < 0);
-          sums_[o].push_back({i, local});
+          sum_of(o, i).push_back({i, local});
           places_[i].push_back(place_of(o, local));
           taken_[i].insert(place_of(o, local));
           loads_[o] += load(builder_[i].depth);
@@ -107,6 +115,36 @@ void Elimination::fill() {
       }
     }
   }
+}
+
+/// What is kept for each node.
+void Elimination::add_node(std::int32_t node, std::int64_t block) {
+  places_.emplace_back();
+  block_of_.push_back(block);
+  widths_.push_back(width_of(builder_[node].range));
+  waiting_.push_back(Queue::LEVELS - 1);
+}
+
+/// Makes one block of each two.
+void Elimination::merge_blocks() {
+  const auto is_before = [](const Term& a, const Term& b) { return a.node < b.node; };
+  const std::int64_t left = (blocks_ + 1) / 2;
+  for (std::int64_t o = 0; o < problem_.outputs; ++o) {
+    for (std::int64_t block = 0; block < left; ++block) {
+      // What is written here was read before.
+      Terms terms = std::move(sums_[o * blocks_ + 2 * block]);
+      if (2 * block + 1 < blocks_) {
+        const Terms other = std::move(sums_[o * blocks_ + 2 * block + 1]);
+        const auto middle = std::ssize(terms);
+        terms.insert(terms.end(), other.begin(), other.end());
+        std::inplace_merge(terms.begin(), terms.begin() + middle, terms.end(), is_before);
+      }
+      sums_[o * left + block] = std::move(terms);
+    }
+  }
+  sums_.resize(problem_.outputs * left);
+  blocks_ = left;
+  for (std::int64_t& block : block_of_) block /= 2;
 }
 
 /// The tables that a pair saves, a little more for pairs of pairs: on random matrices,
@@ -124,8 +162,8 @@ double Elimination::score(const Pair& pair, std::int64_t count) const {
 
 Pair Elimination::pair_of(std::int32_t a, std::int32_t b, Move way) const {
   const int shift = layout_.shift_by(way);
-  const double cost = adder_cost(builder_[a].range, builder_[b].range,
-                                 std::max(-shift, 0), std::max(shift, 0));
+  const double cost =
+      adder_cost(widths_[a], widths_[b], std::max(-shift, 0), std::max(shift, 0));
   return {a, b, way, static_cast<float>(cost)};
 }
 
@@ -153,53 +191,15 @@ Local Elimination::local_of_sum(Local a, Local b) const {
                        is_negative(first));
 }
 
-/// Queues the pairs of inputs down to the level of the round.
-void Elimination::count_inputs() {
-  for (std::int32_t a = 0; a < problem_.inputs; ++a) {
-    if (waiting_[a] < floor_) continue;
-    waiting_[a] = -1;
-    for (std::int32_t b = a; b < problem_.inputs; ++b) {
-      control_.check();
-      for (const Local index : count_between(a, b)) {
-        const std::int32_t count = std::exchange(counts_[index], 0);
-        if (count < 2) continue;
-        const Pair pair = pair_of(a, b, layout_.way_at(index));
-        push(Queue::level(score(pair, count)), pair);
-      }
-    }
-  }
-}
-
 /// Queues a pair, which may have to wait for its round.
 void Elimination::push(int level, const Pair& pair) {
   if (level >= floor_) {
     queue_.push(level, pair);
     return;
   }
-  // Inputs are counted with later ones, others with earlier ones.
-  const std::int32_t latest = std::max(pair.a, pair.b);
-  int& waiting = waiting_[latest < problem_.inputs ? pair.a : latest];
+  // Nodes are counted with earlier ones.
+  int& waiting = waiting_[std::max(pair.a, pair.b)];
   waiting = std::max(waiting, level);
-}
-
-/// Counts in which ways two inputs occur; these ways.
-std::span<const Local> Elimination::count_between(std::int32_t a, std::int32_t b) {
-  const auto& left = places_[a];
-  const auto& right = places_[b];
-  std::size_t counted = 0;
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    const std::int32_t output = output_of(left[i]);
-    while (start < right.size() && output_of(right[start]) < output) ++start;
-    for (std::size_t k = start; k < right.size(); ++k) {
-      if (output_of(right[k]) != output) break;
-      if (a == b && k <= i) continue;
-      const Local index = layout_.index(local_of(left[i]), local_of(right[k]));
-      counted_[counted] = index;
-      counted += ++counts_[index] == 1 ? 1 : 0;
-    }
-  }
-  return {counted_.data(), counted};
 }
 
 /// Where a pair occurs, without overlaps, and without sums that would get too deep.
@@ -288,8 +288,7 @@ void Elimination::take_best(int level) {
 
 void Elimination::replace(const Pair& pair) {
   const std::int32_t node = builder_.push(make(pair.a, pair.b, pair.way));
-  places_.emplace_back();
-  waiting_.push_back(Queue::LEVELS - 1);
+  add_node(node, block_of_[pair.a]);
   const double more = load_of_pair(pair.a, pair.b);
   for (const Place place : found_) {
     const std::int32_t output = output_of(place);
@@ -298,7 +297,7 @@ void Elimination::replace(const Pair& pair) {
     remove_term(output, pair.a, a);
     remove_term(output, pair.b, b);
     const Local local = local_of_sum(a, b);
-    sums_[output].push_back({node, local});
+    sum_of(output, node).push_back({node, local});
     places_[node].push_back(place_of(output, local));
     loads_[output] += more;
   }
@@ -310,14 +309,10 @@ void Elimination::replace(const Pair& pair) {
 }
 
 void Elimination::remove_term(std::int32_t output, std::int32_t node, Local local) {
-  auto& sum = sums_[output];
-  for (auto& term : sum) {
-    if (term.node == node && term.local == local) {
-      term = sum.back();
-      sum.pop_back();
-      return;
-    }
-  }
+  auto& sum = sum_of(output, node);
+  auto term = from_node(sum, node);
+  while (term->local != local) ++term;
+  sum.erase(term);
 }
 
 /// Take the found places, as moved, out of those of a node.
@@ -337,60 +332,54 @@ void Elimination::remove_places(std::int32_t node, Move way) {
   places.resize(kept);
 }
 
-/// Queues the pairs of a node with older ones, those that occur twice: no pair ever
-/// becomes more frequent.
+/// Queues the pairs of a node with older ones of its block, and with itself, those that
+/// occur twice: no pair ever becomes more frequent.
 void Elimination::count(std::int32_t node) {
   waiting_[node] = -1;
-  if (places_[node].size() < 2) return;
+  const auto& places = places_[node];
+  if (places.size() < 2) return;
   std::size_t terms = 0;
-  for (const Place place : places_[node]) terms += sums_[output_of(place)].size();
-  // Most pairs occur once: their hashes leave them out, but for a few in `repeated_`.
-  const auto hash_bits = static_cast<int>(std::bit_width(32 * terms));
-  const auto hash = [=](std::uint64_t key) {
-    return key * 0x9E3779B97F4A7C15ull >> (64 - hash_bits);
-  };
-  once_.assign((std::size_t{1} << hash_bits) / 64 + 1, 0);
-  if (repeated_.size() <= terms) repeated_.resize(2 * terms + 1);
-  std::size_t repeated = 0;
-  visit_pairs(node, [&](std::uint64_t key) {
-    std::uint64_t& word = once_[hash(key) / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (hash(key) % 64);
-    repeated_[repeated] = key;
-    repeated += (word & bit) != 0 ? 1 : 0;
-    word |= bit;
-  });
-  const std::size_t size = std::bit_ceil(2 * repeated + 1);
-  slots_.assign(size, Slot{});
-  twice_.clear();
-  for (std::size_t i = 0; i < repeated; ++i) {
-    const std::uint64_t key = repeated_[i];
-    std::size_t index = hash(key) & (size - 1);
-    while (slots_[index].count != 0 && slots_[index].key != key) {
-      index = (index + 1) & (size - 1);
+  for (const Place place : places) terms += sum_of(output_of(place), node).size();
+  counter_.start(terms);
+  // Other node and way in one number.
+  const int bits = layout_.bits();
+  const auto low = static_cast<std::int32_t>(Counter::LOW >> bits);
+  for (const Place place : places) {
+    const auto& sum = sum_of(output_of(place), node);
+    const Local local = local_of(place);
+    const auto key = [&](const Term& term) {
+      return static_cast<std::uint64_t>(term.node) << bits |
+             layout_.index(local, term.local);
+    };
+    const auto own = from_node(sum, node);
+    auto term = sum.begin();
+    for (const auto end = std::min(own, from_node(sum, low)); term < end; ++term) {
+      counter_.add_low(key(*term));
     }
-    slots_[index].key = key;
-    if (++slots_[index].count == 1) twice_.push_back(index);
+    for (; term < own; ++term) counter_.add(key(*term));
+    for (; term < sum.end() && term->node == node; ++term) {
+      if (term->local > local) counter_.add(key(*term));
+    }
   }
-  for (const std::size_t index : twice_) {
-    const auto [key, count] = slots_[index];
-    const auto other = static_cast<std::int32_t>(key >> 32);
-    const Pair pair = pair_of(node, other, layout_.way_at(static_cast<Local>(key)));
-    push(Queue::level(score(pair, count + 1)), pair);
-  }
+  counter_.visit([&](std::uint64_t key, std::int64_t count) {
+    const std::uint64_t way = key & ((std::uint64_t{1} << bits) - 1);
+    const Pair pair =
+        pair_of(node, static_cast<std::int32_t>(key >> bits), layout_.way_at(way));
+    push(Queue::level(score(pair, count)), pair);
+  });
 }
 
-/// Calls `visit` with other node and way, in one number, for each pair of a node with
-/// an older one, or with itself.
-template <typename Visit>
-void Elimination::visit_pairs(std::int32_t node, Visit visit) const {
-  for (const Place place : places_[node]) {
-    for (const Term& term : sums_[output_of(place)]) {
-      if (term.node > node) continue;
-      if (term.node == node && term.local <= local_of(place)) continue;
-      visit((static_cast<std::uint64_t>(term.node) << 32) |
-            layout_.index(local_of(place), term.local));
-    }
-  }
+/// The first term of a node or a later one.
+Elimination::Terms::const_iterator Elimination::from_node(const Terms& sum,
+                                                          std::int32_t node) {
+  return std::lower_bound(sum.begin(), sum.end(), node,
+                          [](const Term& term, std::int32_t first) {
+                            return term.node < first;
+                          });
+}
+
+Elimination::Terms& Elimination::sum_of(std::int32_t output, std::int32_t node) {
+  return sums_[output * blocks_ + block_of_[node]];
 }
 
 /// What the load of a sum grows by if two of its terms are added first.
@@ -401,7 +390,7 @@ double Elimination::load_of_pair(std::int32_t a, std::int32_t b) const {
 }
 
 /// Adds the terms of an output, in a sum as shallow as it can be if no depth is given.
-Output Elimination::add_up(const std::vector<Term>& terms) {
+Output Elimination::add_up(const Terms& terms) {
   control_.check();
   if (terms.empty()) return {};
   std::vector<Addend> addends;

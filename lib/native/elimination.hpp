@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <span>
 #include <vector>
 
 #include "adder_graph.hpp"
 #include "builder.hpp"
+#include "counter.hpp"
 #include "place.hpp"
 #include "queue.hpp"
 
@@ -50,17 +50,19 @@ class Elimination {
     double load;
   };
 
-  void fill();
+  using Terms = std::vector<Term>;
+
+  void fill(std::int64_t block_size);
+  void add_node(std::int32_t node, std::int64_t block);
+  void merge_blocks();
   double score(const Pair& pair, std::int64_t count) const;
   Pair pair_of(std::int32_t a, std::int32_t b, Move way) const;
   Node make(std::int32_t a, std::int32_t b, Move way) const;
   Local local_of_sum(Local a, Local b) const;
-  void count_inputs();
   void push(int level, const Pair& pair);
-  std::span<const Local> count_between(std::int32_t a, std::int32_t b);
   void count(std::int32_t node);
-  template <typename Visit>
-  void visit_pairs(std::int32_t node, Visit visit) const;
+  static Terms::const_iterator from_node(const Terms& sum, std::int32_t node);
+  Terms& sum_of(std::int32_t output, std::int32_t node);
   void take_best(int level);
   void find(const Pair& pair);
   template <typename Visit>
@@ -73,7 +75,7 @@ class Elimination {
   void remove_term(std::int32_t output, std::int32_t node, Local local);
   void remove_places(std::int32_t node, Move way);
   double load_of_pair(std::int32_t a, std::int32_t b) const;
-  Output add_up(const std::vector<Term>& terms);
+  Output add_up(const Terms& terms);
   Addend addend(const Term& term) const;
   static std::pair<int, int> next_to_add(const std::vector<Addend>& addends,
                                          double room);
@@ -85,8 +87,15 @@ class Elimination {
   std::uint64_t seed_;
   Layout layout_;
   std::vector<Step> steps_;
-  /// The terms of each output.
-  std::vector<std::vector<Term>> sums_;
+  /// At first, only terms of inputs in the same block make pairs: of the pairs that
+  /// occur often, a block has enough.
+  std::int64_t blocks_ = 1;
+  /// The block of each node.
+  std::vector<std::int64_t> block_of_;
+  /// The terms of each output in each block, by node.
+  std::vector<Terms> sums_;
+  /// Bits of each node.
+  std::vector<int> widths_;
   /// Where each node is a term, sorted.
   std::vector<std::vector<Place>> places_;
   /// The same for inputs, which occur in most sums.
@@ -100,19 +109,7 @@ class Elimination {
   std::vector<Place> found_;
   /// The highest level of a pair of each node that waits for a later round.
   std::vector<int> waiting_;
-  /// How often inputs occur in each way, and in which at all.
-  std::vector<std::int32_t> counts_;
-  std::vector<Local> counted_;
-  /// Hashes of the pairs of a node, and pairs whose hash was there before.
-  std::vector<std::uint64_t> once_;
-  std::vector<std::uint64_t> repeated_;
-  struct Slot {
-    std::uint64_t key = 0;
-    std::int64_t count = 0;
-  };
-  /// A hash table that counts the latter, and where they are.
-  std::vector<Slot> slots_;
-  std::vector<std::size_t> twice_;
+  Counter counter_;
 };
 
 }  // namespace mase

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
+#include <cstdint>
 #include <vector>
 
 #include "place.hpp"
@@ -20,11 +21,17 @@ struct Pair {
 /// Pairs by score, highest first; about equal scores are one, the latest first.
 class Queue {
  public:
-  static constexpr int STEPS = 32;
+  static constexpr int STEP_BITS = 5;
+  static constexpr int STEPS = 1 << STEP_BITS;
   static constexpr int LEVELS = STEPS * 40;
+  /// What the exponent of 2^-8 is as a level.
+  static constexpr int ZERO = STEPS * (1023 - 8);
 
   static int level(double score) {
-    const int level = static_cast<int>(std::log2(score) * STEPS) + STEPS * 8;
+    // Exponent and first bits of the fraction: a logarithm, but for the curve between
+    // powers of two.
+    const auto bits = std::bit_cast<std::uint64_t>(score);
+    const int level = static_cast<int>(bits >> (52 - STEP_BITS)) - ZERO;
     return std::clamp(level, 0, LEVELS - 1);
   }
 

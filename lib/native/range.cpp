@@ -1,6 +1,5 @@
 #include "range.hpp"
 
-#include <algorithm>
 #include <cstdint>
 
 namespace mase {
@@ -30,15 +29,6 @@ Interval sum(Interval a, Interval b, bool subtract) {
 Interval product(Wide factor, Interval x) {
   if (factor < 0) return {factor * x.hi, factor * x.lo};
   return {factor * x.lo, factor * x.hi};
-}
-
-double adder_cost(Interval a, Interval b, int shift_a, int shift_b) {
-  const int low = std::max(shift_a, shift_b);
-  const int top_a = width_of(a) + shift_a;
-  const int top_b = width_of(b) + shift_b;
-  const int both = std::max(std::min(top_a, top_b) - low, 0);
-  // Where only one of them has bits, carries need no tables, but their places.
-  return both + CARRY * std::max(std::max(top_a, top_b) - low - both, 0);
 }
 
 }  // namespace mase

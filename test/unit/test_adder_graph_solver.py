@@ -127,6 +127,35 @@ def test_graphs_are_those_of_their_kernels(
     assert limit is None or max(depths(graph, [0] * inputs)) <= limit
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [(65, 3, 1, 1), (130, 5, 1, 1), (301, 1, 1, 1), (9, 2, 3, 3), (40, 3, 2, 3)],
+    ids=lambda shape: "x".join(map(str, shape)),
+)
+@pytest.mark.parametrize("effort", [0, 1])
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 8]), st.sampled_from([0.1, 1]))
+@settings(max_examples=10)
+def test_many_inputs(
+    shape: tuple[int, int, int, int], effort: int, seed: int, bits: int, density: float
+):
+    """More than are paired with each other at first."""
+    rng = np.random.default_rng(seed)
+    high = (1 << bits) - 1
+    kernel = rng.integers(-high, high, shape, endpoint=True)
+    kernel *= rng.random(shape) < density
+    graph = native.solve(kernel, ranges(len(kernel)), effort=effort)
+    assert is_graph_of_kernel(graph, kernel)
+
+
+def test_sums_of_distant_inputs_are_shared():
+    matrix = np.zeros((300, 8), np.int64)
+    matrix[[0, 299]] = [[1], [3]]
+    matrix[np.arange(100, 108), np.arange(8)] = 1
+    graph = native.solve(matrix, ranges(300))
+    assert is_graph_of(graph, matrix)
+    assert len(graph.nodes) == 10
+
+
 @given(matrices(), st.integers(0, 1))
 def test_a_kernel_of_one_tap_is_a_matrix(matrix: NDArray[np.int64], effort: int):
     graph = native.solve(matrix, ranges(len(matrix)), effort=effort)

@@ -1,0 +1,108 @@
+// Which keys come more than once, and how often.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+namespace mase {
+
+/// Low keys have places of their own in a table. Others mostly come once: a set of
+/// hashes leaves most of those out before the rest is counted.
+class Counter {
+ public:
+  /// Below it, keys are low; a table of so many counts stays in a cache.
+  static constexpr std::uint64_t LOW = std::uint64_t{1} << 17;
+
+  /// Starts anew, for up to `most` keys.
+  void start(std::size_t most) {
+    // Counts go on above those of before: the table need not be cleared each time.
+    base_ += highest_;
+    if (base_ > UINT32_MAX - most) {
+      std::fill(counts_.begin(), counts_.end(), 0);
+      base_ = 0;
+    }
+    highest_ = 0;
+    hash_bits_ = static_cast<int>(std::bit_width(32 * most));
+    once_.assign((std::size_t{1} << hash_bits_) / 64 + 1, 0);
+    reserve(twice_, most);
+    reserve(repeated_, most);
+    twice_size_ = repeated_size_ = 0;
+  }
+
+  void add_low(std::uint64_t key) {
+    std::uint32_t& count = counts_[key];
+    count = std::max(count, base_) + 1;
+    twice_[twice_size_] = key;
+    twice_size_ += count == base_ + 2 ? 1 : 0;
+  }
+
+  void add(std::uint64_t key) {
+    std::uint64_t& word = once_[hash(key) / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (hash(key) % 64);
+    repeated_[repeated_size_] = key;
+    repeated_size_ += (word & bit) != 0 ? 1 : 0;
+    word |= bit;
+  }
+
+  /// Calls `visit` with each key that came twice, and how often it came. A few keys are
+  /// visited that came once.
+  template <typename Visit>
+  void visit(Visit visit) {
+    for (std::size_t i = 0; i < twice_size_; ++i) {
+      const std::uint32_t count = counts_[twice_[i]] - base_;
+      highest_ = std::max(highest_, count);
+      visit(twice_[i], count);
+    }
+    highest_ = std::max(highest_, 1u);
+    const std::size_t size = std::bit_ceil(2 * repeated_size_ + 1);
+    slots_.assign(size, Slot{});
+    used_.clear();
+    for (std::size_t i = 0; i < repeated_size_; ++i) {
+      const std::uint64_t key = repeated_[i];
+      std::size_t index = hash(key) & (size - 1);
+      while (slots_[index].count != 0 && slots_[index].key != key) {
+        index = (index + 1) & (size - 1);
+      }
+      slots_[index].key = key;
+      if (++slots_[index].count == 1) used_.push_back(index);
+    }
+    for (const std::size_t index : used_) {
+      visit(slots_[index].key, slots_[index].count + 1);
+    }
+  }
+
+ private:
+  struct Slot {
+    std::uint64_t key = 0;
+    std::uint32_t count = 0;
+  };
+
+  /// Room for a number behind `most` others.
+  static void reserve(std::vector<std::uint64_t>& keys, std::size_t most) {
+    if (keys.size() <= most) keys.resize(2 * most + 1);
+  }
+
+  std::uint64_t hash(std::uint64_t key) const {
+    return key * 0x9E3779B97F4A7C15ull >> (64 - hash_bits_);
+  }
+
+  /// Counts of low keys, above `base_`, and the highest of them.
+  std::vector<std::uint32_t> counts_ = std::vector<std::uint32_t>(LOW);
+  std::uint32_t base_ = 0;
+  std::uint32_t highest_ = 0;
+  /// Low keys that came twice.
+  std::vector<std::uint64_t> twice_;
+  std::size_t twice_size_ = 0;
+  /// Hashes of the others, and keys whose hash was there before.
+  std::vector<std::uint64_t> once_;
+  int hash_bits_ = 1;
+  std::vector<std::uint64_t> repeated_;
+  std::size_t repeated_size_ = 0;
+  /// A hash table that counts the latter, and where they are.
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> used_;
+};
+
+}  // namespace mase
