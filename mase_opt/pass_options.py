@@ -183,8 +183,10 @@ def _check_value(
     if (len(values) == 1 and isa(values[0], hint)) or isa(values, hint):
         return
     given = ",".join(map(str, values)) if values else "nothing"
+    wanted = [type_repr(a) for a in _alternatives(hint) if a is not NoneType]
     raise UserError(
-        f"pass '{pass_name}': option '{option}' wants {type_repr(hint)}, got {given}"
+        f"pass '{pass_name}': option '{option}' wants {' or '.join(wanted)}, "
+        f"got {given}"
     )
 
 

@@ -80,6 +80,7 @@ def test_options(text: str, expected: OptionsPass) -> None:
         ("count=1.5", "option 'count' wants int, got 1.5"),
         ("count", "option 'count' wants int, got nothing"),
         ("count=1,2", "option 'count' wants int, got 1,2"),
+        ("scale=x", "option 'scale' wants float, got x"),
         ("coumt=1", "no option 'coumt'; did you mean 'count'?"),
         ("count=1 count=2", "'count' is given twice"),
         ("names='a", "No closing quotation"),
