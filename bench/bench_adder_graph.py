@@ -228,7 +228,7 @@ def tables(resources: Resources) -> dict[str, Any]:
     """Inverters take a table each, unless there is one to be part of."""
     return {
         "lut": resources.lut,
-        "inverters": resources.cells.get("INV", 0),
+        "route_through": resources.route_through,
         "carry": resources.carry,
         "ff": resources.ff,
     }
@@ -416,6 +416,8 @@ def report(case: str, line: dict[str, Any]) -> None:
     mine, peer = line.get("ours"), line.get("da4ml")
     if mine and peer:
         line["lut_over_da4ml"] = round(mine["lut"] / peer["lut"], 3)
+        mine, peer = (r["lut"] + r["route_through"] for r in (mine, peer))
+        line["with_route_through"] = round(mine / peer, 3)
     print(json.dumps({"benchmark": f"adder_graph_{case}", **line}), flush=True)
 
 

@@ -114,7 +114,8 @@ class Report:
         if self.synthesis is not None:
             found = self.synthesis
             console.print(
-                f"{found.version}, {found.family}: {found.lut} LUT, {found.ff} FF, "
+                f"{found.version}, {found.family}: {found.lut} LUT "
+                f"(and {found.route_through} for carries alone), {found.ff} FF, "
                 f"{found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
                 f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers"
             )

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class Resources:
     ff: int
     dsp: int
     carry: int
+    route_through: int
+    """
+    Carry bits with an operand that comes from no LUT. `lut` leaves them out, but on the
+    device that operand passes through one.
+    """
     bram: int
     """Block memories (RAMB18, RAMB36)."""
     lutram: int
@@ -121,6 +127,7 @@ def synthesize(
         f"synth_xilinx -family {family} -top {top} -flatten -noiopad -noclkbuf"
         f"{options}\n"
         f"tee -q -o stat.json stat -json -top {top}\n"
+        "write_json netlist.json\n"
     )
     with tempfile.TemporaryDirectory(prefix="mase-yosys-") as folder:
         (Path(folder) / "design.sv").write_text(verilog, encoding="utf-8")
@@ -145,13 +152,37 @@ def synthesize(
                 f"{(done.stderr or done.stdout).strip()[-4000:]}"
             )
         report = json.loads((Path(folder) / "stat.json").read_text(encoding="utf-8"))
-    return _count(report["design"]["num_cells_by_type"], family)
+        text = (Path(folder) / "netlist.json").read_text(encoding="utf-8")
+    netlist = json.loads(text)["modules"][top]["cells"].values()
+    through = _route_through(netlist)
+    return _count(report["design"]["num_cells_by_type"], through, family)
 
 
-def _count(cells: dict[str, int], family: str) -> Resources:
+def _route_through(netlist: Collection[dict[str, Any]]) -> int:
+    """Operands of carries that are neither constant nor what a LUT computes."""
+    tables = {
+        cell["connections"]["O"][0]
+        for cell in netlist
+        if re.fullmatch(_KINDS["lut"], cell["type"])
+    }
+    return sum(
+        isinstance(bit, int) and bit not in tables
+        for cell in netlist
+        if re.fullmatch(_KINDS["carry"], cell["type"])
+        for bit in cell["connections"]["S"]
+    )
+
+
+def _count(cells: dict[str, int], route_through: int, family: str) -> Resources:
     counts = dict.fromkeys(_KINDS, 0)
     for cell, number in cells.items():
         for kind, pattern in _KINDS.items():
             if re.fullmatch(pattern, cell):
                 counts[kind] += number
-    return Resources(**counts, cells=cells, family=family, version=version())
+    return Resources(
+        **counts,
+        route_through=route_through,
+        cells=cells,
+        family=family,
+        version=version(),
+    )

@@ -33,6 +33,14 @@ def test_multiplications_go_where_they_should():
 
 
 @needs_yosys
+def test_carries_of_one_operand_pass_through_tables():
+    ports = "input [15:0] a, input [3:0] b, output [15:0] y"
+    text = f"module sum({ports}); assign y = a + b; endmodule"
+    resources = yosys.synthesize(text, "sum")
+    assert (resources.lut, resources.route_through) == (4, 12)
+
+
+@needs_yosys
 def test_text_that_does_not_parse_is_a_user_error():
     with pytest.raises(UserError, match=r"cannot synthesize 'rom'(.|\n)*syntax error"):
         yosys.synthesize("module rom(); oops", "rom")
