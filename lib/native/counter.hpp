@@ -31,19 +31,37 @@ class Counter {
     twice_size_ = repeated_size_ = 0;
   }
 
-  void add_low(std::uint64_t key) {
-    std::uint32_t& count = counts_[key];
-    count = std::max(count, base_) + 1;
-    twice_[twice_size_] = key;
-    twice_size_ += count == base_ + 2 ? 1 : 0;
+  /// Adds the keys of what is from `first` to `last`, all of which are low.
+  template <typename Iterator, typename Key>
+  void add_low(Iterator first, Iterator last, Key key) {
+    // Members would be read and written again for each key.
+    const std::uint32_t base = base_;
+    std::uint32_t* const counts = counts_.data();
+    std::uint64_t* twice = twice_.data() + twice_size_;
+    for (; first != last; ++first) {
+      const std::uint64_t now = key(*first);
+      const std::uint32_t count = std::max(counts[now], base) + 1;
+      counts[now] = count;
+      *twice = now;
+      twice += count == base + 2 ? 1 : 0;
+    }
+    twice_size_ = twice - twice_.data();
   }
 
-  void add(std::uint64_t key) {
-    std::uint64_t& word = once_[hash(key) / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (hash(key) % 64);
-    repeated_[repeated_size_] = key;
-    repeated_size_ += (word & bit) != 0 ? 1 : 0;
-    word |= bit;
+  /// Adds the keys of what is from `first` to `last`.
+  template <typename Iterator, typename Key>
+  void add(Iterator first, Iterator last, Key key) {
+    const int hash_bits = hash_bits_;
+    std::uint64_t* const once = once_.data();
+    std::uint64_t* repeated = repeated_.data() + repeated_size_;
+    for (; first != last; ++first) {
+      const std::uint64_t now = key(*first);
+      const std::uint64_t bit = hash(now, hash_bits);
+      *repeated = now;
+      repeated += once[bit / 64] >> (bit % 64) & 1;
+      once[bit / 64] |= std::uint64_t{1} << (bit % 64);
+    }
+    repeated_size_ = repeated - repeated_.data();
   }
 
   /// Calls `visit` with each key that came twice, and how often it came. A few keys are
@@ -61,7 +79,7 @@ class Counter {
     used_.clear();
     for (std::size_t i = 0; i < repeated_size_; ++i) {
       const std::uint64_t key = repeated_[i];
-      std::size_t index = hash(key) & (size - 1);
+      std::size_t index = hash(key, hash_bits_) & (size - 1);
       while (slots_[index].count != 0 && slots_[index].key != key) {
         index = (index + 1) & (size - 1);
       }
@@ -84,8 +102,8 @@ class Counter {
     if (keys.size() <= most) keys.resize(2 * most + 1);
   }
 
-  std::uint64_t hash(std::uint64_t key) const {
-    return key * 0x9E3779B97F4A7C15ull >> (64 - hash_bits_);
+  static std::uint64_t hash(std::uint64_t key, int bits) {
+    return key * 0x9E3779B97F4A7C15ull >> (64 - bits);
   }
 
   /// Counts of low keys, above `base_`, and the highest of them.

@@ -121,7 +121,7 @@ void Elimination::fill(std::int64_t block_size) {
 void Elimination::add_node(std::int32_t node, std::int64_t block) {
   places_.emplace_back();
   block_of_.push_back(block);
-  widths_.push_back(width_of(builder_[node].range));
+  sizes_.push_back({width_of(builder_[node].range), builder_[node].depth});
   waiting_.push_back(Queue::LEVELS - 1);
 }
 
@@ -150,7 +150,7 @@ void Elimination::merge_blocks() {
 /// The tables that a pair saves, a little more for pairs of pairs: on random matrices,
 /// that leads to fewer of them in the end.
 double Elimination::score(const Pair& pair, std::int64_t count) const {
-  const int depth = std::max(builder_[pair.a].depth, builder_[pair.b].depth) + 1;
+  const int depth = std::max(sizes_[pair.a].depth, sizes_[pair.b].depth) + 1;
   const double cost = std::max(pair.cost, 1.0f);
   const double score = static_cast<double>(count - 1) * cost * (1 + 0.2 * depth);
   if (seed_ == 0) return score;
@@ -162,8 +162,8 @@ double Elimination::score(const Pair& pair, std::int64_t count) const {
 
 Pair Elimination::pair_of(std::int32_t a, std::int32_t b, Move way) const {
   const int shift = layout_.shift_by(way);
-  const double cost =
-      adder_cost(widths_[a], widths_[b], std::max(-shift, 0), std::max(shift, 0));
+  const double cost = adder_cost(sizes_[a].width, sizes_[b].width, std::max(-shift, 0),
+                                 std::max(shift, 0));
   return {a, b, way, static_cast<float>(cost)};
 }
 
@@ -342,29 +342,28 @@ void Elimination::count(std::int32_t node) {
   for (const Place place : places) terms += sum_of(output_of(place), node).size();
   counter_.start(terms);
   // Other node and way in one number.
-  const int bits = layout_.bits();
+  const Layout layout = layout_;
+  const int bits = layout.bits();
   const auto low = static_cast<std::int32_t>(Counter::LOW >> bits);
   for (const Place place : places) {
     const auto& sum = sum_of(output_of(place), node);
     const Local local = local_of(place);
-    const auto key = [&](const Term& term) {
+    const auto key = [=](const Term& term) {
       return static_cast<std::uint64_t>(term.node) << bits |
-             layout_.index(local, term.local);
+             layout.index(local, term.local);
     };
     const auto own = from_node(sum, node);
-    auto term = sum.begin();
-    for (const auto end = std::min(own, from_node(sum, low)); term < end; ++term) {
-      counter_.add_low(key(*term));
-    }
-    for (; term < own; ++term) counter_.add(key(*term));
-    for (; term < sum.end() && term->node == node; ++term) {
-      if (term->local > local) counter_.add(key(*term));
+    const auto high = node <= low ? own : from_node(sum, low);
+    counter_.add_low(sum.begin(), high, key);
+    counter_.add(high, own, key);
+    for (auto term = own; term < sum.end() && term->node == node; ++term) {
+      if (term->local > local) counter_.add(term, term + 1, key);
     }
   }
   counter_.visit([&](std::uint64_t key, std::int64_t count) {
     const std::uint64_t way = key & ((std::uint64_t{1} << bits) - 1);
     const Pair pair =
-        pair_of(node, static_cast<std::int32_t>(key >> bits), layout_.way_at(way));
+        pair_of(node, static_cast<std::int32_t>(key >> bits), layout.way_at(way));
     push(Queue::level(score(pair, count)), pair);
   });
 }

@@ -40,6 +40,11 @@ class Elimination {
     std::int32_t node;
     Local local;
   };
+  /// Bits of a node, and adders before it.
+  struct Size {
+    int width;
+    int depth;
+  };
   /// A term of an output while it is added up: its bits from `low` below `top`, its
   /// highest number less its lowest one, and what it takes of the 2^depth of the sum.
   struct Addend {
@@ -94,8 +99,8 @@ class Elimination {
   std::vector<std::int64_t> block_of_;
   /// The terms of each output in each block, by node.
   std::vector<Terms> sums_;
-  /// Bits of each node.
-  std::vector<int> widths_;
+  /// What the score of a pair needs of each node.
+  std::vector<Size> sizes_;
   /// Where each node is a term, sorted.
   std::vector<std::vector<Place>> places_;
   /// The same for inputs, which occur in most sums.
