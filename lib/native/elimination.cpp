@@ -16,8 +16,10 @@ namespace {
 /// Levels that a round spans: down to half of its highest score.
 constexpr int ROUND = Queue::STEPS;
 
-/// Weights of an output in a block, and the round from which blocks grow.
+/// Weights of an output in a block, half as many in a problem of more than LARGE; and the
+/// round from which blocks grow.
 constexpr std::int64_t BLOCK = 64;
+constexpr std::int64_t LARGE = 1 << 16;
 constexpr int GROWTH = 4;
 
 /// What a seed may add to a score, as a part of it.
@@ -62,8 +64,7 @@ Elimination::Elimination(const Problem& problem, Builder& builder, Control& cont
 
 std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
   // Steps may be pairs of any inputs.
-  const std::int64_t taps = std::max<std::int64_t>(problem_.taps(), 1);
-  fill(std::max<std::int64_t>(begin.empty() ? BLOCK / taps : problem_.inputs, 1));
+  fill(begin.empty() ? block_size() : std::max<std::int64_t>(problem_.inputs, 1));
   for (const Step& step : begin) {
     found_ = step.found;
     replace(pair_of(step.a, step.b, step.way));
@@ -90,6 +91,13 @@ std::vector<Output> Elimination::run(const std::vector<Step>& begin) {
   std::vector<Output> outputs;
   for (const auto& sum : sums_) outputs.push_back(add_up(sum));
   return outputs;
+}
+
+/// Inputs of a block.
+std::int64_t Elimination::block_size() const {
+  const std::int64_t weights = std::ssize(problem_.weights) > LARGE ? BLOCK / 2 : BLOCK;
+  const std::int64_t taps = std::max<std::int64_t>(problem_.taps(), 1);
+  return std::max<std::int64_t>(weights / taps, 1);
 }
 
 /// The terms of the weights, in blocks of so many inputs.

@@ -57,6 +57,7 @@ class Elimination {
 
   using Terms = std::vector<Term>;
 
+  std::int64_t block_size() const;
   void fill(std::int64_t block_size);
   void add_node(std::int32_t node, std::int64_t block);
   void merge_blocks();
