@@ -8,12 +8,15 @@
 
 namespace mase {
 
-/// Low keys have places of their own in a table. Others mostly come once: a set of
-/// hashes leaves most of those out before the rest is counted.
+/// Low keys have places of their own in a table, which stays in a cache. Others mostly
+/// come once: a set of hashes leaves most of those out before the rest is counted.
 class Counter {
  public:
-  /// Below it, keys are low; a table of so many counts stays in a cache.
-  static constexpr std::uint64_t LOW = std::uint64_t{1} << 17;
+  /// For keys below `end`.
+  explicit Counter(std::uint64_t end = 0) : counts_(std::min(end, MOST_COUNTS)) {}
+
+  /// Below it, keys are low.
+  std::uint64_t low() const { return counts_.size(); }
 
   /// Starts anew, for up to `most` keys.
   void start(std::size_t most) {
@@ -92,6 +95,8 @@ class Counter {
   }
 
  private:
+  static constexpr std::uint64_t MOST_COUNTS = std::uint64_t{1} << 17;
+
   struct Slot {
     std::uint64_t key = 0;
     std::uint32_t count = 0;
@@ -107,7 +112,7 @@ class Counter {
   }
 
   /// Counts of low keys, above `base_`, and the highest of them.
-  std::vector<std::uint32_t> counts_ = std::vector<std::uint32_t>(LOW);
+  std::vector<std::uint32_t> counts_;
   std::uint32_t base_ = 0;
   std::uint32_t highest_ = 0;
   /// Low keys that came twice.

@@ -107,6 +107,8 @@ void Elimination::fill(std::int64_t block_size) {
   sums_.resize(problem_.outputs * blocks_);
   loads_.assign(problem_.outputs, 0);
   for (std::int32_t i = 0; i < problem_.inputs; ++i) add_node(i, i / block_size);
+  // At most: an adder takes the place of several terms.
+  std::uint64_t nodes = problem_.inputs;
   for (std::int32_t o = 0; o < problem_.outputs; ++o) {
     for (std::int32_t i = 0; i < problem_.inputs; ++i) {
       const std::int64_t* kernel = problem_.kernel(i, o);
@@ -119,10 +121,12 @@ void Elimination::fill(std::int64_t block_size) {
           places_[i].push_back(place_of(o, local));
           taken_[i].insert(place_of(o, local));
           loads_[o] += load(builder_[i].depth);
+          ++nodes;
         }
       }
     }
   }
+  counter_ = Counter(nodes << layout_.bits());
 }
 
 /// What is kept for each node.
@@ -352,7 +356,7 @@ void Elimination::count(std::int32_t node) {
   // Other node and way in one number.
   const Layout layout = layout_;
   const int bits = layout.bits();
-  const auto low = static_cast<std::int32_t>(Counter::LOW >> bits);
+  const auto low = static_cast<std::int32_t>(counter_.low() >> bits);
   for (const Place place : places) {
     const auto& sum = sum_of(output_of(place), node);
     const Local local = local_of(place);
