@@ -5,7 +5,8 @@ Weights are random from a fixed seed, uniform from -128 to 127 or normal (sigma 
 those of the trained digits model. Ours is a module of the mase dialect on its way to
 SystemVerilog; the peer, where it is installed, computes the same module, which is
 compared bit by bit on random inputs. Both are cut into stages by their own tools and
-mapped by Yosys (`synth_xilinx -family xcup`, no DSP). Prints one JSON line per case:
+mapped by Yosys (`synth_xilinx -family xcup`, no DSP), which leaves out the tables that
+carries pass through (`route_through`). Prints one JSON line per case:
 
 - `solve`: CPU seconds (the least of three runs), adders, the bits that they add and
   memory for square matrices, by effort. The peer runs once, in its fast mode (one
