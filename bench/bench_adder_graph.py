@@ -226,7 +226,7 @@ def digits() -> ModuleOp:
 
 
 def tables(resources: Resources) -> dict[str, Any]:
-    """Inverters take a table each, unless there is one to be part of."""
+    """Tables and registers, and what carries take besides."""
     return {
         "lut": resources.lut,
         "route_through": resources.route_through,

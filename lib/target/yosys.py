@@ -58,7 +58,7 @@ _KINDS = {
     "lut": r"LUT\d",
     "ff": r"FD[RSCP]E(_1)?",
     "dsp": r"DSP48\w*",
-    "carry": r"CARRY\d",
+    "carry": r"CARRY\d|MUXCY",
     "bram": r"RAMB\w+",
     "lutram": r"RAM\d+\w+|SRL\w+",
     "mux": r"MUXF\d",

@@ -147,6 +147,14 @@ def test_many_inputs(
     assert is_graph_of_kernel(graph, kernel)
 
 
+def test_very_many_weights():
+    """Enough of them for smaller blocks."""
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(-1, 1, (70, 1000), endpoint=True)
+    matrix *= rng.random(matrix.shape) < 0.1
+    assert is_graph_of(native.solve(matrix, ranges(70)), matrix)
+
+
 def test_sums_of_distant_inputs_are_shared():
     matrix = np.zeros((300, 8), np.int64)
     matrix[[0, 299]] = [[1], [3]]
