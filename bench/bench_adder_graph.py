@@ -17,7 +17,7 @@ carries pass through (`route_through`). Prints one JSON line per case:
 - `mlp`: 16-64-32-32-5, ReLU, half up, saturating, five adders per stage;
 - `lenet`: two convolutions, two pools, two dense layers on 12x12, unrolled, in as many
   stages as the peer takes;
-- `digits`: the trained MLP, likewise.
+- `digits`: the trained models.
 
     python bench/bench_adder_graph.py                 # all of it: most of an hour
     python bench/bench_adder_graph.py solve 64 synth  # some of it
@@ -212,10 +212,10 @@ def lenet(draw: Draw) -> ModuleOp:
     return model((1, 1, 12, 12), build)
 
 
-def digits() -> ModuleOp:
-    """The trained MLP with 8 bits."""
-    module = Model(str(DIGITS / "mlp.mlir")).imported.clone()
-    data = str(DIGITS / "mlp_calibration.npz")
+def digits(name: str) -> ModuleOp:
+    """A trained model with 8 bits."""
+    module = Model(str(DIGITS / f"{name}.mlir")).imported.clone()
+    data = str(DIGITS / f"{name}_calibration.npz")
     run_pass(
         Context(), module, "mase-quantize", {"data": (data,), "rounding": ("half_up",)}
     )
@@ -302,8 +302,10 @@ def traced(module: ModuleOp) -> Any:
                 value = values[op.input] @ values[op.weight].T
                 values[op.result] = _finish(op, value, values, (-1,))
             case Conv2dOp():
+                height, width = op.padding.get_values()
+                padding = [(0, 0), (0, 0), (height, height), (width, width)]
                 value = _convolution(
-                    values[op.input], shape_of(op.input), values[op.weight]
+                    np.pad(values[op.input], padding), values[op.weight]
                 )
                 values[op.result] = _finish(op, value, values, (-1, 1, 1))
             case ReluOp():
@@ -353,10 +355,10 @@ def _bits(format: Fixed) -> tuple[int, int, int]:
     return int(format.signed), integer, format.frac
 
 
-def _convolution(x: Any, size: Sequence[int], kernel: NDArray[np.float64]) -> Any:
-    """Without padding and strides, by windows side by side."""
+def _convolution(x: Any, kernel: NDArray[np.float64]) -> Any:
+    """Without strides, by windows side by side."""
     outputs, _, height, width = kernel.shape
-    _, channels, rows, columns = size
+    _, channels, rows, columns = x.shape
     places = np.arange(channels * rows * columns).reshape(channels, rows, columns)
     windows = [
         places[:, r : r + height, c : c + width].ravel()
@@ -527,7 +529,8 @@ def convolutions(with_peer: bool) -> None:
 
 
 def trained(with_peer: bool) -> None:
-    compare("digits", digits(), with_peer)
+    for name in ("mlp", "cnn"):
+        compare("digits", digits(name), with_peer, model=name)
 
 
 CASES: dict[str, Callable[[bool], None]] = {
