@@ -358,7 +358,7 @@ def _bits(format: Fixed) -> tuple[int, int, int]:
 def _convolution(x: Any, kernel: NDArray[np.float64]) -> Any:
     """Without strides, by windows side by side."""
     outputs, _, height, width = kernel.shape
-    _, channels, rows, columns = x.shape
+    channels, rows, columns = (int(size) for size in x.shape[1:])
     places = np.arange(channels * rows * columns).reshape(channels, rows, columns)
     windows = [
         places[:, r : r + height, c : c + width].ravel()
