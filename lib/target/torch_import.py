@@ -111,8 +111,9 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """
     Read an ONNX file; result as of `import_fx`.
 
-    Raises `UserError` if the file is no ONNX model, has dynamic dimensions or needs
-    an operator that torch-mlir does not have.
+    Operators of an older opset that torch-mlir does not have in that form are brought
+    to opset 17. Raises `UserError` if the file is no ONNX model, has dynamic
+    dimensions, or a constant in it cannot be computed.
     """
     try:
         onnx: Any = importlib.import_module("onnx")
@@ -122,22 +123,45 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         ) from error
     from google.protobuf.message import DecodeError
 
-    from mase_opt.lib.target import onnx_constants
-
-    ir = bindings("ir")
-    torch_d = bindings("dialects.torch")
-    onnx_importer = bindings("extras.onnx_importer")
-
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        original = onnx.ModelProto()
+        original.CopyFrom(model)
+        text, arrays = _lower_onnx(model, path)
+        opset = {entry.domain: entry.version for entry in original.opset_import}.get("")
+        if _UNKNOWN_ONNX not in text or opset is None or opset >= _NEWER_OPSET:
+            return text, arrays
+        try:
+            newer = onnx.version_converter.convert_version(original, _NEWER_OPSET)
+            return _lower_onnx(newer, path)
+        except (RuntimeError, UserError):
+            # Not all operators have a conversion; what is unknown will be named.
+            return text, arrays
     except (
         DecodeError,
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
     ) as error:
         raise UserError(f"{path}: not a valid ONNX model: {error}") from error
+
+
+_UNKNOWN_ONNX = '<{name = "onnx.'
+"""In text: an operator that torch-mlir has left as it was."""
+
+_NEWER_OPSET = 17
+
+
+def _lower_onnx(model: Any, path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    import onnx
+
+    from mase_opt.lib.target.onnx_constants import fold_constants
+
+    ir = bindings("ir")
+    torch_d = bindings("dialects.torch")
+    onnx_importer = bindings("extras.onnx_importer")
+
+    model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for name, value in onnx_importer.ModelInfo(model).main_graph.input_map.items():
         for index, dimension in enumerate(value.type.tensor_type.shape.dim):
             if not dimension.HasField("dim_value"):
@@ -146,7 +170,7 @@ def import_onnx(path: Path) -> tuple[str, dict[str, np.ndarray]]:
                     f"({dimension.dim_param or '?'}): export the model with fixed sizes"
                 )
     try:
-        model, visible = onnx_constants.fold_constants(model)
+        model, visible = fold_constants(model)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     info = onnx_importer.ModelInfo(model)

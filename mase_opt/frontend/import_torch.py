@@ -117,6 +117,7 @@ def import_torch(
             name = name or type(module).__name__
         result = import_program(program, name)
         ConvertTorchToMasePass().apply(Context(), result)
+        result.verify()
         return result
 
 
