@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import ParseError, PassFailedException
 
-from mase_opt import import_torch
+from mase_opt import driver, import_torch
 from mase_opt.frontend.import_torch import export_module, torch_text
 from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
@@ -481,6 +485,117 @@ def test_pt2_file(tmp_path: Path) -> None:
     module = converted(load_model(str(file)))
     check(model, module, X)
     assert 'layer = "fc1"' in str(module)
+
+
+def safetensors() -> bytes:
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    return len(header).to_bytes(8, "little") + header + b"1234"
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, "1")
+    return stream.getvalue()
+
+
+def saved(value: Any, *, zipped: bool = True) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream, _use_new_zipfile_serialization=zipped)
+    return stream.getvalue()
+
+
+def scripted() -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(Net().eval(), X), stream)
+    return stream.getvalue()
+
+
+NET = Net()
+RETURNS = "returns model, (x,) with an example input x, and give FILE.py:FUNCTION"
+LOADS = f": write a function that builds the model, loads them and {RETURNS}"
+STATE = f"a state dict, weights without a model{LOADS}"
+CHECKPOINT = f"a dict of weights (a checkpoint) without a model{LOADS}"
+ONNX = "convert the model to ONNX, with tf2onnx for example"
+
+
+def pickled(name: str) -> str:
+    return (
+        f"a pickled module ({name}), whose code is elsewhere: write a function that "
+        f"loads it (torch.load with weights_only=False) and {RETURNS}"
+    )
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "module.pt": (saved(nn.Linear(4, 2)), pickled("torch.nn.modules.linear.Linear")),
+    "old_module.pt": (
+        saved(nn.Sequential(nn.Linear(4, 2)), zipped=False),
+        pickled("torch.nn.modules.container.Sequential"),
+    ),
+    "module.pkl": (
+        pickle.dumps(nn.Linear(4, 2)),
+        pickled("torch.nn.modules.linear.Linear"),
+    ),
+    "traced_by_fx.pt2": (
+        saved(torch.fx.symbolic_trace(nn.Sequential(nn.ReLU()))),
+        pickled("torch.fx.graph_module.reduce_graph_module"),
+    ),
+    "weights.pt": (saved(NET.state_dict()), STATE),
+    "old_weights.pth": (saved(NET.state_dict(), zipped=False), STATE),
+    "weights.pkl": (pickle.dumps(NET.state_dict()), STATE),
+    "checkpoint.ckpt": (saved({"epoch": 3, "net": NET.state_dict()}), CHECKPOINT),
+    "old.bin": (saved(dict(NET.state_dict()), zipped=False), CHECKPOINT),
+    "tensor.pt": (saved(X), "a pickle, but not of a model"),
+    "numbers.pkl": (pickle.dumps({"a": [1.5]}), "a pickle, but not of a model"),
+    "script.pt": (
+        scripted(),
+        "TorchScript, which torch.export does not take: export the module that it was "
+        "made from, with torch.export.save(torch.export.export(model.eval(), (x,)), "
+        "'model.pt2')",
+    ),
+    "w.safetensors": (
+        safetensors(),
+        f"a safetensors file, weights without a model{LOADS}",
+    ),
+    "llm.gguf": (b"GGUF\3\0\0\0", f"a GGUF file, weights without a model{LOADS}"),
+    "net.h5": (b"\x89HDF\r\n\x1a\n\0\0", f"an HDF5 file, of Keras probably: {ONNX}"),
+    "net.keras": (
+        zipped("metadata.json", "config.json", "model.weights.h5"),
+        f"a Keras model: {ONNX}",
+    ),
+    "net.tflite": (b"\x1c\0\0\0TFL3\0", f"a TensorFlow Lite model: {ONNX}"),
+    "net.pb": (b"\x08\x01\x12\x03abc", f"a TensorFlow graph: {ONNX}"),
+    "data.npz": (zipped("x.npy", "y.npy"), "a NumPy archive: data, and no model"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_files(
+    name: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    data, kind = FOREIGN[name]
+    (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    assert driver.run([name]) == 1
+    assert capsys.readouterr().err == f"error: {name} is {kind}\n"
+
+
+class Bomb:
+    """Ends the test when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("it was unpickled",)
+
+
+def test_foreign_files_are_not_unpickled(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt2"
+    for zipped in (False, True):
+        file.write_bytes(saved(Bomb(), zipped=zipped))
+        with pytest.raises(UserError, match="a pickle, but not of a model"):
+            load_model(str(file))
 
 
 @pytest.mark.parametrize("size", [0, 100, -100])
