@@ -123,6 +123,55 @@ def test_short_flags_reach_our_passes() -> None:
             assert parsed.pass_flags == [(name, "")], flag
 
 
+@pytest.mark.parametrize(
+    ("line", "samples", "file"),
+    [
+        ("--verify-rtl 64 m.mlir", 64, "m.mlir"),
+        ("--verify-rtl=64 m.mlir", 64, "m.mlir"),
+        ("m.mlir --verify-rtl 0", 0, "m.mlir"),
+        ("m.mlir --verify-rtl", 256, "m.mlir"),
+        ("--verify-rtl m.mlir", 256, "m.mlir"),
+        ("--verify-rtl 65", 256, "65"),
+    ],
+)
+def test_number_of_samples(
+    line: str, samples: int, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "65").touch()  # a file is an input, whatever its name
+    parser = DriverParser()
+    parser.add_argument("input_file", nargs="?")
+    parser.add_driver_options()
+    parser.add_pass_flags([])
+    parsed = parser.parse(line.split())
+    assert (parsed.verify_rtl, parsed.input_file) == (samples, file)
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "advice"),
+    [
+        ("--quantize width=4 m.pt2", "width=4", '--quantize="width=4"'),
+        ("m.pt2 --quantize width=4", "width=4", '--quantize="width=4"'),
+        (
+            "--mase-quantize width=4 data-format=fixed<8,4> m.pt2",
+            "width=4",
+            '--mase-quantize="width=4 data-format=fixed<8,4>"',
+        ),
+        ("--calibrate data=a.npz --quantize", "data=a.npz", '--calibrate="data=a.npz"'),
+    ],
+)
+def test_options_apart_from_their_flag(line: str, option: str, advice: str) -> None:
+    parser = DriverParser()
+    parser.add_argument("input_file", nargs="?")
+    parser.add_pass_flags(UNIVERSE.all_passes)
+    with pytest.raises(UserError) as caught:
+        parser.parse(line.split())
+    assert str(caught.value) == (
+        f"'{option}' is no input: write its flag and a pass's options as one argument, "
+        f"{advice}"
+    )
+
+
 def test_locations() -> None:
     ctx = Context()
     ctx.load_dialect(Builtin)
