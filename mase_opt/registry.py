@@ -1,14 +1,24 @@
 """What is registered: xDSL's, our and other packages' universes, and plug-in files."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable
 from functools import reduce
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import TracebackType
+from typing import Any, get_type_hints
 
+from xdsl.ir import Dialect
+from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 from mase_opt.lib.errors import UserError
+
+
+_PREFIX = "mase_opt_plugin_"
+"""What the modules are called that plug-in files become."""
 
 
 def load_universe(plugins: Iterable[str] = ()) -> Universe:
@@ -49,7 +59,7 @@ def load_plugin(plugin: str) -> Universe:
     path = Path(plugin).absolute()
     if not path.is_file():
         raise UserError(f"plug-in '{plugin}': no such file")
-    name = f"mase_opt_plugin_{path.stem}"
+    name = f"{_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"plug-in '{plugin}' is not a Python file (name it *.py)")
@@ -58,18 +68,45 @@ def load_plugin(plugin: str) -> Universe:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+        universe = getattr(module, "UNIVERSE", None)
+        if not isinstance(universe, Universe):
+            raise UserError(
+                f"plug-in '{plugin}' defines no UNIVERSE: add UNIVERSE = "
+                "Universe(all_passes={...}), from xdsl.universe import Universe"
+            )
+        _check(plugin, universe)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
         raise UserError(_load_failure(plugin, path, error)) from error
-    universe = getattr(module, "UNIVERSE", None)
-    if not isinstance(universe, Universe):
-        raise UserError(
-            f"plug-in '{plugin}' defines no UNIVERSE: add "
-            "UNIVERSE = Universe(all_passes={...}), from xdsl.universe import Universe"
-        )
     return universe
 
 
-def _load_failure(plugin: str, path: Path, error: Exception) -> str:
+def _check(plugin: str, universe: Universe) -> None:
+    """Raises `UserError` for passes and dialects that cannot be used."""
+    for name, factory in universe.all_passes.items():
+        made: Any = factory()
+        where = f"plug-in '{plugin}', pass '{name}'"
+        if not isinstance(made, type) or not issubclass(made, ModulePass):
+            raise UserError(
+                f"{where}: expected a function that returns a class of passes, it "
+                f"returned {made!r}"
+            )
+        if made.name != name:
+            raise UserError(f"{where}: the class has the name '{made.name}'")
+        if inspect.isabstract(made):
+            raise UserError(f"{where}: class {made.__name__} has no apply(ctx, op)")
+        get_type_hints(made)
+    for name, factory in universe.all_dialects.items():
+        dialect: Any = factory()
+        if not isinstance(dialect, Dialect) or dialect.name != name:
+            raise UserError(
+                f"plug-in '{plugin}', dialect '{name}': expected a function that "
+                f"returns the dialect of this name, it returned {dialect!r}"
+            )
+
+
+def _load_failure(plugin: str, path: Path, error: BaseException) -> str:
     """Name the line of the plug-in at which loading it failed."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     traceback = error.__traceback__
@@ -79,3 +116,37 @@ def _load_failure(plugin: str, path: Path, error: Exception) -> str:
         traceback = traceback.tb_next
     place = f"{plugin}:{line}" if line is not None else plugin
     return f"cannot load plug-in {place}: {type(error).__name__}: {error}"
+
+
+def plugin_place(traceback: TracebackType | None) -> str | None:
+    """`file:line` of the innermost frame of an exception that is in a plug-in."""
+    found: str | None = None
+    while traceback is not None:
+        code, module = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
+        if _is_plugin(module.get("__name__", "")):
+            found = f"{_shown(code.co_filename)}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return found
+
+
+def plugin_of(definition: type) -> str | None:
+    """`file:line` of a class that a plug-in defines; None for other classes."""
+    if not _is_plugin(definition.__module__):
+        return None
+    file = inspect.getsourcefile(definition) or definition.__module__
+    return f"{_shown(file)}:{inspect.getsourcelines(definition)[1]}"
+
+
+def _is_plugin(module: str) -> bool:
+    """Whether a module is a plug-in file's, or of a package that registers things."""
+    package = module.partition(".")[0]
+    if package in ("mase_opt", "xdsl"):
+        return False
+    return package.startswith(_PREFIX) or package in {
+        point.module.partition(".")[0] for point in entry_points(group="xdsl.universe")
+    }
+
+
+def _shown(file: str) -> str:
+    """A path as one would type it here."""
+    return file.removeprefix(f"{Path.cwd()}/")

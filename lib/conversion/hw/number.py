@@ -26,6 +26,17 @@ class HardwareError(Exception):
     """An op that has no circuit; the message says why and what would help."""
 
 
+_REMEDIES = {
+    "divisor": ": multiply by a reciprocal, which can be a table (mase-lower-to-lookup)",
+    "index": ": only constant ones are wiring",
+}
+
+
+def not_constant(operand: str) -> str:
+    """Why an op with a computed `operand` has no circuit."""
+    return f"the {operand} is not a constant{_REMEDIES.get(operand, '')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """
