@@ -263,8 +263,7 @@ class MaseOptMain(xDSLOptMain):
             text = self._compile(chunk)
         except ShrinkException:
             raise
-        except (Exception, SystemExit) as error:
-            # A plug-in may call sys.exit, which would look like success.
+        except Exception as error:
             report = self._report(error, chunk)
             if self.args.debug and not (expecting and report):
                 raise
@@ -319,13 +318,13 @@ class MaseOptMain(xDSLOptMain):
 
     # Failing.
 
-    def _report(self, error: BaseException, chunk: Chunk) -> Report | None:
+    def _report(self, error: Exception, chunk: Chunk) -> Report | None:
         """The report of a user's mistake; None for a bug."""
         if self.verifying is not None:
             return None  # a pass left invalid IR behind
         return report_of(error, chunk.line_offset)
 
-    def _tell_of_bug(self, error: BaseException, chunk: Chunk) -> None:
+    def _tell_of_bug(self, error: Exception, chunk: Chunk) -> None:
         culprit = self.verifying or self.running
         if self.verifying is not None:
             plugin = plugin_of(type(self.verifying))

@@ -16,7 +16,6 @@ from xdsl.universe import Universe
 
 from mase_opt.lib.errors import UserError
 
-
 _PREFIX = "mase_opt_plugin_"
 """What the modules are called that plug-in files become."""
 
@@ -47,6 +46,7 @@ def _extended(universe: Universe, plugin: str) -> Universe:
                 f"plug-in '{plugin}' defines the {kind} '{taken[0]}', which exists "
                 "already: rename it"
             )
+    _check(plugin, added)
     return Universe(
         all_dialects=universe.all_dialects | added.all_dialects,
         all_passes=universe.all_passes | added.all_passes,
@@ -68,45 +68,45 @@ def load_plugin(plugin: str) -> Universe:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-        universe = getattr(module, "UNIVERSE", None)
-        if not isinstance(universe, Universe):
-            raise UserError(
-                f"plug-in '{plugin}' defines no UNIVERSE: add UNIVERSE = "
-                "Universe(all_passes={...}), from xdsl.universe import Universe"
-            )
-        _check(plugin, universe)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise UserError(_load_failure(plugin, path, error)) from error
+    universe = getattr(module, "UNIVERSE", None)
+    if not isinstance(universe, Universe):
+        raise UserError(
+            f"plug-in '{plugin}' defines no UNIVERSE: add "
+            "UNIVERSE = Universe(all_passes={...}), from xdsl.universe import Universe"
+        )
     return universe
 
 
 def _check(plugin: str, universe: Universe) -> None:
     """Raises `UserError` for passes and dialects that cannot be used."""
     for name, factory in universe.all_passes.items():
-        made: Any = factory()
+        made: Any = factory() if callable(factory) else factory
         where = f"plug-in '{plugin}', pass '{name}'"
         if not isinstance(made, type) or not issubclass(made, ModulePass):
             raise UserError(
-                f"{where}: expected a function that returns a class of passes, it "
-                f"returned {made!r}"
+                f"{where}: expected a function that returns the class of the pass, "
+                f"got {made!r}"
             )
         if made.name != name:
             raise UserError(f"{where}: the class has the name '{made.name}'")
         if inspect.isabstract(made):
             raise UserError(f"{where}: class {made.__name__} has no apply(ctx, op)")
-        get_type_hints(made)
+        try:
+            get_type_hints(made)
+        except NameError as error:
+            raise UserError(f"{where}: an option's type is unknown: {error}") from error
     for name, factory in universe.all_dialects.items():
-        dialect: Any = factory()
+        dialect: Any = factory() if callable(factory) else factory
         if not isinstance(dialect, Dialect) or dialect.name != name:
             raise UserError(
                 f"plug-in '{plugin}', dialect '{name}': expected a function that "
-                f"returns the dialect of this name, it returned {dialect!r}"
+                f"returns the dialect of this name, got {dialect!r}"
             )
 
 
-def _load_failure(plugin: str, path: Path, error: BaseException) -> str:
+def _load_failure(plugin: str, path: Path, error: Exception) -> str:
     """Name the line of the plug-in at which loading it failed."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     traceback = error.__traceback__

@@ -13,11 +13,14 @@ from xdsl.passes import ModulePass
 from xdsl.universe import XDSL_UNIVERSE
 from xdsl.utils.arg_spec import ArgSpec
 
+from mase_opt import driver
 from mase_opt.command_line import DriverParser
 from mase_opt.expected import expectations
 from mase_opt.inputs import read_chunks
+from mase_opt.lib import native
 from mase_opt.lib.atomic import atomic_directory, atomic_file
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
 from mase_opt.locations import LocatingParser, SourcePlace, place_of
 from mase_opt.pass_docs import describe
 from mase_opt.pass_options import build_pass, parse_flag_options
@@ -276,3 +279,69 @@ def test_start_up_imports_nothing_heavy() -> None:
         check=True,
     )
     assert result.stderr.strip() == "[]"
+
+
+MODEL = """\
+func.func @f(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>> {
+  %w = mase.constant <i8, [1, 2, 3, 4]> : tensor<2x2x!mase.fixed<8, 4>>
+  %0 = mase.linear %x, %w : (tensor<1x2x!mase.fixed<8, 4>>,
+    tensor<2x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>>
+  %1 = mase.OP : REST
+  func.return %1 : tensor<1x2x!mase.fixed<8, 4>>
+}
+"""
+TYPE = "tensor<1x2x!mase.fixed<8, 4>>"
+SOFTMAX = ("softmax %0 {axis = 1 : i64}", f"({TYPE}) -> {TYPE}")
+DIVISION = ("div %0, %x", f"({TYPE}, {TYPE}) -> {TYPE}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--emit-sv"],
+        ["--build-adder-graphs=effort=3", "--emit-sv"],
+        ["-p", "mase-build-adder-graphs,convert-mase-to-hw,canonicalize"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("op", "problem"),
+    [
+        (SOFTMAX, "mase.softmax: no spatial template"),
+        (DIVISION, "mase.div: the divisor is not a constant: multiply by a reciprocal"),
+    ],
+)
+def test_legality_comes_before_the_search(
+    arguments: list[str],
+    op: tuple[str, str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def solve(*_: object, **__: object) -> None:
+        pytest.fail("searched for an adder graph")
+
+    monkeypatch.setattr(native, "solve", solve)
+    monkeypatch.setattr(native, "AVAILABLE", True)
+    file = tmp_path / "m.mlir"
+    file.write_text(MODEL.replace("OP", op[0]).replace("REST", op[1]))
+    assert driver.run([*arguments, str(file)]) == 1
+    error = capsys.readouterr().err
+    assert f"function f cannot become hardware:\n  {problem}" in error
+
+
+def test_own_mistakes_are_bugs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def apply(self: ModulePass, ctx: Context, op: ModuleOp) -> None:
+        {}["gone"]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MaseLowerToLookupPass, "apply", apply)
+    Path("m.mlir").write_text("func.func @f() {\n  func.return\n}\n")
+    assert driver.run(["--lower-to-lookup", "m.mlir"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "m.mlir: error: pass 'mase-lower-to-lookup': internal error: KeyError: 'gone'\n"
+        "note: this is a bug; --debug shows where\n"
+        "note: reproducer: mase-opt-reproducer-mase-lower-to-lookup.mlir"
+    )

@@ -149,7 +149,10 @@ def _value_problem(value: SSAValue) -> str | None:
         return None
     if is_float(element):
         return f"is still {element}: quantize it first (mase-quantize)"
-    return f"element type {element} has no circuit: quantize it to fixed or ufixed"
+    return (
+        f"element type {element} has no circuit: quantize the model in floating point "
+        "to fixed or ufixed instead"
+    )
 
 
 def _missing_template(op: Operation) -> str:

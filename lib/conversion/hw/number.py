@@ -27,14 +27,15 @@ class HardwareError(Exception):
 
 
 _REMEDIES = {
-    "divisor": ": multiply by a reciprocal, which can be a table (mase-lower-to-lookup)",
-    "index": ": only constant ones are wiring",
+    "divisor": "multiply by a reciprocal, which can be a table (mase-lower-to-lookup)",
+    "index": "only constant ones are wiring",
 }
 
 
 def not_constant(operand: str) -> str:
     """Why an op with a computed `operand` has no circuit."""
-    return f"the {operand} is not a constant{_REMEDIES.get(operand, '')}"
+    remedy = _REMEDIES.get(operand, "compute it before the export")
+    return f"the {operand} is not a constant: {remedy}"
 
 
 @dataclass(frozen=True, slots=True)
