@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt import driver
 from mase_opt.inputs import load_module, read_chunks
+from mase_opt.lib.conversion.hw.registry import TEMPLATES
+from mase_opt.lib.interpreters.kernels import KERNELS
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.registry import load_universe
 
@@ -56,10 +60,12 @@ func.func @f(%x: tensor<2x!mase.fixed<6, 3>>) -> tensor<2x!mase.fixed<8, 3>> {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.mlir").write_text(MODEL)
-    return tmp_path
+    # Other tests look at all that is registered.
+    with patch.dict(KERNELS), patch.dict(TEMPLATES):
+        yield tmp_path
 
 
 def write(folder: Path, *, kernel: str = "right", template: str = "right") -> None:
