@@ -14,15 +14,18 @@ def run(
     command: Sequence[str],
     *,
     folder: Path | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = os.environ,
     timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """
     Run a program to its end; its text goes into the result.
 
-    If it takes longer than `timeout` seconds, or an exception ends the wait, it is
+    It runs in `folder`, where its own temporary files go, too. If it takes longer than `timeout` seconds, or an exception ends the wait, it is
     killed, and so are the programs that it has started. Raises `TimeoutExpired`.
     """
+    if folder is not None:
+        # What is killed cannot clean up.
+        environment = {**environment, "TMPDIR": str(folder)}
     with subprocess.Popen(
         command,
         cwd=folder,

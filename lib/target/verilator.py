@@ -250,7 +250,8 @@ class VerilatorSimulator:
             [
                 str(self._folder / "obj_dir" / "dut"),
                 *(str(source), str(target), str(samples), str(cycles)),
-            ]
+            ],
+            folder=self._folder,
         )
         if done.returncode != 0:
             raise streams.SimulationError(
