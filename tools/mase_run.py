@@ -201,7 +201,7 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = _parser().parse_args(argv)
-    from mase_opt.diagnostics import report_of
+    from mase_opt.diagnostics import failure, report_of
     from mase_opt.driver import show_warnings
 
     show_warnings()
@@ -214,8 +214,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         else:
             report = report_of(error)
-            text = report.render("", None) if report else f"internal error: {error!r}\n"
-            sys.stderr.write(text if report else f"error: {text}")
+            text = report.render("", None) if report else f"error: {failure(error)}\n"
+            sys.stderr.write(text)
         code = 1
     sys.exit(code)
 
