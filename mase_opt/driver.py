@@ -34,6 +34,7 @@ from mase_opt.expected import expectations, mismatches
 from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.standard_output import stdout_to_stderr
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.pipelines import BUILD_HARDWARE, IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe, plugin_of, plugin_place
@@ -121,9 +122,7 @@ class MaseOptMain(xDSLOptMain):
             previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
         ) -> None:
             self.running, self.verifying = None, previous
-            # Standard output is for the result.
-            with contextlib.redirect_stdout(sys.stderr):
-                inner(previous, module, following)
+            inner(previous, module, following)
             self.running, self.verifying = following, None
             self.finished += previous is not None
             if following is None or following.name not in BUILD_HARDWARE:
@@ -260,7 +259,9 @@ class MaseOptMain(xDSLOptMain):
         )
         report: Report | None = None
         try:
-            text = self._compile(chunk)
+            # Standard output is for the result.
+            with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+                text = self._compile(chunk)
         except ShrinkException:
             raise
         except Exception as error:
@@ -412,8 +413,6 @@ def run(args: Sequence[str]) -> int:
         # Nobody reads any more. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # as if ended by SIGPIPE
-    except KeyboardInterrupt:
-        return 128 + 2
     except Exception as error:
         if debug:
             traceback.print_exc()
