@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+import numpy as np
 from xdsl.dialects.builtin import AnyFloat, f32, f64, i1
 from xdsl.ir import Attribute, SSAValue
 
@@ -103,27 +104,35 @@ def _div_mode(call: Call) -> SSAValue:
     if call.is_none(2):
         return _div(call)
     call.expect(2, "floor", "trunc")
-    return call.cast(_whole_quotient(call, _MODES[call.str(2)]), call.element)
+    quotient = _whole_quotient(call, *_wide(call), _MODES[call.str(2)])
+    return call.cast(quotient, call.element)
 
 
 _MODES = {"floor": RoundingMode.FLOOR, "trunc": RoundingMode.ZERO}
 
 
-def _whole_quotient(call: Call, mode: RoundingMode) -> SSAValue:
+def _wide(call: Call) -> tuple[SSAValue, SSAValue]:
     """
-    x / y rounded to a whole number, as an integer or f64.
+    The operands of a division whose quotient becomes a whole number; floats as f64.
 
     In float32 a quotient may round up to the next whole number; the quotient of two
     float32 numbers in float64 does not, up to 2^28.
     """
-    if not isinstance(call.element, AnyFloat):
-        rounding = RoundingAttr((mode, Overflow.WRAP))
-        quotient = mase.DivOp(_operand(call, 0), _operand(call, 1), rounding=rounding)
-        return call.emit(quotient)
     if call.element == f64:
         raise Unsupported("a whole quotient of f64: convert the model with .float()")
-    operands = (_operand(call, index, f64) for index in (0, 1))
-    quotient = call.emit(mase.DivOp(*operands))
+    element = f64 if isinstance(call.element, AnyFloat) else call.element
+    x, y = _operand(call, 0), _operand(call, 1)
+    return call.cast(x, element), call.cast(y, element)
+
+
+def _whole_quotient(
+    call: Call, x: SSAValue, y: SSAValue, mode: RoundingMode
+) -> SSAValue:
+    """x / y rounded to a whole number."""
+    if not isinstance(call.element, AnyFloat):
+        rounding = RoundingAttr((mode, Overflow.WRAP))
+        return call.emit(mase.DivOp(x, y, rounding=rounding))
+    quotient = call.emit(mase.DivOp(x, y))
     if mode is RoundingMode.FLOOR:
         return call.emit(mase.FloorOp(quotient))
     zero = call.constant(0.0, f64)
@@ -140,10 +149,9 @@ def _remainder(mode: RoundingMode) -> Rule:
     """
 
     def rule(call: Call) -> SSAValue:
-        whole = _whole_quotient(call, mode)
-        x, y = (_operand(call, index, element_of(whole)) for index in (0, 1))
-        difference = mase.SubOp(x, call.emit(mase.MulOp(whole, y)))
-        return call.cast(call.emit(difference), call.element)
+        x, y = _wide(call)
+        product = call.emit(mase.MulOp(_whole_quotient(call, x, y, mode), y))
+        return call.cast(call.emit(mase.SubOp(x, product)), call.element)
 
     return rule
 
@@ -166,15 +174,25 @@ def _compare(predicate: str) -> Rule:
     return rule
 
 
+EXACT_IN_F32 = 1 << 24
+"""Integers up to this magnitude are float32 numbers."""
+
+
 def _comparable(call: Call, value: SSAValue, other: SSAValue) -> SSAValue:
-    """`value` as torch compares it: integers become floats if the other one is."""
+    """
+    `value` as torch compares it: integers become floats if the other one is.
+
+    They stay, which is cheaper, where that changes no result.
+    """
     element, target = element_of(value), element_of(other)
-    if isinstance(element, AnyFloat) or not isinstance(target, AnyFloat):
+    format, number = exact_format(element), constant_array(other)
+    if format is None or not isinstance(target, AnyFloat):
         return value
-    format = exact_format(element)
-    assert format is not None, "an integer"
-    # Floats have them all, and integers are cheaper to compare.
-    return value if format.width <= 24 else call.cast(value, target)
+    if format.max_code <= EXACT_IN_F32 or (
+        number is not None and np.abs(number).max(initial=0) < EXACT_IN_F32
+    ):
+        return value
+    return call.cast(value, target)
 
 
 def truth(call: Call, value: SSAValue) -> SSAValue:
