@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import (
     AnyFloat,
+    BFloat16Type,
+    Float16Type,
     Float32Type,
     Float64Type,
     IntAttr,
@@ -211,10 +213,10 @@ def storage_of(element: Attribute) -> str:
     """
     The storage type for constants of a builtin `element` type.
 
-    Raises `ValueError` for other types.
+    Floats of 16 bits are stored in 32, as the interpreter holds them. Raises `ValueError` for other types.
     """
     match element:
-        case Float32Type():
+        case Float32Type() | Float16Type() | BFloat16Type():
             return "f32"
         case Float64Type():
             return "f64"

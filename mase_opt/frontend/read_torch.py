@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
-from xdsl.dialects.builtin import (
-    Builtin,
-    DenseIntOrFPElementsAttr,
-    DenseResourceAttr,
-    Float32Type,
-    Float64Type,
-    IntegerType,
-    ModuleOp,
-    Signedness,
-)
+from xdsl.dialects.builtin import Builtin, DenseResourceAttr, ModuleOp
 from xdsl.dialects.func import Func
 from xdsl.ir import Dialect
 from xdsl.parser import Parser
@@ -27,6 +17,7 @@ from xdsl.parser import Parser
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.torch import LiteralOp, Torch
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.target.torch_lowering import LITERAL
 
 
 def read_generic(text: str, arrays: Mapping[str, NDArray[Any]]) -> ModuleOp:
@@ -64,37 +55,18 @@ class _ResourceNames(OpAsmDialectInterface):
 
 def _dense(op: LiteralOp, arrays: Mapping[str, NDArray[Any]]) -> DenseAttr:
     """The data of a literal as the mase dialect holds it."""
+    if not isinstance(op.value, DenseResourceAttr):
+        raise UserError(f"literal with unsupported data: {op.value}")
+    key = op.value.resource_handle.data
+    if key not in arrays:
+        raise UserError(f"weight '{key}' has no data in this file")
+    values = arrays[key]
+    if values.dtype == np.float16:
+        values = values.astype(np.float32)
     try:
-        match op.value:
-            case DenseResourceAttr():
-                key = op.value.resource_handle.data
-                if key not in arrays:
-                    raise UserError(f"weight '{key}' has no data in this file")
-                return DenseAttr.from_array(arrays[key], key)
-            case DenseIntOrFPElementsAttr():
-                return DenseAttr.from_array(_inline_array(op.value))
-            case value:
-                raise UserError(f"literal with unsupported data: {value}")
+        return DenseAttr.from_array(values, "data" if key.startswith(LITERAL) else key)
     except ValueError as error:
         raise UserError(
-            f"weight of type {op.result.type}: {error}; convert the model with .float()"
+            f"weight '{key}' of type {op.result.type}: {error}; convert the model with "
+            ".float()"
         ) from error
-
-
-def _inline_array(attr: DenseIntOrFPElementsAttr) -> NDArray[Any]:
-    dtype = attr.get_element_type()
-    match dtype:
-        case Float32Type():
-            code = "<f4"
-        case Float64Type():
-            code = "<f8"
-        case IntegerType() if dtype.width.data == 1:
-            code = "?"
-        case IntegerType():
-            code = f"<i{dtype.width.data // 8}"
-            if dtype.signedness.data is Signedness.UNSIGNED:
-                code = code.replace("i", "u")
-        case _:
-            raise ValueError(f"no storage type for {dtype}")
-    values = np.frombuffer(attr.data.data, code)
-    return np.broadcast_to(values, prod(attr.get_shape()))

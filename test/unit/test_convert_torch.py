@@ -480,4 +480,7 @@ def test_dialect_names_what_the_conversion_converts() -> None:
 def test_cases_cover_all_rules() -> None:
     if len(_ran) < len(CASES):
         pytest.skip("needs all cases to run before it, in one process")
-    assert not {f"torch.{name}" for name in conversion.RULES} - _seen
+    # An exported program has constants computed; torch-dialect text may not.
+    in_text_only = {"torch.aten.arange.start_step"}
+    rules = {f"torch.{name}" for name in conversion.RULES}
+    assert rules - _seen == in_text_only

@@ -10,7 +10,6 @@ from xdsl.builder import Builder
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import (
-    DenseIntOrFPElementsAttr,
     FunctionType,
     ModuleOp,
     StringAttr,
@@ -31,6 +30,7 @@ from mase_opt.lib.conversion.convert_torch_to_mase.call import (
     Call,
     Rule,
     Unsupported,
+    check_width,
     fits,
     tensor_type,
 )
@@ -122,6 +122,7 @@ class _Conversion:
         for index, argument in enumerate(self.function.body.block.args):
             try:
                 type = tensor_type(argument.type)
+                check_width(type)
             except Unsupported as error:
                 raise PassFailedException(
                     f"function @{self.function.sym_name.data}, "
@@ -182,22 +183,16 @@ class _Conversion:
 
     def literal(self, op: torch.LiteralOp) -> SSAValue:
         type = tensor_type(op.result.type)
-        match op.value:
-            case DenseAttr():
-                constant = ConstantOp(op.value, type)
-            case DenseIntOrFPElementsAttr():
-                import numpy as np
-
-                values = np.array(op.value.get_values()).reshape(type.get_shape())
-                constant = ConstantOp.of(values, type.element_type)
-            case _:
-                raise Unsupported(f"literal with data {op.value}")
-        return self.builder.insert(constant).result
+        if not isinstance(op.value, DenseAttr):
+            raise Unsupported(f"literal with data {op.value}, expected #mase.dense")
+        return self.builder.insert(ConstantOp(op.value, type)).result
 
     def returned(self, values: Sequence[Argument]) -> list[SSAValue]:
         tensors = [value for value in values if isinstance(value, SSAValue)]
         if len(tensors) != len(values):
             raise Unsupported("a result of the function is not a tensor")
+        for tensor in tensors:
+            check_width(tensor.type)
         return tensors
 
     def tensor_op(self, op: Operation, arguments: list[Argument]) -> Sequence[Argument]:

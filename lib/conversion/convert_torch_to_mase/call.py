@@ -45,15 +45,25 @@ def element_type(dtype: Attribute) -> Attribute:
     """
     The element type of the mase dialect for torch's `dtype`.
 
-    Signed integers lose their sign in MLIR's sense. Raises `Unsupported`.
+    Signed integers lose their sign in MLIR's sense.
     """
-    match dtype:
-        case Float16Type() | BFloat16Type():
-            raise Unsupported(f"element type {dtype}: convert the model with .float()")
-        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
-            return IntegerType(dtype.width.data)
-        case _:
-            return dtype
+    if isinstance(dtype, IntegerType) and dtype.signedness.data is Signedness.SIGNED:
+        return IntegerType(dtype.width.data)
+    return dtype
+
+
+def check_width(type: Attribute) -> None:
+    """
+    Raises `Unsupported` for values of 16-bit floats.
+
+    Constants have such types, and what is computed of them here.
+    """
+    if isinstance(type, TensorType) and isinstance(
+        type.element_type, Float16Type | BFloat16Type
+    ):
+        raise Unsupported(
+            f"element type {type.element_type}: convert the model with .float()"
+        )
 
 
 def tensor_type(type: Attribute) -> TensorType[Attribute]:
@@ -208,6 +218,7 @@ class Call:
         if isinstance(op, _WEIGHTED):
             _check_finite(op)
         if not values or len(values) < len(constants):
+            check_width(op.result.type)
             self.builder.insert(op)
             return op.result
         result = evaluate_op(op, [array[None] for array in values])[0]
@@ -224,7 +235,8 @@ class Call:
         element: Attribute,
         name: str = "data",
     ) -> SSAValue:
-        array = np.asarray(values).astype(DTYPES[storage_of(element)])
+        with np.errstate(over="ignore"):  # a number beyond float32 is infinity in it
+            array = np.asarray(values).astype(DTYPES[storage_of(element)])
         return self.builder.insert(ConstantOp.of(array, element, name)).result
 
     # Shorthands.

@@ -520,8 +520,8 @@ func.func @storage_type() {
 // -----
 
 func.func @no_storage() {
-  // expected-error@+1 {{no constants of element type bf16}}
-  %0 = mase.constant <f32, [1.0]> : tensor<1xbf16>
+  // expected-error@+1 {{no constants of element type ui7}}
+  %0 = mase.constant <ui8, [1]> : tensor<1xui7>
   func.return
 }
 
