@@ -460,12 +460,27 @@ func.func @floor_divide_scalar(%arg0: !torch.vtensor<[2,3],si64>) -> !torch.vten
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>, %[[X1:.*]]: tensor<3xf32>) -> tensor<2x3xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] : (tensor<2x3xf32>) -> tensor<2x3xf64>
 // CHECK-NEXT:    %[[V1:.*]] = mase.cast %[[X1]] : (tensor<3xf32>) -> tensor<3xf64>
-// CHECK-NEXT:    %[[V2:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V3:.*]] = mase.floor %[[V2]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V4:.*]] = mase.mul %[[V3]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V5:.*]] = mase.sub %[[V0]], %[[V4]] : (tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V6:.*]] = mase.cast %[[V5]] : (tensor<2x3xf64>) -> tensor<2x3xf32>
-// CHECK-NEXT:    func.return %[[V6]] : tensor<2x3xf32>
+// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f64, [0.0]> : tensor<f64>
+// CHECK-NEXT:    %[[V3:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V4:.*]] = mase.constant <f64, [0.0]> : tensor<f64>
+// CHECK-NEXT:    %[[V5:.*]] = mase.compare %[[V3]], %[[V4]] {predicate = "lt"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V6:.*]] = mase.abs %[[V3]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V7:.*]] = mase.floor %[[V6]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V8:.*]] = mase.neg %[[V7]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V9:.*]] = mase.select %[[V5]], %[[V8]], %[[V7]] : (tensor<2x3xi1>, tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V10:.*]] = mase.mul %[[V9]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V11:.*]] = mase.compare %[[V9]], %[[V2]] {predicate = "eq"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V12:.*]] = mase.select %[[V11]], %[[V2]], %[[V10]] : (tensor<2x3xi1>, tensor<f64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V13:.*]] = mase.sub %[[V0]], %[[V12]] : (tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V14:.*]] = mase.compare %[[V13]], %[[V2]] {predicate = "lt"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V15:.*]] = mase.compare %[[V1]], %[[V2]] {predicate = "lt"} : (tensor<3xf64>, tensor<f64>) -> tensor<3xi1>
+// CHECK-NEXT:    %[[V16:.*]] = mase.xor %[[V14]], %[[V15]] : (tensor<2x3xi1>, tensor<3xi1>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V17:.*]] = mase.compare %[[V13]], %[[V2]] {predicate = "ne"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V18:.*]] = mase.and %[[V16]], %[[V17]] : (tensor<2x3xi1>, tensor<2x3xi1>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V19:.*]] = mase.add %[[V13]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V20:.*]] = mase.select %[[V18]], %[[V19]], %[[V13]] : (tensor<2x3xi1>, tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V21:.*]] = mase.cast %[[V20]] : (tensor<2x3xf64>) -> tensor<2x3xf32>
+// CHECK-NEXT:    func.return %[[V21]] : tensor<2x3xf32>
 func.func @remainder(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3],f32>) -> !torch.vtensor<[2,3],f32> {
   %0 = torch.aten.remainder.Tensor %arg0, %arg1 : !torch.vtensor<[2,3],f32>, !torch.vtensor<[3],f32> -> !torch.vtensor<[2,3],f32>
   return %0 : !torch.vtensor<[2,3],f32>

@@ -35,7 +35,12 @@ def _tests() -> dict[str, Any]:
 
 
 def _arrays(values: Any) -> list[Any]:
-    return [np.asarray(value) for value in values]
+    return [
+        numpy_helper.to_array(value)
+        if isinstance(value, onnx.TensorProto)
+        else np.asarray(value)
+        for value in values
+    ]
 
 
 def _with_constants(model: onnx.ModelProto, inputs: list[Any]) -> onnx.ModelProto:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ def i8(*values: int) -> torch.Tensor:
 def u8(*values: int) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.uint8)
 
+
+DIVIDENDS = torch.tensor([3.0, -3.0, 3.0, -3.0, 0.0, math.inf, 3.0, math.nan])
+DIVISORS = torch.tensor([math.inf, math.inf, -math.inf, -math.inf, -2.0, 2.0, 0.0, 1.0])
+"""Infinite ones have a remainder, and infinity has none."""
 
 ATEN = torch.ops.aten
 Case = tuple[Callable[..., Any], tuple[torch.Tensor, ...]]
@@ -123,6 +128,8 @@ CASES: dict[str, Case] = {
     "remainder_scalar": (lambda x: x % 3, (i64(2, 3, high=9) - 5,)),
     "remainder_below": (lambda x: x % 0.1, (torch.tensor([0.5, 1.0, -3.0]),)),
     "floor_below": (lambda x: x // 0.1, (torch.tensor([0.5, 1.0, -3.0]),)),
+    "remainder_infinite": (torch.remainder, (DIVIDENDS, DIVISORS)),
+    "fmod_infinite": (torch.fmod, (DIVIDENDS, DIVISORS)),
     "fmod": (torch.fmod, (5 * f32(2, 3), f32(3))),
     "fmod_below": (lambda x: torch.fmod(x, -0.1), (torch.tensor([0.5, 1.0, -3.0]),)),
     "fmod_int": (lambda x: torch.fmod(x, -3), (i64(2, 3, high=9) - 5,)),

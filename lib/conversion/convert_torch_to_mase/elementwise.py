@@ -150,10 +150,37 @@ def _remainder(mode: RoundingMode) -> Rule:
 
     def rule(call: Call) -> SSAValue:
         x, y = _wide(call)
+        known = constant_array(y)
+        if element_of(y) == f64 and (known is None or not np.isfinite(known).all()):
+            return call.cast(_float_remainder(call, x, y, mode), call.element)
         product = call.emit(mase.MulOp(_whole_quotient(call, x, y, mode), y))
         return call.cast(call.emit(mase.SubOp(x, product)), call.element)
 
     return rule
+
+
+def _float_remainder(
+    call: Call, x: SSAValue, y: SSAValue, mode: RoundingMode
+) -> SSAValue:
+    """
+    x - y trunc(x / y), for `floor` moved by y where its sign is another one
+
+    Right for infinite y, too, of which x itself is the remainder or the sign differs.
+    """
+    zero = call.constant(0.0, f64)
+    whole = _whole_quotient(call, x, y, RoundingMode.ZERO)
+    product = call.emit(mase.MulOp(whole, y))
+    none = call.emit(mase.CompareOp(whole, zero, "eq"))
+    product = call.emit(mase.SelectOp(none, zero, product))
+    result = call.emit(mase.SubOp(x, product))
+    if mode is RoundingMode.ZERO:
+        return result
+    signs = (call.emit(mase.CompareOp(value, zero, "lt")) for value in (result, y))
+    differ = call.emit(mase.XorOp(*signs))
+    nonzero = call.emit(mase.CompareOp(result, zero, "ne"))
+    moves = call.emit(mase.AndOp(differ, nonzero))
+    moved = call.emit(mase.AddOp(result, y))
+    return call.emit(mase.SelectOp(moves, moved, result))
 
 
 def _compare(predicate: str) -> Rule:
