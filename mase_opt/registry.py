@@ -22,7 +22,7 @@ _PREFIX = "mase_opt_plugin_"
 
 def load_universe(plugins: Iterable[str] = ()) -> Universe:
     """
-    Everything registered through `xdsl.universe` entry points, plus plug-in files.
+    Ours, what `xdsl.universe` entry points register, and plug-in files.
 
     Nothing is imported beyond the modules that hold the universes. Raises
     `UserError` for a plug-in that cannot be loaded or that redefines a name.
@@ -31,6 +31,11 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
         universe = Universe.get_multiverse()
     except ValueError as error:
         raise UserError(f"installed packages clash: {error}") from error
+    if "mase" not in universe.all_dialects:
+        # A clone that runs without being installed.
+        from mase_opt.universe import UNIVERSE
+
+        universe = _joined(universe, UNIVERSE)
     return reduce(_extended, plugins, universe)
 
 
@@ -47,6 +52,10 @@ def _extended(universe: Universe, plugin: str) -> Universe:
                 "already: rename it"
             )
     _check(plugin, added)
+    return _joined(universe, added)
+
+
+def _joined(universe: Universe, added: Universe) -> Universe:
     return Universe(
         all_dialects=universe.all_dialects | added.all_dialects,
         all_passes=universe.all_passes | added.all_passes,

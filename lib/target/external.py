@@ -20,8 +20,9 @@ def run(
     """
     Run a program to its end; its text goes into the result.
 
-    It runs in `folder`, where its own temporary files go, too. If it takes longer than `timeout` seconds, or an exception ends the wait, it is
-    killed, and so are the programs that it has started. Raises `TimeoutExpired`.
+    It runs in `folder`, where its own temporary files go, too. If it takes longer than
+    `timeout` seconds, or an exception ends the wait, it is killed, and so are the
+    programs that it has started. Raises `TimeoutExpired`.
     """
     if folder is not None:
         # What is killed cannot clean up.

@@ -69,7 +69,11 @@ def functional_program(
             for op, rule in decompositions().items()
             if _name(op) != _BATCH_NORM and not stays(_name(op))
         }
-        program = cast(Any, program).run_decompositions(table)
+        try:
+            program = cast(Any, program).run_decompositions(table)
+        except Exception as error:  # it runs the model's ops, which raise what they like
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(f"torch cannot take the model apart: {reason}") from error
         _drop_no_ops(program.graph)
         _restore_batch_norm(program.graph)
     _drop_input_writes(program)

@@ -21,7 +21,7 @@ from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate
-from mase_opt.lib.target.torch_mlir import quiet_torch
+from mase_opt.lib.target.torch_import import quiet_torch
 
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 nn = torch.nn
@@ -659,6 +659,97 @@ def test_bad_onnx_files(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="not a valid ONNX model"):
         load_model(str(file))
+
+
+def onnx_file(
+    folder: Path,
+    nodes: list[tuple[Any, ...]],
+    inputs: dict[str, list[int]],
+    outputs: dict[str, list[int]],
+    constants: dict[str, Any],
+    opset: int = 17,
+) -> Path:
+    """A file of nodes (operator, inputs, outputs, name, attributes)."""
+    onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+    helper = onnx.helper
+
+    def ports(shapes: dict[str, list[int]]) -> list[Any]:
+        return [
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+            for name, shape in shapes.items()
+        ]
+
+    graph = helper.make_graph(
+        [
+            helper.make_node(kind, ins, outs, name, **attributes)
+            for kind, ins, outs, name, attributes in nodes
+        ],
+        "net",
+        ports(inputs),
+        ports(outputs),
+        [onnx.numpy_helper.from_array(np.array(v), n) for n, v in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    file = folder / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+def test_a_crash_of_torch_mlir_names_the_op(tmp_path: Path) -> None:
+    file = onnx_file(
+        tmp_path,
+        [
+            ("Relu", ["x"], ["r"], "/act/Relu", {}),
+            ("Einsum", ["r", "r"], ["z"], "/scale/Einsum", {"equation": ",->"}),
+            ("Neg", ["z"], ["y"], "/out/Neg", {}),
+        ],
+        {"x": []},
+        {"y": []},
+        {},
+    )
+    with pytest.raises(UserError, match=r"SIG\w+ on onnx\.Einsum in 'scale': write"):
+        load_model(str(file))
+    # And this process lives.
+    model, _ = onnx_model()
+    file.write_bytes(model.SerializeToString())
+    converted(load_model(str(file)))
+
+
+def test_shapes_are_computed_before_torch_mlir_sees_them(tmp_path: Path) -> None:
+    file = onnx_file(
+        tmp_path,
+        [
+            ("Shape", ["x"], ["shape"], "", {}),
+            ("Sub", ["shape", "one"], ["rest"], "", {}),
+            ("Concat", ["rest", "one"], ["sizes"], "", {"axis": 0}),
+            ("Split", ["x", "sizes"], ["y", "z"], "", {"axis": 0}),
+        ],
+        {"x": [4]},
+        {"y": [3], "z": [1]},
+        {"one": np.array([1])},
+    )
+    y, z = run(converted(load_model(str(file))), X[0])
+    np.testing.assert_array_equal(y, X[0, :3])
+    np.testing.assert_array_equal(z, X[0, 3:])
+
+
+@pytest.mark.parametrize("opset", [7, 9, 14, 15])
+def test_batch_normalization_of_every_opset(tmp_path: Path, opset: int) -> None:
+    parameters = {n: np.float32([i + 1, i + 2]) for i, n in enumerate("sbmv")}
+    file = onnx_file(
+        tmp_path,
+        [("BatchNormalization", ["x", *"sbmv"], ["y"], "/bn/BatchNormalization", {})],
+        {"x": [1, 2, 2]},
+        {"y": [1, 2, 2]},
+        parameters,
+        opset,
+    )
+    x = torch.arange(4.0).reshape(1, 2, 2)
+    (result,) = run(converted(load_model(str(file))), x)
+    scale, bias, mean, variance = map(torch.from_numpy, parameters.values())
+    expected = nn.functional.batch_norm(x, mean, variance, scale, bias)
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-6)
 
 
 FACTORIES = """
