@@ -248,8 +248,23 @@ def accuracy(scores: Array, labels: Array) -> float:
     """
     The share of samples whose highest score (or predicted class) is the label.
 
-    `scores` are `[samples, …, classes]`, or `[samples]` predicted classes.
+    `scores` are `[samples, …, classes]`, or `[samples]` predicted classes. Raises
+    `UserError` for labels that are no class, and predictions that are none.
     """
     flat = scores.reshape(len(scores), -1)
-    predicted = flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)
-    return float((predicted == labels.reshape(-1)).mean())
+    classes = flat.shape[1]
+    if classes == 1:
+        predicted = flat[:, 0]
+        if (predicted != np.floor(predicted)).any():
+            raise UserError(
+                "accuracy needs scores of classes, but the model's result is a single "
+                "number: leave --labels out"
+            )
+    else:
+        predicted = flat.argmax(axis=1)
+        if (wrong := (labels < 0) | (labels >= classes)).any():
+            raise UserError(
+                f"label {labels[wrong][0]} of sample {wrong.argmax()} is no class: the "
+                f"model has {classes}, counted from 0 on"
+            )
+    return float((predicted == labels).mean())

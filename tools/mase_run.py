@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from mase_opt.levels import Level, Model
@@ -89,34 +89,10 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _labels(path: str, count: int) -> Array:
-    """The class of each sample. Raises `UserError` if the file has none."""
-    import numpy as np
-
-    from mase_opt.lib.errors import UserError
-
-    loaded: Any = np.load(path, allow_pickle=False)
-    # A .npy file gives the array itself, which has no names.
-    keys: list[str] = getattr(loaded, "files", [])
-    key = next((k for k in ("labels", "y") if k in keys), None)
-    if key is None:
-        raise UserError(
-            f"data '{path}' has no array 'labels' or 'y' (it has "
-            f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
-        )
-    with loaded:
-        labels: Array = loaded[key]
-    if labels.ndim != 1 or len(labels) < count:
-        raise UserError(
-            f"data '{path}', array '{key}' has shape {labels.shape}, expected one "
-            f"label for each of the {count} samples"
-        )
-    return labels[:count]
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
     from mase_opt.levels import Level, Model
+    from mase_opt.lib.analysis.samples import load_labels
     from mase_opt.lib.errors import UserError
 
     model = Model(
@@ -128,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
     if arguments.labels:
-        labels = _labels(arguments.input, len(samples[0]))
+        labels = load_labels(arguments.input, len(samples[0]))
     if arguments.compare:
         levels = [
             level

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import IntegerType
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase.base import SameElementOp, show
 from mase_opt.dialects.mase.layers import EmbeddingOp
 from mase_opt.dialects.mase.shape import GatherOp
-from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+)
 from mase_opt.lib.analysis.array_files import open_arrays
 from mase_opt.lib.analysis.model import argument_names
 from mase_opt.lib.errors import UserError
@@ -34,17 +39,26 @@ class Input:
 
     name: str
     shape: tuple[int, ...]
-    integer: bool
-    """Whether its elements are builtin integers (indices, masks), not numbers."""
+    integers: range | None
+    """The values of a builtin integer type (indices, masks); None: it takes numbers."""
 
 
 def inputs_of(function: FuncOp) -> list[Input]:
     """The arguments of `function`, in order."""
     names = argument_names(function)
     return [
-        Input(name, shape_of(a), isinstance(element_of(a), IntegerType))
+        Input(name, shape_of(a), _integers(element_of(a)))
         for name, a in zip(names, function.args, strict=True)
     ]
+
+
+def _integers(element: Attribute) -> range | None:
+    if not isinstance(element, IntegerType):
+        return None
+    format = exact_format(cast(Attribute, element))
+    assert format is not None, "an integer type is a format"
+    # The interpreter holds int64.
+    return range(format.min_code, min(format.max_code + 1, 1 << 63))
 
 
 def load_samples(
@@ -61,20 +75,12 @@ def load_samples(
 
     Raises `UserError` for everything that does not fit.
     """
-    if not Path(path).is_file():
-        raise UserError(f"data '{path}': no such file")
-    try:
-        # NumPy leaves a file of its own open when it cannot read it.
-        with Path(path).open("rb") as stream:
-            arrays = _named(path, open_arrays(stream), inputs)
-            samples = [
-                _checked(f"data '{path}', array '{key}'", arrays[key], input, limit)
-                for key, input in _matched(path, list(arrays), inputs)
-            ]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"data '{path}' is not a .npz or .npy file of plain numbers: {error}"
-        ) from error
+    with _opened(path) as file:
+        arrays = _named(path, file, inputs)
+        samples = [
+            _checked(f"data '{path}', array '{key}'", arrays[key], input, limit)
+            for key, input in _matched(path, list(arrays), inputs)
+        ]
     counts = {len(array) for array in samples}
     if len(counts) > 1:
         found = ", ".join(
@@ -82,6 +88,57 @@ def load_samples(
         )
         raise UserError(f"data '{path}' has as many samples of no two inputs: {found}")
     return samples
+
+
+def load_labels(path: str, count: int) -> Array:
+    """
+    The class of each of `count` samples: the array `labels` or `y` of a `.npz` file.
+
+    Raises `UserError` if there is none, or not a whole number for each sample.
+    """
+    with _opened(path) as file:
+        keys = list(file) if isinstance(file, Mapping) else []
+        key = next((k for k in ("labels", "y") if k in keys), None)
+        if key is None or not isinstance(file, Mapping):
+            raise UserError(
+                f"data '{path}' has no array 'labels' or 'y' (it has "
+                f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
+            )
+        labels = file[key]
+    where = f"data '{path}', array '{key}'"
+    if labels.ndim != 1 or len(labels) < count:
+        raise UserError(
+            f"{where} has shape {show(labels.shape)}, expected one label for each of "
+            f"the {count} samples"
+        )
+    labels = labels[:count]
+    if labels.dtype.kind not in "iubf":
+        raise UserError(f"{where} holds {labels.dtype}, expected numbers of classes")
+    if (wrong := ~np.isfinite(labels) | (labels != np.floor(labels))).any():
+        raise UserError(
+            f"{where} holds {labels[wrong][0]}, expected whole numbers, which count "
+            "classes from 0 on"
+        )
+    return labels
+
+
+@contextmanager
+def _opened(path: str) -> Generator[Array | Mapping[str, Array]]:
+    """What `open_arrays` finds; raises `UserError` for all that goes wrong with it."""
+    if not Path(path).is_file():
+        raise UserError(f"data '{path}': no such file")
+    try:
+        with Path(path).open("rb") as stream:
+            yield open_arrays(stream)
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"data '{path}' does not fit in memory: {error}") from error
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise UserError(
+            f"data '{path}' is not a .npz or .npy file of plain numbers: "
+            f"{str(error) or type(error).__name__}"
+        ) from error
 
 
 def _named(
@@ -123,30 +180,39 @@ def _checked(where: str, array: Array, input: Input, limit: int | None) -> Array
         )
     if len(array) == 0:
         raise UserError(f"{where} holds no samples")
-    if array.dtype.kind not in ("iub" if input.integer else "iubf"):
-        kind = "integers" if input.integer else "numbers"
+    if array.dtype.kind not in ("iubf" if input.integers is None else "iub"):
+        kind = "numbers" if input.integers is None else "integers"
         raise UserError(f"{where} holds {array.dtype}, expected {kind}")
     array = array[:limit]
     array = array.reshape(len(array), *input.shape)
-    if array.dtype.kind == "f":
-        _check_finite(where, array.reshape(len(array), -1))
-    return array.astype(np.int64 if input.integer else np.float32, copy=False)
+    _check_values(where, array.reshape(len(array), -1), input)
+    return array.astype(np.float32 if input.integers is None else np.int64, copy=False)
 
 
-def _check_finite(where: str, samples: Array) -> None:
-    """Raises `UserError` naming the first sample that is not; reads few at a time."""
+def _check_values(where: str, samples: Array, input: Input) -> None:
+    """Raises `UserError` naming the first sample that is bad; reads few at a time."""
     step = max(1, PIECE // max(samples.shape[1], 1))
     count, first = 0, None
     for start in range(0, len(samples), step):
-        bad = ~np.isfinite(samples[start : start + step])
+        bad = _bad(samples[start : start + step], input)
         count += int(bad.sum())
         if first is None and count:
             first = start + int(bad.any(axis=1).argmax())
     if count:
+        kind = "NaN or infinite in float32"
+        if input.integers is not None:
+            kind = f"not in {input.integers.start} to {input.integers.stop - 1}"
         raise UserError(
-            f"{where} holds {count} values that are NaN or infinite, the first in "
-            f"sample {first}"
+            f"{where} holds {count} values that are {kind}, the first in sample {first}"
         )
+
+
+def _bad(values: Array, input: Input) -> Array:
+    """Whether a value is none of those that `input` takes."""
+    if input.integers is not None:
+        return (values < input.integers.start) | (values >= input.integers.stop)
+    with np.errstate(over="ignore"):
+        return ~np.isfinite(values.astype(np.float32, copy=False))
 
 
 def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:
@@ -159,7 +225,7 @@ def random_samples(function: FuncOp, count: int, seed: int) -> list[Array]:
     result: list[Array] = []
     for argument, input in zip(function.args, inputs_of(function), strict=True):
         shape = (count, *input.shape)
-        if input.integer:
+        if input.integers is not None:
             result.append(rng.integers(0, _rows(argument), shape))
         else:
             result.append(rng.standard_normal(shape, dtype=np.float32))

@@ -2,7 +2,9 @@
 
 import re
 import tracemalloc
+import zipfile
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from mase_text import parse
 from xdsl.utils.exceptions import PassFailedException, VerifyException
 
 from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, quantile_grid
+from mase_opt.levels import accuracy
 from mase_opt.lib.analysis import observation
 from mase_opt.lib.analysis.array_files import LARGE
 from mase_opt.lib.analysis.calibration import (
@@ -24,6 +27,7 @@ from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import (
     Input,
     inputs_of,
+    load_labels,
     load_samples,
     random_samples,
 )
@@ -46,8 +50,8 @@ from mase_opt.lib.formats import (
 from mase_opt.lib.formats.clipping import squared_error
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 
-X = Input("x", (1, 3), False)
-IDS = Input("ids", (2,), True)
+X = Input("x", (1, 3), None)
+IDS = Input("ids", (2,), range(-128, 128))
 
 
 # ---- data files -------------------------------------------------------------------
@@ -96,7 +100,7 @@ def test_integers_stay_integers(tmp_path: Path):
         (
             {"x": np.array([[1, 2, 3], [np.nan, np.inf, 0]])},
             [X],
-            "holds 2 values that are NaN or infinite, the first in sample 1",
+            "holds 2 values that are NaN or infinite in float32, the first in sample 1",
         ),
         (
             {"x": np.ones((2, 3)), "ids": np.ones((3, 2), int)},
@@ -164,6 +168,138 @@ def test_large_files_that_are_cut_off(tmp_path: Path):
     path.write_bytes(path.read_bytes()[: LARGE + 10])
     with pytest.raises(UserError, match=r"is not a \.npz or \.npy file"):
         load_samples(str(path), [X])
+
+
+def npy(header: str, data: bytes = bytes(24)) -> bytes:
+    """A `.npy` file with this header."""
+    text = f"{header}\n".encode("latin-1")
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+def header(shape: str = "(2, 3)", kind: str = "<f4") -> str:
+    return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}"
+
+
+def test_the_header_decides(tmp_path: Path):
+    (tmp_path / "x.npy").write_bytes(npy(header(), np.arange(6, dtype="<f4").tobytes()))
+    [found] = load_samples(str(tmp_path / "x.npy"), [X])
+    assert found.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(header("(21333333333, 3)")), "says 238.4 GiB, shape (21333333333, 3)"),
+        (npy(header("(1, 3)")), "says 12 bytes, shape (1, 3) of float32, but there"),
+        (npy(header("(-2, -3)")), "says shape (-2, -3)"),
+        (npy(header(kind="<f8")), "says 48 bytes, shape (2, 3) of float64, but there"),
+        (npy(header(kind="|O")), "it holds Python objects"),
+        (npy(header("(2, 3")), "EOF in multi-line statement"),
+        (npy("[" * 9000), "is not a .npz or .npy file of plain numbers"),
+        (npy("{'descr"), "is not a .npz or .npy file of plain numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_headers_that_are_wrong(
+    tmp_path: Path, name: str, content: bytes, message: str
+):
+    path = tmp_path / name
+    if name == "x.npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_samples(str(path), [X])
+
+
+DAMAGE: dict[str, tuple[int, int, str]] = {
+    # offset from the start (or, if negative, from the central directory), bits, error
+    "stored data": (-6, 1, "Bad CRC-32"),
+    "compressed data": (-12, 0xFF, "is not a .npz or .npy file of plain numbers"),
+    "encrypted": (8, 1, "is encrypted"),
+    "compression": (10, 99, "compression method is not supported"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_bit_flips_in_archives(tmp_path: Path, kind: str):
+    offset, bits, message = DAMAGE[kind]
+    path = tmp_path / "x.npz"
+    save = np.savez_compressed if kind == "compressed data" else np.savez
+    save(path, x=np.arange(6.0).reshape(2, 3))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] ^= bits
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_samples(str(path), [X])
+
+
+def test_memory_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> NoReturn:
+        raise MemoryError("Unable to allocate 238. GiB")
+
+    np.savez(tmp_path / "x.npz", x=np.ones((2, 3)))
+    monkeypatch.setattr(np, "frombuffer", fails)
+    with pytest.raises(UserError, match=r"not fit in memory: Unable to allocate 238\."):
+        load_samples(str(tmp_path / "x.npz"), [X])
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [("<f8", 3e38, 1e300), ("<f8", -3e38, -1e39), ("<i8", 1 << 62, None)],
+)
+def test_numbers_are_those_of_float32(tmp_path: Path, kind: str, good: float, bad):
+    values = np.array([[0, 0, 0], [0, good, 0]], kind)
+    np.save(tmp_path / "x.npy", values)
+    [found] = load_samples(str(tmp_path / "x.npy"), [X])
+    assert found[1, 0, 1] == np.float32(good)
+    if bad is not None:
+        values[1, 1] = bad
+        np.save(tmp_path / "x.npy", values)
+        with pytest.raises(UserError, match=r"1 values .* float32, .* sample 1"):
+            load_samples(str(tmp_path / "x.npy"), [X])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int16])
+def test_integers_are_those_of_the_type(tmp_path: Path, dtype):
+    values = np.array([[1, 2], [127, 0], [128, 1]], dtype)
+    np.save(tmp_path / "ids.npy", values)
+    [found] = load_samples(str(tmp_path / "ids.npy"), [IDS], limit=2)
+    assert found.tolist() == [[1, 2], [127, 0]]
+    with pytest.raises(UserError, match=r"1 values .* not in -128 to 127, .* sample 2"):
+        load_samples(str(tmp_path / "ids.npy"), [IDS])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array(["a", "b"]), "array 'labels' holds <U1, expected numbers of classes"),
+        (np.array([0, 0.5]), "holds 0.5, expected whole numbers"),
+        (np.array([np.nan, 1]), "holds nan, expected whole numbers"),
+        (np.array([1]), "has shape 1, expected one label for each of the 2 samples"),
+        (np.array([[1, 2]]), "has shape 1x2, expected one label"),
+        (np.array([0, 3]), "label 3 of sample 1 is no class: the model has 3"),
+        (np.array([0, -1]), "label -1 of sample 1 is no class"),
+    ],
+)
+def test_labels_that_are_none(tmp_path: Path, labels: np.ndarray, message: str):
+    np.savez(tmp_path / "x.npz", labels=labels)
+    with pytest.raises(UserError, match=re.escape(message)):
+        accuracy(np.eye(3)[:2], load_labels(str(tmp_path / "x.npz"), 2))
+
+
+def test_labels_are_compared(tmp_path: Path):
+    for labels in (
+        np.array([0, 2, 9]),
+        np.array([0.0, 2.0, 9.0]),
+        np.array([0, 2, 9], "u1"),
+    ):
+        np.savez(tmp_path / "x.npz", y=labels)
+        assert accuracy(np.eye(3)[:2], load_labels(str(tmp_path / "x.npz"), 2)) == 0.5
+    assert accuracy(np.array([[1.0], [2.0]]), np.array([1, 1])) == 0.5
+    with pytest.raises(UserError, match="a single number"):
+        accuracy(np.array([[0.3], [2.0]]), np.array([0, 1]))
 
 
 # ---- sketches ---------------------------------------------------------------------
