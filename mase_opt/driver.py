@@ -22,9 +22,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.universe import XDSL_UNIVERSE
-from xdsl.utils.arg_spec import ArgSpec
+from xdsl.utils.arg_spec import ArgSpec, parse_spec
 from xdsl.utils.diagnostic import Diagnostic
-from xdsl.utils.exceptions import ParseError, ShrinkException
+from xdsl.utils.exceptions import ArgSpecParseError, ParseError, ShrinkException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from mase_opt import __version__
@@ -89,7 +89,10 @@ class MaseOptMain(xDSLOptMain):
         return ctx
 
     def _check_target(self) -> None:
-        name = self.args.target.partition("{")[0]
+        try:
+            name = parse_spec(self.args.target).name
+        except ArgSpecParseError as error:
+            raise UserError(f"option -t: {error}") from error
         if name not in self.available_targets:
             raise UserError(
                 f"unknown target '{name}': choose from "

@@ -16,12 +16,12 @@ from xdsl.dialects.builtin import (
     StringAttr,
     UnknownLoc,
 )
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute, Operation, TypeAttribute
 from xdsl.parser import Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.lexer import Input
-from xdsl.utils.mlir_lexer import MLIRLexer
+from xdsl.utils.mlir_lexer import MLIRLexer, MLIRTokenKind
 
 
 class SourcePlace(NamedTuple):
@@ -48,21 +48,30 @@ class _Lexer(MLIRLexer):
     )
 
 
-class LocatingParser(Parser):
-    """
-    xDSL's parser, which in addition gives each operation its source location.
+_ALIASES = (MLIRTokenKind.HASH_IDENT, MLIRTokenKind.EXCLAMATION_IDENT)
+_TOO_DEEP = "nested too deeply"
 
-    An explicit `loc(…)` in the text wins. Without this a verifier or pass could
-    name the operation it rejects, but not the line.
+
+class BoundedParser(Parser):
+    """
+    xDSL's parser for text of any origin: nesting that is too deep is an error.
+
+    What walks over IR and attributes later calls itself for each level, and looks at
+    an attribute behind an alias as often as it is named: both are bounded here, where
+    the error has a place.
     """
 
-    def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0):
+    MAX_DEPTH = 64
+    """Operations, attributes and types around each other."""
+    MAX_SIZE = 1 << 20
+    """Attributes and types in an alias."""
+
+    def __init__(self, ctx: Context, text: str, name: str = "<unknown>"):
         super().__init__(ctx, "", name)
         self._parser_state = ParserState(_Lexer(Input(text, name)))
-        self._file = StringAttr(name)
-        # Operations start in increasing order, so lines are counted only once.
-        self._counted_to = 0
-        self._line = line_offset + 1
+        self._depth = self._deepest = self._size = 0
+        self._aliases: dict[str, tuple[int, int]] = {}
+        """Depth and size of each alias."""
 
     def parse_module(self, allow_implicit_module: bool = True) -> ModuleOp:
         """
@@ -74,6 +83,71 @@ class LocatingParser(Parser):
             return super().parse_module(allow_implicit_module)
         except VerifyException as error:
             self.raise_error(str(error))
+        except RecursionError:
+            # In what is no attribute, as lists of numbers and affine maps.
+            self.raise_error(_TOO_DEEP)
+
+    def _enter(self, depth: int = 1) -> None:
+        """Go into something that takes up `depth` levels."""
+        self._depth += 1
+        self._deepest = max(self._deepest, self._depth + depth - 1)
+        if self._deepest > self.MAX_DEPTH:
+            self.raise_error(_TOO_DEEP)
+
+    def _enter_attribute(self) -> None:
+        depth = size = 1
+        if self._current_token.kind in _ALIASES:
+            depth, size = self._aliases.get(self._current_token.text, (1, 1))
+        self._size += size
+        self._enter(depth)
+
+    def parse_operation(self) -> Operation:
+        """Parse one operation; raises `ParseError`."""
+        self._enter()
+        try:
+            return super().parse_operation()
+        finally:
+            self._depth -= 1
+
+    def parse_optional_attribute(self) -> Attribute | None:
+        """Parse an attribute, if there is one; raises `ParseError`."""
+        self._enter_attribute()
+        try:
+            return super().parse_optional_attribute()
+        finally:
+            self._depth -= 1
+
+    def parse_optional_type(self) -> TypeAttribute | None:
+        """Parse a type, if there is one; raises `ParseError`."""
+        self._enter_attribute()
+        try:
+            return super().parse_optional_type()
+        finally:
+            self._depth -= 1
+
+    def _parse_alias_def(self) -> None:
+        name = self._current_token.text
+        self._deepest, before = 0, self._size
+        super()._parse_alias_def()
+        self._aliases[name] = self._deepest, self._size - before
+        if self._size - before > self.MAX_SIZE:
+            self.raise_error(f"alias '{name}' stands for too large an attribute")
+
+
+class LocatingParser(BoundedParser):
+    """
+    A parser that gives each operation its source location.
+
+    An explicit `loc(…)` in the text wins. Without this a verifier or pass could
+    name the operation it rejects, but not the line.
+    """
+
+    def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0):
+        super().__init__(ctx, text, name)
+        self._file = StringAttr(name)
+        # Operations start in increasing order, so lines are counted only once.
+        self._counted_to = 0
+        self._line = line_offset + 1
 
     def parse_operation(self) -> Operation:
         """Parse one operation; raises `ParseError`."""

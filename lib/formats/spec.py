@@ -244,6 +244,9 @@ FAMILIES: dict[str, tuple[Builder, str]] = {
 """How to make a format of its parsed text, and what the text looks like."""
 
 
+MAX_BRACKETS = 32
+"""Far more than formats have; they are parsed and built by recursion."""
+
 EXAMPLES = ["fixed<8, 4>", "ufixed<8, 8>", "log<4, 3>", "binary", "ternary"]
 """Formats to list besides those with an everyday name."""
 
@@ -269,6 +272,8 @@ def parse_spec(text: str) -> Spec:
 
     Raises `FormatError` naming the text, the reason and the nearest valid name.
     """
+    if text.count("<") + text.count("[") > MAX_BRACKETS:
+        raise FormatError(f"'{text}' is no format: it is nested too deeply")
     tokens = list(_tokens(text))
     term = _parse_term(tokens, text)
     if tokens != [""]:

@@ -165,7 +165,7 @@ def load_config(path: str, by: str | None = None) -> QuantizeConfig:
         tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"config '{path}': {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"config '{path}' is not TOML: {error}") from error
     where = f"config '{path}'"
     section = _table(_table(tree, "passes"), "quantize")

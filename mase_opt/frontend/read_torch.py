@@ -12,12 +12,12 @@ from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import Builtin, DenseResourceAttr, ModuleOp
 from xdsl.dialects.func import Func
 from xdsl.ir import Dialect
-from xdsl.parser import Parser
 
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.torch import LiteralOp, Torch
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.torch_lowering import LITERAL
+from mase_opt.locations import BoundedParser
 
 
 def read_generic(text: str, arrays: Mapping[str, NDArray[Any]]) -> ModuleOp:
@@ -39,7 +39,7 @@ def read_generic(text: str, arrays: Mapping[str, NDArray[Any]]) -> ModuleOp:
     )
     context.load_dialect(Func)
     context.load_dialect(Torch)
-    module = Parser(context, text).parse_module()
+    module = BoundedParser(context, text).parse_module()
     for op in module.walk():
         if isinstance(op, LiteralOp):
             op.value = _dense(op, arrays)
