@@ -14,11 +14,57 @@ import os
 import sys
 import threading
 from collections.abc import Generator
+from typing import TextIO, cast
+
+from mase_opt.lib.errors import UserError
 
 _lock = threading.Lock()
 _targets: list[int] = []
 """Where the blocks that are open want standard output to go."""
 _original: int | None = None
+
+
+def fill_closed_streams() -> None:
+    """
+    Open the null device as each standard stream that is closed.
+
+    Otherwise the next file that is opened takes its number, and gets what libraries
+    print. To be called first of all.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if cast("TextIO | None", sys.stderr) is None:
+        # As an argument of `print` None means standard output.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
+
+
+def write_result(text: str) -> None:
+    """
+    Write to standard output.
+
+    Raises `BrokenPipeError` if its reader has gone, `UserError` if it cannot be
+    written for other reasons.
+    """
+    stdout = cast("TextIO | None", sys.stdout)
+    if not text:
+        return
+    if stdout is None:
+        raise UserError("cannot write to standard output: it is closed")
+    try:
+        stdout.write(text)
+        stdout.flush()
+    except OSError as error:
+        # What is left would be written, and Python complain, at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise UserError(f"cannot write to standard output: {error.strerror}") from error
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"cannot write to standard output: its encoding, {error.encoding}, lacks "
+            f"{error.object[error.start]!a}; set PYTHONIOENCODING=utf-8"
+        ) from error
 
 
 @contextlib.contextmanager

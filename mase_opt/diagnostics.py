@@ -140,6 +140,9 @@ def report_of(error: BaseException, line_offset: int = 0) -> Report | None:
             return Report(
                 f"the input is not UTF-8 text (byte {error.start}): {error.reason}"
             )
+        case MemoryError():
+            # NumPy says how much it wanted, and for what shape.
+            return Report(f"out of memory: {error}".removesuffix(": "))
         case OSError(filename=None):
             return Report(error.strerror or str(error))
         case OSError():

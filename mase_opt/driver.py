@@ -8,7 +8,6 @@ atomically, and a bug leaves a reproducer.
 """
 
 import contextlib
-import os
 import shlex
 import sys
 import traceback
@@ -34,17 +33,13 @@ from mase_opt.expected import expectations, mismatches
 from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.standard_output import stdout_to_stderr
+from mase_opt.lib.standard_output import stdout_to_stderr, write_result
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.pipelines import BUILD_HARDWARE, IMPORT_PASS, LOWER_TO_HARDWARE
 from mase_opt.registry import load_universe, plugin_of, plugin_place
 
 if TYPE_CHECKING:
     from mase_opt.emit import EmitOptions
-
-
-class _OutputClosed(Exception):
-    """The reader of standard output has gone (`mase-opt … | head`)."""
 
 
 class _Failed(Exception):
@@ -212,12 +207,12 @@ class MaseOptMain(xDSLOptMain):
         outside a module: reading the input, writing the output.
         """
         if self.args.list_passes:
-            _write_stdout(self._list_passes())
+            write_result(self._list_passes())
             return 0
         if self.args.list_formats:
             from mase_opt.lib.formats.catalog import listing
 
-            _write_stdout(listing())
+            write_result(listing())
             return 0
         try:
             chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
@@ -228,12 +223,12 @@ class MaseOptMain(xDSLOptMain):
                         write(f"{SPLIT_MARKER}\n")
                     as_expected &= self._run_chunk(chunk, write)
         except ShrinkException:
-            print("Success, can shrink")
+            write_result("Success, can shrink\n")
             return 0
         except _Failed:
             return 1
         if self.args.shrink:
-            print("Failure, can't shrink")
+            write_result("Failure, can't shrink\n")
             return 1
         return 0 if as_expected else 1
 
@@ -242,7 +237,7 @@ class MaseOptMain(xDSLOptMain):
         """Where text goes: `-o`'s file once all went well, else standard output."""
         name: str | None = self.args.output_file
         if name in (None, "-") or self.args.emit_sv:
-            yield _write_stdout
+            yield write_result
         else:
             with atomic_file(name) as stream:
                 yield stream.write
@@ -267,7 +262,8 @@ class MaseOptMain(xDSLOptMain):
                 text = self._compile(chunk)
         except ShrinkException:
             raise
-        except Exception as error:
+        # Models and plug-ins may call sys.exit: that is no success.
+        except (Exception, SystemExit) as error:
             report = self._report(error, chunk)
             if self.args.debug and not (expecting and report):
                 raise
@@ -322,13 +318,13 @@ class MaseOptMain(xDSLOptMain):
 
     # Failing.
 
-    def _report(self, error: Exception, chunk: Chunk) -> Report | None:
+    def _report(self, error: BaseException, chunk: Chunk) -> Report | None:
         """The report of a user's mistake; None for a bug."""
         if self.verifying is not None:
             return None  # a pass left invalid IR behind
         return report_of(error, chunk.line_offset)
 
-    def _tell_of_bug(self, error: Exception, chunk: Chunk) -> None:
+    def _tell_of_bug(self, error: BaseException, chunk: Chunk) -> None:
         culprit = self.verifying or self.running
         if self.verifying is not None:
             plugin = plugin_of(type(self.verifying))
@@ -385,16 +381,6 @@ def _no_post_init(self: Attribute) -> None:
     """An attribute's `__post_init__` under `--disable-verify`."""
 
 
-def _write_stdout(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise _OutputClosed from error
-    except OSError as error:
-        raise UserError(f"cannot write to standard output: {error.strerror}") from error
-
-
 def show_warnings() -> None:
     """Print warnings as one line each, in the form of errors."""
     warnings.showwarning = _show_warning
@@ -412,10 +398,8 @@ def run(args: Sequence[str]) -> int:
     debug = "--debug" in args
     try:
         return MaseOptMain(args).run()
-    except _OutputClosed:
-        # Nobody reads any more. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13  # as if ended by SIGPIPE
+    except BrokenPipeError:
+        return 128 + 13  # nobody reads any more: as if ended by SIGPIPE
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import TextIO, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -47,9 +48,10 @@ def read_chunks(argument: str | None, *, split: bool) -> list[Chunk]:
     Raises `UserError` if there is none, `OSError` and `UnicodeDecodeError` as usual.
     """
     if argument is None or argument == "-":
-        if argument is None and sys.stdin.isatty():
+        stdin = cast("TextIO | None", sys.stdin)  # None if it is closed
+        if stdin is None or (argument is None and stdin.isatty()):
             raise UserError("no input: name a file, or - for standard input")
-        name, data = "<stdin>", sys.stdin.buffer.read()
+        name, data = "<stdin>", stdin.buffer.read()
     elif _is_factory(argument):
         return [_unsplit(Chunk(argument, None), split)]
     elif argument.endswith(".py"):

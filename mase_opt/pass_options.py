@@ -121,7 +121,7 @@ def _convert(values: ParameterListType, hint: Any) -> ParameterListType:
     accepted = _alternatives(hint)
     if not values:
         # `flag` alone means true, as everywhere on command lines.
-        return (True,) if bool in accepted and NoneType not in accepted else ()
+        return (True,) if bool in accepted else ()
     elements = tuple(
         member
         for alternative in accepted
@@ -178,11 +178,13 @@ def _check_value(
 ) -> None:
     from xdsl.utils.hints import isa
 
-    if not values and NoneType in _alternatives(hint):
-        return
+    if not values:
+        raise UserError(
+            f"pass '{pass_name}': option '{option}' has no value: write {option}=…"
+        )
     if (len(values) == 1 and isa(values[0], hint)) or isa(values, hint):
         return
-    given = ",".join(map(str, values)) if values else "nothing"
+    given = ",".join(map(str, values))
     wanted = [type_repr(a) for a in _alternatives(hint) if a is not NoneType]
     raise UserError(
         f"pass '{pass_name}': option '{option}' wants {' or '.join(wanted)}, "

@@ -77,8 +77,8 @@ def load_plugin(plugin: str) -> Universe:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(_load_failure(plugin, path, error)) from error
+    except (Exception, SystemExit) as error:
+        raise UserError(_load_failure(plugin, error)) from error
     universe = getattr(module, "UNIVERSE", None)
     if not isinstance(universe, Universe):
         raise UserError(
@@ -115,8 +115,9 @@ def _check(plugin: str, universe: Universe) -> None:
             )
 
 
-def _load_failure(plugin: str, path: Path, error: Exception) -> str:
+def _load_failure(plugin: str, error: BaseException) -> str:
     """Name the line of the plug-in at which loading it failed."""
+    path = Path(plugin).absolute()
     line = error.lineno if isinstance(error, SyntaxError) else None
     traceback = error.__traceback__
     while traceback is not None:

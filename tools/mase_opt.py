@@ -15,8 +15,10 @@ def main() -> None:
 
         print(f"mase-opt {__version__} (xDSL {version('xdsl')})")
         return
+    from mase_opt.lib.standard_output import fill_closed_streams
     from mase_opt.supervisor import supervise
 
+    fill_closed_streams()
     supervise()
     if "--debug" in sys.argv:
         faulthandler.enable()

@@ -11,6 +11,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from mase_opt.lib.standard_output import fill_closed_streams, write_result
+
 if TYPE_CHECKING:
     from mase_opt.levels import Level, Model
     from mase_opt.lib.interpreters.exact import Array
@@ -143,7 +145,7 @@ def _print_level(
     if labels is not None:
         scores = model.decode(level, outputs)[0]
         line += f", accuracy {100 * accuracy(scores, labels):.2f} %"
-    print(line, flush=True)
+    write_result(f"{line}\n")
 
 
 def _print_comparison(outputs: dict[Level, list[Array]]) -> int:
@@ -159,16 +161,16 @@ def _print_comparison(outputs: dict[Level, list[Array]]) -> int:
         for mine, theirs in zip(outputs[level], expected, strict=True):
             agree &= (mine == theirs).reshape(count, -1).all(axis=1)
     total = int(agree.sum())
-    print(
+    write_result(
         f"agreement: {total} of {count} samples have the same codes at lowered, rtl "
-        "and verilog"
+        "and verilog\n"
     )
     if total == count:
         return 0
     first = int(np.argmin(agree))
     for level in (Level.LOWERED, Level.RTL, Level.VERILOG):
         codes = [array[first].ravel().tolist() for array in outputs[level]]
-        print(f"  sample {first}, {level.value}: {codes}")
+        write_result(f"  sample {first}, {level.value}: {codes}\n")
     return 1
 
 
@@ -192,6 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     from mase_opt.supervisor import supervise
 
+    fill_closed_streams()
     supervise()
     if arguments.debug:
         faulthandler.enable()
@@ -201,7 +204,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     show_warnings()
     try:
         code = run(arguments)
-    except Exception as error:
+    # Models and plug-ins may call sys.exit: that is no success.
+    except (Exception, SystemExit) as error:
         if arguments.debug:
             traceback.print_exc()
         else:

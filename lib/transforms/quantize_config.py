@@ -193,7 +193,7 @@ def parse_config(
         for key in layers:
             try:
                 re.compile(key)
-            except re.error as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 raise UserError(
                     f"{where}: '{key}' is not a regular expression: {error}"
                 ) from error

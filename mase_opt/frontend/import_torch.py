@@ -54,8 +54,11 @@ def export_module(
             # On failure torch prints its half-made graph.
             with contextlib.redirect_stderr(said):
                 program = torch.export.export(module, args, kwargs)
-        except Exception as error:  # torch.export raises many unrelated classes
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        # torch.export raises many unrelated classes, the model's code anything.
+        except (Exception, SystemExit) as error:
+            reason = str(error).strip().partition("\n")[0]
+            if not reason or isinstance(error, SystemExit):
+                reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
             raise UserError(
                 f"torch.export cannot trace {type(module).__name__}: {reason}; "
                 "the example inputs must fit, and Python control flow must not depend "

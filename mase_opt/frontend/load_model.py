@@ -117,7 +117,7 @@ def call_factory(source: str) -> tuple[torch.nn.Module, Any]:
         raise UserError(f"{place} has no function '{name}'{did_you_mean(name, known)}")
     try:
         result: Any = factory()
-    except Exception as error:  # the user's code
+    except (Exception, SystemExit) as error:  # the user's code
         raise UserError(f"{source} failed: {type(error).__name__}: {error}") from error
     parts = list(cast(Any, result)) if isinstance(result, tuple) else [result]
     if len(parts) == 2 and isinstance(parts[0], torch.nn.Module):
@@ -156,7 +156,7 @@ def _python_module(place: str) -> ModuleType:
         return module
     except UserError:
         raise
-    except Exception as error:  # the user's code
+    except (Exception, SystemExit) as error:  # the user's code
         raise UserError(
             f"cannot import {place}: {type(error).__name__}: {error}"
         ) from error

@@ -62,7 +62,6 @@ def options(text: str) -> OptionsPass:
         ("count=3 width=4", OptionsPass(count=3, width=4)),
         ("width=auto", OptionsPass(width="auto")),
         ("scale=2", OptionsPass(scale=2.0)),
-        ("scale", OptionsPass(scale=None)),
         ("names=8", OptionsPass(names=("8",))),
         ("names=007,infinity", OptionsPass(names=("007", "infinity"))),
         ("scale=2.50 count=007", OptionsPass(scale=2.5, count=7)),
@@ -81,7 +80,9 @@ def test_options(text: str, expected: OptionsPass) -> None:
     [
         ("count=x", "option 'count' wants int, got x"),
         ("count=1.5", "option 'count' wants int, got 1.5"),
-        ("count", "option 'count' wants int, got nothing"),
+        ("count", "option 'count' has no value: write count=…"),
+        ("scale", "option 'scale' has no value: write scale=…"),
+        ("names", "option 'names' has no value: write names=…"),
         ("count=1,2", "option 'count' wants int, got 1,2"),
         ("scale=x", "option 'scale' wants float, got x"),
         ("coumt=1", "no option 'coumt'; did you mean 'count'?"),
