@@ -47,9 +47,11 @@ def element_type(dtype: Attribute) -> Attribute:
 
     Signed integers lose their sign in MLIR's sense.
     """
-    if isinstance(dtype, IntegerType) and dtype.signedness.data is Signedness.SIGNED:
-        return IntegerType(dtype.width.data)
-    return dtype
+    match dtype:
+        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
+            return IntegerType(dtype.width.data)
+        case _:
+            return dtype
 
 
 def check_width(type: Attribute) -> None:
@@ -58,12 +60,13 @@ def check_width(type: Attribute) -> None:
 
     Constants have such types, and what is computed of them here.
     """
-    if isinstance(type, TensorType) and isinstance(
-        type.element_type, Float16Type | BFloat16Type
-    ):
-        raise Unsupported(
-            f"element type {type.element_type}: convert the model with .float()"
-        )
+    match type:
+        case TensorType(element_type=Float16Type() | BFloat16Type() as element):
+            raise Unsupported(
+                f"element type {element}: convert the model with .float()"
+            )
+        case _:
+            pass
 
 
 def tensor_type(type: Attribute) -> TensorType[Attribute]:
@@ -284,17 +287,17 @@ def _rounding(op: ArithmeticOp) -> RoundingAttr:
     torch on most machines, but saturate in 64 bits, for which float64 is too narrow.
     """
     element = element_of(op.result)
-    if not isinstance(element, IntegerType) or element.width.data == 1:
+    target = None if is_float(element) else exact_format(element)
+    if target is None or target.width == 1:
         return RoundingAttr.DEFAULT
     overflow = Overflow.WRAP
     match op:
         case CastOp() if is_float(element_of(op.input)):
-            if element.width.data > 32:
+            if target.width > 32:
                 overflow = Overflow.SATURATE
         case CastOp():
-            source, target = exact_format(element_of(op.input)), exact_format(element)
-            assert source is not None
-            assert target is not None, "between integers"
+            source = exact_format(element_of(op.input))
+            assert source is not None, "between integers"
             if target.min_code <= source.min_code <= source.max_code <= target.max_code:
                 return RoundingAttr.DEFAULT
         case pooling.ReduceOp() if op.kind.data in ("max", "min"):
