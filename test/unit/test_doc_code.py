@@ -42,7 +42,8 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     found = [Block(m["language"], m["text"], m["reason"]) for m in BLOCK.finditer(text)]
-    assert len(re.findall("^```", text, re.M)) == 2 * len(found), "a block that is not understood"
+    fences = re.findall("^```", text, re.MULTILINE)
+    assert len(fences) == 2 * len(found), "a block that is not understood"
     return found
 
 
