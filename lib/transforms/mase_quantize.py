@@ -42,6 +42,7 @@ from mase_opt.lib.transforms.quantize_config import (
 )
 from mase_opt.lib.transforms.quantize_defaults import Defaults
 from mase_opt.lib.transforms.quantize_formats import WIDE, bits_of
+from mase_opt.lib.transforms.quantize_masks import may_be_mask
 from mase_opt.lib.transforms.quantize_ops import (
     concerned,
     float_operands,
@@ -307,13 +308,20 @@ def _warn_of_missing_operands(config: QuantizeConfig, ops: list[MaseOp]) -> None
 
 
 def check_constants(function: FuncOp) -> None:
-    """Raises `PassFailedException` for weights that are NaN or infinite."""
+    """
+    Raises `PassFailedException` for weights that are NaN or infinite.
+
+    Not for -inf in what may be a mask: `Plan` does, where it is none.
+    """
     for op in filter(concerned, function.body.block.ops):
-        for _, value in float_operands(op):
+        for index, value in float_operands(op):
             if not isinstance(value.owner, ConstantOp):
                 continue
             array = value.owner.array().astype(np.float64)
-            if np.isfinite(array).all():
+            fits = np.isfinite(array)
+            if may_be_mask(op, index):
+                fits |= np.isneginf(array)
+            if fits.all():
                 continue
             nans, infinities = np.isnan(array).sum(), np.isinf(array).sum()
             raise PassFailedException(
