@@ -168,7 +168,7 @@ def _batch_norm_op(
 
 def _batch_norm(call: Call) -> Sequence[SSAValue | None]:
     """torch.aten.batch_norm(x, w, b, mean, var, false, …) -> mase.batch_norm"""
-    if call.bool(5):
+    if call.bool(5) and not call.is_none(3):
         raise Unsupported("in training mode: call model.eval() before the export")
     result = _batch_norm_op(call, 3, 4, 1, 2, float(call.number(7)))
     return [result, *[None] * (len(call.op.results) - 1)]
