@@ -1,6 +1,7 @@
 """Quantization: values stay close, layers are left alone, a second run is nothing."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
