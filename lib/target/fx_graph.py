@@ -71,9 +71,7 @@ def functional_program(
         }
         try:
             program = cast(Any, program).run_decompositions(table)
-        except (
-            Exception
-        ) as error:  # it runs the model's ops, which raise what they like
+        except Exception as error:  # whatever the model's ops raise
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise UserError(f"torch cannot take the model apart: {reason}") from error
         _drop_no_ops(program.graph)

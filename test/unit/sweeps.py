@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -39,7 +39,10 @@ TOLERANCE = 1e-5
 """Of floats, relative to the largest magnitude of a result; others are equal."""
 
 PATIENCE = 300
-"""Seconds without a word from the child after which it counts as hanging."""
+"""Seconds for one program after which the child counts as hanging."""
+
+WIDE = os.environ.get("MASE_SWEEP") == "all"
+"""Whether to run all programs, which takes many minutes, not only some of each kind."""
 
 
 class Outcome(StrEnum):
@@ -68,52 +71,56 @@ class Program:
 class Cases(Protocol):
     """What a module of cases has."""
 
-    def programs(self) -> Mapping[str, Callable[[], Program]]: ...
+    def programs(self, batch: str) -> Mapping[str, Callable[[], Program]]: ...
 
 
-def sweep(cases: str, names: Sequence[str]) -> list[Result]:
-    """Judge the `names` of the module `cases`, in child processes."""
+def sweep(cases: str, batch: str) -> list[Result]:
+    """Judge the programs of a batch of the module `cases`, in child processes."""
     results: list[Result] = []
-    while len(results) < len(names):
-        results += _child(cases, names[len(results) :])
+    while _child(cases, batch, results):
+        pass
     return results
 
 
-def _child(cases: str, names: Sequence[str]) -> Iterator[Result]:
-    """Results until the child ends; the case it died of is the last one."""
-    here = str(Path(__file__).parent)
+def _child(cases: str, batch: str, results: list[Result]) -> bool:
+    """Add the results of a child; true if it died of a program, the last one then."""
     with subprocess.Popen(
-        [sys.executable, "-c", f"import sweeps; sweeps.serve({cases!r})"],
+        [sys.executable, "-c", f"import sweeps; sweeps.serve({cases!r}, {batch!r})"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": here},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
         text=True,
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(json.dumps(list(names)))
+        json.dump([result.name for result in results], child.stdin)
         child.stdin.close()
-        for name in names:
+        while name := child.stdout.readline():
             timer = threading.Timer(PATIENCE, child.kill)
             timer.start()
             line = child.stdout.readline()
             timer.cancel()
             if not line:
-                yield Result(name, Outcome.CRASHED, f"exit status {child.wait()}")
-                return
+                end = f"exit status {child.wait()}"
+                results.append(Result(json.loads(name), Outcome.CRASHED, end))
+                return True
             outcome, detail = json.loads(line)
-            yield Result(name, Outcome(outcome), detail)
+            results.append(Result(json.loads(name), Outcome(outcome), detail))
+        assert child.wait() == 0, f"the child of {cases} ended outside of a program"
+    return False
 
 
-def serve(cases: str) -> None:
-    """The child: names come by standard input, a line for each goes out."""
+def serve(cases: str, batch: str) -> None:
+    """The child: two lines go out for each program, its name and what became of it."""
     # Native libraries print to standard output, too.
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    names: list[str] = json.load(sys.stdin)
-    programs = cast(Cases, importlib.import_module(cases)).programs()
-    for name in names:
-        print(json.dumps(judge(programs[name])), file=report, flush=True)
+    done = set(json.load(sys.stdin))
+    module = cast(Cases, importlib.import_module(cases))
+    for name, make in module.programs(batch).items():
+        if name not in done:
+            print(json.dumps(name), file=report, flush=True)
+            print(json.dumps(judge(make)), file=report, flush=True)
 
 
 def judge(make: Callable[[], Program]) -> tuple[Outcome, str]:
@@ -154,7 +161,9 @@ def _difference(
         wrong = np.asarray(result != want)
         if want.dtype.kind == "f":
             scale = np.abs(want, where=np.isfinite(want), out=np.zeros_like(want))
-            near = np.abs(result - want) <= tolerance * max(scale.max(initial=0), 1)
+            with np.errstate(invalid="ignore"):  # inf - inf
+                distance = np.abs(result - want)
+            near = distance <= tolerance * max(scale.max(initial=0), 1)
             wrong &= ~near & ~(np.isnan(result) & np.isnan(want))
         if wrong.any():
             return f"result {index}: {result[wrong][:4]}, expected {want[wrong][:4]}"

@@ -18,13 +18,19 @@ from xdsl.dialects.builtin import (
     i1,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase import elementwise, layers, normalization, pooling
-from mase_opt.dialects.mase.attrs import DTYPES, RoundingAttr, is_float, storage_of
+from mase_opt.dialects.mase.attrs import DTYPES, RoundingAttr, storage_of
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import BroadcastOp, ConstantOp, ReshapeOp, TransposeOp
-from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
+from mase_opt.dialects.mase.types import (
+    check_type,
+    element_of,
+    exact_format,
+    shape_of,
+)
 from mase_opt.dialects.torch import DYNAMIC, VTensorType
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate_op
@@ -47,9 +53,11 @@ def element_type(dtype: Attribute) -> Attribute:
 
     Signed integers lose their sign in MLIR's sense.
     """
-    if isinstance(dtype, IntegerType) and dtype.signedness.data is Signedness.SIGNED:
-        return IntegerType(dtype.width.data)
-    return dtype
+    match dtype:
+        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
+            return IntegerType(dtype.width.data)
+        case _:
+            return dtype
 
 
 def check_width(type: Attribute) -> None:
@@ -58,12 +66,13 @@ def check_width(type: Attribute) -> None:
 
     Constants have such types, and what is computed of them here.
     """
-    if isinstance(type, TensorType) and isinstance(
-        type.element_type, Float16Type | BFloat16Type
-    ):
-        raise Unsupported(
-            f"element type {type.element_type}: convert the model with .float()"
-        )
+    match type:
+        case TensorType(element_type=Float16Type() | BFloat16Type() as element):
+            raise Unsupported(
+                f"element type {element}: convert the model with .float()"
+            )
+        case _:
+            pass
 
 
 def tensor_type(type: Attribute) -> TensorType[Attribute]:
@@ -80,7 +89,12 @@ def tensor_type(type: Attribute) -> TensorType[Attribute]:
             f"dimension {sizes.index(DYNAMIC)} of {type} is dynamic: "
             "export the model with fixed sizes"
         )
-    return TensorType(element_type(type.dtype), sizes)
+    result = TensorType(element_type(type.dtype), sizes)
+    try:
+        check_type(result)
+    except VerifyException as error:
+        raise Unsupported(str(error)) from error
+    return result
 
 
 def fits(value: SSAValue, torch_type: Attribute) -> bool:
@@ -283,19 +297,18 @@ def _rounding(op: ArithmeticOp) -> RoundingAttr:
     Both say nothing about floats beyond the integers: these wrap around as well, as in
     torch on most machines, but saturate in 64 bits, for which float64 is too narrow.
     """
-    element = element_of(op.result)
-    if not isinstance(element, IntegerType) or element.width.data == 1:
+    format = exact_format(element_of(op.result))
+    if format is None or format.width == 1:
         return RoundingAttr.DEFAULT
     overflow = Overflow.WRAP
     match op:
-        case CastOp() if is_float(element_of(op.input)):
-            if element.width.data > 32:
-                overflow = Overflow.SATURATE
         case CastOp():
-            source, target = exact_format(element_of(op.input)), exact_format(element)
-            assert source is not None
-            assert target is not None, "between integers"
-            if target.min_code <= source.min_code <= source.max_code <= target.max_code:
+            source = exact_format(element_of(op.input))
+            if source is None:
+                overflow = Overflow.SATURATE if format.width > 32 else overflow
+            elif (
+                format.min_code <= source.min_code <= source.max_code <= format.max_code
+            ):
                 return RoundingAttr.DEFAULT
         case pooling.ReduceOp() if op.kind.data in ("max", "min"):
             return RoundingAttr.DEFAULT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 
 import numpy as np
-from xdsl.dialects.builtin import AnyFloat, f32, f64, i1
+from xdsl.dialects.builtin import AnyFloat, f32, f64, i1, i64
 from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise as mase
@@ -194,6 +194,10 @@ def _compare(predicate: str) -> Rule:
             number, element = call.number(1), element_of(lhs)
             if isinstance(number, float) and not isinstance(element, AnyFloat):
                 element = f32
+            elif element == i1 and not isinstance(number, bool):
+                # As integers: the number may be another than 0 and 1.
+                element = i64
+                lhs = call.cast(lhs, element)
             rhs = call.constant(number, element)
         lhs, rhs = _comparable(call, lhs, rhs), _comparable(call, rhs, lhs)
         return call.emit(mase.CompareOp(lhs, rhs, predicate))
