@@ -126,12 +126,7 @@ def emit_sv(
             "mase_opt": __version__,
             "versions": _versions(),
             "command": options.command,
-            "interface": layout.to_json(),
-            "bit_layout": BIT_LAYOUT,
-            "input_codes": INPUT_CODES,
-            "control_inputs": layout.control_inputs,
-            "control_outputs": layout.control_outputs,
-            "initiation_interval": 1,
+            **describe_interface(layout),
             "sources": [name for name in files if name.endswith(".sv")],
         }
         _write_json(folder / MANIFEST, manifest)
@@ -141,6 +136,18 @@ def emit_sv(
             (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
             _write_test_bench(folder, reference, layout)
     return ""
+
+
+def describe_interface(layout: PortLayout) -> dict[str, Any]:
+    """What the manifest says of the circuit's ports."""
+    return {
+        "interface": layout.to_json(),
+        "bit_layout": BIT_LAYOUT,
+        "input_codes": INPUT_CODES,
+        "control_inputs": list(layout.control_inputs),
+        "control_outputs": list(layout.control_outputs),
+        "initiation_interval": 1,
+    }
 
 
 def check_output(options: EmitOptions) -> None:

@@ -8,7 +8,8 @@ file is imported, quantized and lowered; a folder that `mase-opt -o` wrote is re
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +22,11 @@ from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.types import ElementType, element_of
-from mase_opt.emit import CIRCUIT, MANIFEST, MODEL, run_pass
+from mase_opt.emit import CIRCUIT, MANIFEST, MODEL, describe_interface, run_pass
 from mase_opt.inputs import load_module, read_chunks
 from mase_opt.lib.analysis.codes import from_codes, to_codes
 from mase_opt.lib.analysis.samples import encode_inputs, inputs_of, load_samples
+from mase_opt.lib.conversion.hw.codec import lanes_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.interpreters.exact import Array
@@ -95,15 +97,25 @@ class Model:
                 f"folder '{self._folder}' has no {MANIFEST}: name a folder that "
                 "mase-opt --emit-sv -o wrote"
             ) from error
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"'{self._folder / MANIFEST}' is damaged: {error}; emit it again"
-            ) from error
-        if not isinstance(data, dict) or "interface" not in data:
-            raise UserError(
-                f"'{self._folder / MANIFEST}' is damaged: no interface; emit it again"
-            )
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(MANIFEST, str(error)) from error
+        if not isinstance(data, dict):
+            raise self._damaged(MANIFEST, "it is no JSON object")
         return cast("dict[str, Any]", data)
+
+    def _damaged(self, file: str, reason: str) -> UserError:
+        assert self._folder is not None
+        return UserError(f"'{self._folder / file}' is damaged: {reason}; emit it again")
+
+    @contextmanager
+    def _reading(self, file: str) -> Generator[None]:
+        """In a folder, say of which file an error is."""
+        try:
+            yield
+        except UserError as error:
+            if self._folder is None:
+                raise
+            raise self._damaged(file, str(error)) from error
 
     @cached_property
     def imported(self) -> ModuleOp:
@@ -150,19 +162,48 @@ class Model:
 
     @cached_property
     def layout(self) -> PortLayout:
-        if self._folder is not None:
-            return PortLayout.from_json(self.manifest["interface"])
-        from mase_opt.lib.target.layout import port_layout
+        """
+        The circuit's ports.
 
-        assert isinstance(self.circuit, ModuleOp)
-        return port_layout(self.circuit)
+        Raises `UserError` if what the folder says of them is not the same everywhere.
+        """
+        from mase_opt.lib.target.layout import port_layout, text_layout
+
+        if isinstance(self.circuit, ModuleOp):
+            return port_layout(self.circuit)
+        with self._reading(CIRCUIT):
+            layout = text_layout(self.circuit)
+        for key, value in describe_interface(layout).items():
+            if difference := _difference(key, self.manifest.get(key), value):
+                raise self._damaged(MANIFEST, f"{difference} in {CIRCUIT}")
+        function = main_function(self.quantized)
+        lanes = {
+            "in": [lane for value in function.args for lane in lanes_of(value)],
+            "out": [v for r in results_of(function) for v in lanes_of(r)],
+        }
+        wanted = [
+            (way, lane.shape, lane.codes.bits, lane.codes.min_code < 0, lane.type)
+            for way, found in lanes.items()
+            for lane in found
+        ]
+        found = [
+            (p.direction, p.shape, p.width, p.signed, p.format) for p in layout.ports
+        ]
+        if wanted != found:
+            raise self._damaged(MODEL, f"its function has not the ports of {CIRCUIT}")
+        return layout
 
     @cached_property
     def verilog(self) -> str:
         """The SystemVerilog of all modules."""
         if self._folder is not None:
-            sources = self.manifest.get("sources", [])
-            return "".join(_read(self._folder / Path(name).name) for name in sources)
+            sources: Any = self.manifest.get("sources")
+            if not isinstance(sources, list) or not sources:
+                raise self._damaged(MANIFEST, f"its sources are {sources!r}")
+            names = cast("list[Any]", sources)
+            if others := [n for n in names if n != Path(str(n)).name]:
+                raise self._damaged(MANIFEST, f"{others[0]!r} is no file of the folder")
+            return "".join(_read(self._folder / name) for name in names)
         from mase_opt.lib.target.circt import export_verilog
 
         return export_verilog(self.circuit)
@@ -190,7 +231,9 @@ class Model:
             case Level.RTL:
                 from mase_opt.lib.target.simulate import Simulator
 
-                simulator = Simulator(self.circuit, self.layout)
+                layout = self.layout
+                with self._reading(CIRCUIT):
+                    simulator = Simulator(self.circuit, layout)
                 return self._on_ports(simulator.run, samples)
             case Level.VERILOG:
                 from mase_opt.lib.target.verilator import VerilatorSimulator
@@ -224,6 +267,31 @@ class Model:
 def _numbers(value: SSAValue, codes: Array) -> Array:
     element, held = element_of(value), from_codes(value, codes)
     return element.numbers(held) if isinstance(element, ElementType) else held
+
+
+def _difference(where: str, stated: Any, right: Any) -> str | None:
+    """The first difference of data as JSON has it, in words; None if there is none."""
+    given, wanted = _leaves(where, stated), _leaves(where, right)
+    for place in wanted | given:
+        here, there = (leaves.get(place, "missing") for leaves in (given, wanted))
+        if here != there:
+            return f"{place} is {here} here, {there}"
+    return None
+
+
+def _leaves(where: str, data: Any) -> dict[str, str]:
+    """What is in nested data, as JSON, by its place."""
+    parts: dict[str, Any] = {}
+    if isinstance(data, dict):
+        items = cast("dict[str, Any]", data).items()
+        parts = {f"{where}.{key}": value for key, value in items}
+    elif isinstance(data, list):
+        values = enumerate(cast("list[Any]", data))
+        parts = {f"{where}[{index}]": value for index, value in values}
+    if not parts:
+        return {where: json.dumps(data)}
+    leaves = [_leaves(place, value) for place, value in parts.items()]
+    return {place: text for found in leaves for place, text in found.items()}
 
 
 def _read(path: Path) -> str:

@@ -91,7 +91,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
     from mase_opt.levels import Level, Model
     from mase_opt.lib.analysis.samples import load_labels
@@ -189,31 +189,37 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
         stream.buffer.write(archive.getvalue())
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point."""
-    arguments = _parser().parse_args(argv)
-    from mase_opt.supervisor import supervise
-
-    fill_closed_streams()
-    supervise()
-    if arguments.debug:
-        faulthandler.enable()
+def run(args: Sequence[str]) -> int:
+    """Run `mase-run` with these arguments; the exit code."""
     from mase_opt.diagnostics import failure, report_of
     from mase_opt.driver import show_warnings
 
     show_warnings()
+    arguments = _parser().parse_args(args)
     try:
-        code = run(arguments)
+        return _run(arguments)
+    except BrokenPipeError:
+        return 128 + 13  # nobody reads any more: as if ended by SIGPIPE
     # Models and plug-ins may call sys.exit: that is no success.
     except (Exception, SystemExit) as error:
         if arguments.debug:
             traceback.print_exc()
-        else:
-            report = report_of(error)
-            text = report.render("", None) if report else f"error: {failure(error)}\n"
-            sys.stderr.write(text)
-        code = 1
-    sys.exit(code)
+            return 1
+        report = report_of(error)
+        text = report.render("", None) if report else f"error: {failure(error)}\n"
+        sys.stderr.write(text)
+        return 1
+
+
+def main() -> None:
+    """Entry point."""
+    from mase_opt.supervisor import supervise
+
+    fill_closed_streams()
+    supervise()
+    if "--debug" in sys.argv:
+        faulthandler.enable()
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

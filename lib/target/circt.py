@@ -166,6 +166,17 @@ def check(module: ModuleOp | str) -> None:
         _parse(to_text(module))
 
 
+def module_attributes(text: str, name: str) -> dict[str, str]:
+    """The attribute `name` of each module that has it, as text, by module."""
+    ir = _bindings(".ir")
+    with _context():
+        return {
+            ir.StringAttr(op.attributes["sym_name"]).value: str(op.attributes[name])
+            for op in _parse(text).body.operations
+            if name in op.attributes and "sym_name" in op.attributes
+        }
+
+
 def _prepare_verilog(module: ModuleOp | str, comments: dict[str, str]) -> Any:
     ir = _bindings(".ir")
     parsed = _parse(to_text(module))

@@ -10,11 +10,7 @@ if signed).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar, cast
-
-from mase_opt.lib.errors import UserError
-
-_T = TypeVar("_T")
+from typing import Any, Literal
 
 CLOCK = "clk"
 """Clock; registers take their input at the rising edge."""
@@ -120,43 +116,6 @@ class PortLayout:
         data["ports"] = [{**asdict(p), "shape": list(p.shape)} for p in self.ports]
         return data
 
-    @staticmethod
-    def from_json(data: Any) -> PortLayout:
-        """The reverse of `to_json`; `UserError` if the data is something else."""
-        try:
-            ports: list[Port] = []
-            for entry in _items(data, "ports"):
-                direction = _entry(entry, "direction", str)
-                if direction not in ("in", "out"):
-                    raise ValueError(f"direction '{direction}'")
-                shape = _items(entry, "shape")
-                if not all(isinstance(size, int) for size in shape):
-                    raise ValueError(f"shape {shape}")
-                ports.append(
-                    Port(
-                        name=_entry(entry, "name", str),
-                        direction=direction,
-                        elements=_entry(entry, "elements", int),
-                        width=_entry(entry, "width", int),
-                        signed=_entry(entry, "signed", bool),
-                        shape=tuple(shape),
-                        format=_entry(entry, "format", str),
-                    )
-                )
-            return PortLayout(
-                top=_entry(data, "top", str),
-                ports=tuple(ports),
-                latency=_entry(data, "latency", int),
-                logic_depth=_entry(data, "logic_depth", int),
-                has_clock=_entry(data, "has_clock", bool),
-                has_valid=_entry(data, "has_valid", bool),
-                has_ready=_entry(data, "has_ready", bool),
-            )
-        except (ValueError, AssertionError) as error:
-            raise UserError(
-                f"the interface description is damaged ({error}); emit it again"
-            ) from error
-
     def describe(self) -> str:
         """The interface in words, for the head of the SystemVerilog."""
         lines = [f"{self.top}: latency {self.latency} cycles, one sample per cycle"]
@@ -178,18 +137,3 @@ class PortLayout:
                 f"[{port.width}*i+{port.width - 1}:{port.width}*i], i = 0..{last}"
             )
         return "\n".join(lines)
-
-
-def _entry(data: Any, key: str, kind: type[_T]) -> _T:
-    """An entry of a JSON object; `ValueError` if it is missing or another kind."""
-    if not isinstance(data, dict) or key not in data:
-        raise ValueError(f"no entry '{key}'")
-    value = cast(dict[str, Any], data)[key]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"entry '{key}' is {value!r}")
-    return value
-
-
-def _items(data: Any, key: str) -> list[Any]:
-    """An entry that is an array."""
-    return cast(list[Any], _entry(data, key, list))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Literal, cast
+from typing import Any, TypeVar, cast
 
+from xdsl.context import Context
 from xdsl.dialects import hw
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -15,68 +16,94 @@ from xdsl.dialects.builtin import (
     StringAttr,
 )
 from xdsl.ir import Attribute
+from xdsl.parser import Parser
 
 from mase_opt.lib.conversion.hw.top import INTERFACE
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.target import circt
 from mase_opt.lib.target.interface import Port, PortLayout
+
+_A = TypeVar("_A", bound=Attribute)
 
 
 def port_layout(module: ModuleOp | hw.HWModuleOp) -> PortLayout:
     """
     The layout that `mase.interface` describes.
 
-    Raises `UserError` unless exactly one module has that attribute.
+    Raises `UserError` unless exactly one module has that attribute, and all in it.
     """
     circuits = [module] if isinstance(module, hw.HWModuleOp) else list(module.ops)
-    tops = [
-        op
+    found = {
+        op.sym_name.data: op.attributes[INTERFACE]
         for op in circuits
         if isinstance(op, hw.HWModuleOp) and INTERFACE in op.attributes
-    ]
-    if len(tops) != 1:
-        raise UserError(
-            f"expected one hw.module with {INTERFACE}, found {len(tops)}: lower the "
-            "model with convert-mase-to-hw"
-        )
-    fields = _Fields(tops[0].attributes[INTERFACE])
-    return PortLayout(
-        top=tops[0].sym_name.data,
-        ports=tuple(
-            _port(_Fields(port)) for port in cast(ArrayAttr[Any], fields["ports"])
-        ),
-        latency=fields.integer("latency"),
-        logic_depth=fields.integer("depth"),
-        has_clock=bool(fields.integer("clock")),
-        has_valid=True,
-        has_ready=bool(fields.integer("ready")),
+    }
+    return _only_layout(found)
+
+
+def text_layout(circuit: str) -> PortLayout:
+    """The same for text, of which only the attribute is parsed in Python."""
+    found = circt.module_attributes(circuit, INTERFACE)
+    return _only_layout(
+        {
+            name: Parser(Context(), text).parse_attribute()
+            for name, text in found.items()
+        }
     )
+
+
+def _only_layout(interfaces: dict[str, Attribute]) -> PortLayout:
+    if len(interfaces) != 1:
+        raise UserError(
+            f"expected one hw.module with {INTERFACE}, found {len(interfaces)}: lower "
+            "the model with convert-mase-to-hw"
+        )
+    ((top, attribute),) = interfaces.items()
+    fields = _Fields(attribute)
+    try:
+        return PortLayout(
+            top=top,
+            ports=tuple(_port(_Fields(p)) for p in fields.get("ports", ArrayAttr)),
+            latency=fields.integer("latency"),
+            logic_depth=fields.integer("depth"),
+            has_clock=bool(fields.integer("clock")),
+            has_valid=True,
+            has_ready=bool(fields.integer("ready")),
+        )
+    except AssertionError as error:
+        raise UserError(f"{INTERFACE} is damaged: {error}") from error
 
 
 class _Fields:
     """A dictionary attribute whose entries must be there."""
 
     def __init__(self, attribute: Attribute):
-        assert isinstance(attribute, DictionaryAttr)
+        if not isinstance(attribute, DictionaryAttr):
+            raise UserError(f"{INTERFACE} is damaged: {attribute} is no dictionary")
         self.data = attribute.data
 
-    def __getitem__(self, key: str) -> Attribute:
-        if key not in self.data:
-            raise UserError(f"{INTERFACE} has no entry '{key}'")
-        return self.data[key]
+    def get(self, key: str, kind: type[_A]) -> _A:
+        value = self.data.get(key)
+        if not isinstance(value, kind):
+            what = "there is none" if value is None else f"it is {value}"
+            raise UserError(f"{INTERFACE} is damaged: its entry '{key}': {what}")
+        return value
 
     def integer(self, key: str) -> int:
-        return cast(IntegerAttr[Any], self[key]).value.data
+        return self.get(key, IntegerAttr).value.data
 
     def text(self, key: str) -> str:
-        return cast(StringAttr, self[key]).data
+        return self.get(key, StringAttr).data
 
 
 def _port(fields: _Fields) -> Port:
-    shape = cast(DenseArrayBase[Any], fields["shape"]).get_values()
-    sizes = tuple(int(n) for n in shape)
+    shape = cast(DenseArrayBase[Any], fields.get("shape", DenseArrayBase))
+    sizes = tuple(int(n) for n in shape.get_values())
+    direction = fields.text("direction")
+    assert direction in ("in", "out"), f"direction '{direction}'"
     return Port(
         name=fields.text("name"),
-        direction=cast(Literal["in", "out"], fields.text("direction")),
+        direction=direction,
         elements=prod(sizes),
         width=fields.integer("width"),
         signed=bool(fields.integer("signed")),

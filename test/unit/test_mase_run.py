@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mase_opt.lib.target import verilator
+from mase_opt.tools.mase_run import run
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits"
@@ -26,6 +28,12 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def mase_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return tool("mase-run", *arguments)
+
+
+def in_process(folder: Path, *arguments: str) -> int:
+    """`mase-run` on a folder, here: the exit code."""
+    data = str(DIGITS / "mlp_test.npz")
+    return run([str(folder), "--input", data, "--samples", "3", *arguments])
 
 
 def fails(done: subprocess.CompletedProcess[str]) -> str:
@@ -114,24 +122,130 @@ def test_codes_and_numbers_of_formats(tmp_path: Path):
     ]
 
 
+def altered(folder: Path, tmp_path: Path, name: str, content: str) -> Path:
+    """A copy of an emitted folder with another file."""
+    other = tmp_path / "other"
+    shutil.copytree(folder, other, dirs_exist_ok=True)
+    (other / name).write_text(content)
+    return other
+
+
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
     from mase_opt.levels import Level, Model
 
     model = (folder / "model.mlir").read_text()
-    changed = re.sub(r"(tensor<1x10x!mase.fixed<)8,", r"\g<1>7,", model)
+    changed = model.replace("mase.relu", "mase.neg", 1)
     assert changed != model
-    other = tmp_path / "other"
-    other.mkdir()
-    for path in folder.iterdir():
-        if path.is_file():
-            (other / path.name).write_bytes(path.read_bytes())
-    (other / "model.mlir").write_text(changed)
-    loaded = Model(str(other))
+    loaded = Model(str(altered(folder, tmp_path, "model.mlir", changed)))
     samples = loaded.load(str(DIGITS / "mlp_test.npz"), 20)
     quantized = loaded.run(Level.QUANTIZED, samples)[0]
     rtl = loaded.run(Level.RTL, samples)[0]
     assert not np.array_equal(quantized, rtl)
+
+
+DAMAGED: dict[str, tuple[str, str, str, str]] = {
+    # file, what it contains, what it then contains, the error
+    "latency": (
+        "manifest.json",
+        r'"latency": (\d+)',
+        '"latency": 1000000000',
+        r"manifest.json' is damaged: interface.latency is 1000000000 here, \d+ in circ",
+    ),
+    "signed": (
+        "manifest.json",
+        '"signed": true',
+        '"signed": false',
+        "interface.ports[1].signed is false here, true in circuit.mlir",
+    ),
+    "no latency": (
+        "manifest.json",
+        '"latency"',
+        '"Latency"',
+        "interface.latency is missing here, ",
+    ),
+    "no ports": (
+        "manifest.json",
+        '"ports": ',
+        '"Ports": ',
+        "interface.ports[0].name is missing here, ",
+    ),
+    "control": ("manifest.json", '"in_valid"', '"x"', "control_inputs[2] is"),
+    "empty": ("manifest.json", r".*", "[]", "manifest.json' is damaged: it is no JSON"),
+    "deep": ("manifest.json", r".*", "[" * 9999, "manifest.json' is damaged: "),
+    "interface of the circuit": (
+        "circuit.mlir",
+        "latency = [0-9]+ : i64, depth",
+        "latency = 3000 : i64, depth",
+        "interface.latency is",
+    ),
+    "no number": (
+        "circuit.mlir",
+        "latency = [0-9]+ : i64, depth",
+        'latency = "x", depth',
+        "mase.interface is damaged: its entry 'latency': it is \"x\"",
+    ),
+    "no width": ("circuit.mlir", "width = 8", "width = 0", "circuit.mlir' is damaged"),
+    "circuit": (
+        "circuit.mlir",
+        "hw.output",
+        "hw.out",
+        "circuit.mlir' is damaged: CIRCT",
+    ),
+    "no circuit": ("circuit.mlir", "mase.interface", "no", "circuit.mlir' is damaged"),
+    "model": ("model.mlir", "func.func", "func.fun", "model.mlir:2:12: error: "),
+    "other model": (
+        "model.mlir",
+        r"(tensor<1x10x!mase.fixed<)8,",
+        r"\g<1>7,",
+        "model.mlir' is damaged: its function has not the ports of circuit.mlir",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_folder(
+    folder: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+):
+    name, old, new, message = DAMAGED[kind]
+    content = (folder / name).read_text()
+    count = 0 if kind == "other model" else 1
+    changed = re.sub(old, new, content, count=count, flags=re.DOTALL)
+    assert changed != content
+    other = altered(folder, tmp_path, name, changed)
+    assert in_process(other, "--level", "rtl") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.search(message if "\\" in message else re.escape(message), captured.err)
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ("3", "manifest.json' is damaged: its sources are 3"),
+        ("[]", "manifest.json' is damaged: its sources are []"),
+        ("[7]", "manifest.json' is damaged: 7 is no file of the folder"),
+        (
+            '["../x.sv"]',
+            "manifest.json' is damaged: '../x.sv' is no file of the folder",
+        ),
+        ('["y.sv"]', "y.sv"),
+    ],
+)
+def test_damaged_list_of_files(
+    folder: Path,
+    tmp_path: Path,
+    sources: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    content = (folder / "manifest.json").read_text()
+    changed = re.sub(
+        r'"sources": \[.*?\]', f'"sources": {sources}', content, flags=re.DOTALL
+    )
+    other = altered(folder, tmp_path, "manifest.json", changed)
+    assert in_process(other, "--level", "verilog") == 1
+    assert message in capsys.readouterr().err
 
 
 def test_output_and_manifest(folder: Path, tmp_path: Path):
