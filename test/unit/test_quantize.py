@@ -17,6 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import random_samples
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 
@@ -75,8 +76,7 @@ def test_a_second_run_changes_nothing(width, method, overflow, rounding):
     quantize(module, **options)
     text = str(module)
     assert "f32" not in text
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(UserWarning, match="has no effect: no value in floating point"):
         MaseQuantizePass(**options).apply(Context(), module)
     assert str(module) == text
 
@@ -114,10 +114,21 @@ def test_a_layer_that_is_left_alone(tmp_path: Path):
     assert re.search(r"mase.cast .*xf32>\) -> tensor<1x2x!mase.fixed<8, ", after)
     # Again with the same settings: the casts are what they were.
     text = str(module)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(UserWarning, match="has no effect"):
         MaseQuantizePass(config=path).apply(Context(), module)
     assert str(module) == text
+
+
+def test_data_that_is_not_looked_at(tmp_path: Path):
+    module = parse(MLP)
+    data = str(tmp_path / "x.npy")
+    np.save(data, np.ones((4, 3), np.float32))
+    calibrate(module, data=data)
+    calibrated = module.clone()
+    with pytest.warns(UserWarning, match="data other.npy is not looked at"):
+        MaseQuantizePass(data="other.npy").apply(Context(), module)
+    quantize(calibrated)
+    assert str(module) == str(calibrated)
 
 
 def test_a_layer_that_is_left_alone_at_the_input(tmp_path: Path):

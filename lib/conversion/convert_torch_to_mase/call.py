@@ -53,9 +53,11 @@ def element_type(dtype: Attribute) -> Attribute:
 
     Signed integers lose their sign in MLIR's sense.
     """
-    if isinstance(dtype, IntegerType) and dtype.signedness.data is Signedness.SIGNED:
-        return IntegerType(dtype.width.data)
-    return dtype
+    match dtype:
+        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
+            return IntegerType(dtype.width.data)
+        case _:
+            return dtype
 
 
 def check_width(type: Attribute) -> None:
@@ -64,12 +66,13 @@ def check_width(type: Attribute) -> None:
 
     Constants have such types, and what is computed of them here.
     """
-    if isinstance(type, TensorType) and isinstance(
-        type.element_type, Float16Type | BFloat16Type
-    ):
-        raise Unsupported(
-            f"element type {type.element_type}: convert the model with .float()"
-        )
+    match type:
+        case TensorType(element_type=Float16Type() | BFloat16Type() as element):
+            raise Unsupported(
+                f"element type {element}: convert the model with .float()"
+            )
+        case _:
+            pass
 
 
 def tensor_type(type: Attribute) -> TensorType[Attribute]:
