@@ -78,6 +78,7 @@ def emit_sv(
     there is no output to write, else the empty string. Raises `UserError` if the
     circuit or the lowered model disagrees, or the output cannot be written.
     """
+    from mase_opt.lib.conversion.hw.legality import check_function, only_function
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
     from mase_opt.verify import Lowering, verify_lowering, verify_rtl
@@ -88,6 +89,8 @@ def emit_sv(
             run_pass(ctx, module, name)
             if options.verify_samples:
                 lowerings = [*lowerings, Lowering(name, before, module.clone())]
+        # Now, since searching for adder graphs takes long.
+        check_function(only_function(module))
         reference = module.clone()
         for name in BUILD_HARDWARE:
             run_pass(ctx, module, name)

@@ -21,6 +21,7 @@ from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.lib.analysis.masks import masked_scores, softmax_axis
 from mase_opt.lib.analysis.model import layer_of
 from mase_opt.lib.analysis.observation import batches
 from mase_opt.lib.analysis.samples import encode_inputs
@@ -32,7 +33,7 @@ from mase_opt.lib.interpreters.mase import evaluate, evaluate_op
 
 Array = NDArray[Any]
 MASK = 1e30
-"""Masks are about -1e38; what they become does not matter, exp of it is next to 0."""
+"""Masks are infinite or about -1e38; what they become does not matter."""
 SCALE_BITS = 32
 """Scales of `scaled` are float32 numbers."""
 COLUMNS = (
@@ -156,6 +157,8 @@ def output_noise(
 
     def keep(value: SSAValue, array: Array) -> None:
         if value in expected_values:
+            if (axis := softmax_axis(value)) is not None:
+                array = np.where(masked_scores(array, axis), -np.inf, array)
             expected[value] = array
 
     def compare(value: SSAValue, array: Array) -> None:

@@ -16,9 +16,11 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, is_float
 from mase_opt.dialects.mase.base import show
+from mase_opt.dialects.mase.normalization import SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.calibration import channel_axis, record
+from mase_opt.lib.analysis.masks import DEPTH, masked_scores, softmax_axis
 from mase_opt.lib.analysis.model import describe, model_function
 from mase_opt.lib.analysis.observation import (
     Inputs,
@@ -40,8 +42,9 @@ class MaseCalibratePass(ModulePass):
     Batch norms are folded first, as `mase-quantize` would. The function is run on the
     samples, batch by batch; every op result and argument then carries quantiles as
     `mase.calibration`, which `mase-quantize` uses and removes. They are the same for
-    every batch size, and take the same memory for any number of samples. Without data,
-    inputs are drawn from a standard normal distribution, with a warning.
+    every batch size, and take the same memory for any number of samples. Scores that
+    only softmax reads, and that are masked out there, count as one at -3.4e38. Without
+    data, inputs are drawn from a standard normal distribution, with a warning.
 
     ```mlir
     %1 = mase.relu %0 : (tensor<1x4xf32>) -> tensor<1x4xf32>
@@ -101,12 +104,20 @@ class _Observed:
     def __init__(self, value: SSAValue, axis: int | None, seed: np.random.SeedSequence):
         self.value = value
         self.whole = Sketch()
+        self.softmax_axis = softmax_axis(value)
+        self.masked = False
         self.axis = axis
         self.channels = None if axis is None else ChannelSketch(seed)
 
     def add(self, array: NDArray[Any]) -> None:
         """Take in samples of the value, [samples, *shape]."""
-        self.whole.add(array)
+        if self.softmax_axis is not None:
+            masked = masked_scores(array, self.softmax_axis)
+            self.masked |= bool(masked.any())
+            self.whole.add(array[~masked])
+            array = np.where(masked, -LARGEST, array)
+        else:
+            self.whole.add(array)
         if self.channels is not None and self.axis is not None:
             last = np.moveaxis(array, self.axis + 1, -1)
             self.channels.add(last.reshape(-1, last.shape[-1]))
@@ -117,6 +128,9 @@ class _Observed:
             raise PassFailedException(
                 f"{describe(self.value)} is infinite for all of the calibration data"
             )
+        if self.masked:
+            # Of the scores that count; masks are the lowest, however many.
+            quantiles[1], quantiles[0] = quantiles[0], -LARGEST
         data = DenseAttr.from_array(quantiles, "calibration")
         if self.channels is None:
             return CalibrationAttr(data)
@@ -145,6 +159,9 @@ def observe_all(
                 "the op that divides by zero or overflows"
             )
         array = np.clip(array, -LARGEST, LARGEST)
+        if isinstance(value.owner, SoftmaxOp):
+            # Of what is masked out, whatever the mask.
+            array = np.where(array < np.exp(-DEPTH), 0, array)
         if value not in observed:
             axis = channel_axis(value) if channels else None
             observed[value] = _Observed(value, axis, random.spawn(1)[0])

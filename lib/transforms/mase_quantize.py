@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -42,6 +43,7 @@ from mase_opt.lib.transforms.quantize_config import (
 )
 from mase_opt.lib.transforms.quantize_defaults import Defaults
 from mase_opt.lib.transforms.quantize_formats import WIDE, bits_of
+from mase_opt.lib.transforms.quantize_masks import may_be_mask
 from mase_opt.lib.transforms.quantize_ops import (
     concerned,
     float_operands,
@@ -49,6 +51,9 @@ from mase_opt.lib.transforms.quantize_ops import (
     role_of,
 )
 from mase_opt.lib.transforms.quantize_plan import Plan
+
+PREPARED = "mase.prepared"
+"""The attribute of a function whose parameters are prepared for some formats."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class MaseQuantizePass(ModulePass):
     also those of which only a relu uses the rest: saturation at zero is the relu. A
     bias gets as many fraction bits as the product it is added to, if they fit. Layers
     that the config leaves alone stay, with casts around them. What is quantized
-    already stays as it is. docs/quantization.md has the rules for other formats.
+    already stays as it is; a module that has nothing else gets a warning.
+    docs/quantization.md has the rules for other formats.
 
     ```mlir
     %2 = mase.linear %x, %w, %b {layer = "fc"}
@@ -119,6 +125,17 @@ class MaseQuantizePass(ModulePass):
     """For calibration."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        function = model_function(op)
+        self.check_prepared(function)
+        if not self.quantize(op):
+            warnings.warn(
+                f"{self.name} has no effect: no value in floating point is left to "
+                "quantize; a module that has formats keeps them",
+                stacklevel=2,
+            )
+
+    def quantize(self, op: ModuleOp) -> bool:
+        """Do what the pass does; whether there was anything to quantize."""
         config = self._config()
         defaults = self._defaults(config.default)
         config = replace(config, default=config.default.fixed_point())
@@ -128,11 +145,16 @@ class MaseQuantizePass(ModulePass):
             changes = any(not layer.bypass for layer in configs.values())
         else:
             configs = {}
-            changes = any(True for _ in returned_as_is(function))
+            changes = next(_unused_or_returned(function), None) is not None
         if changes:
             check_constants(function)
             if not is_calibrated(function):
                 calibrate(op, data=self.data, samples=self.samples, seed=self.seed)
+            elif self.data not in (None, prepared_with(function)):
+                warnings.warn(
+                    f"data {self.data} is not looked at: the module is calibrated",
+                    stacklevel=2,
+                )
             plan = Plan(function, configs, config.default, defaults)
             if defaults.accumulator is not None and not plan.accumulators:
                 warnings.warn(
@@ -142,6 +164,48 @@ class MaseQuantizePass(ModulePass):
                 )
             Quantizer(function, plan, masters=self.masters).run()
         strip(function)
+        function.attributes.pop(PREPARED, None)
+        return changes
+
+    def mark_prepared(self, function: FuncOp) -> None:
+        """Keep with `function` for which options its parameters are prepared."""
+        self.check_prepared(function)
+        marks = self._settings() | {"pass": self.name}
+        if self.data is not None:
+            marks["data"] = self.data
+        function.attributes[PREPARED] = DictionaryAttr(
+            {name: StringAttr(text) for name, text in marks.items()}
+        )
+
+    def check_prepared(self, function: FuncOp) -> None:
+        """Raises `UserError` if the parameters are prepared for other options."""
+        marks = _marks(function)
+        if marks is None:
+            return
+        for name, text in self._settings().items():
+            if (prepared := marks.get(name, "")) != text:
+                raise UserError(
+                    f"options: {self.name} has {name} '{text}', but {marks['pass']} "
+                    f"has prepared the weights for '{prepared}'; give both the same "
+                    "options"
+                )
+
+    def _settings(self) -> dict[str, str]:
+        """What decides on formats, however the options say it."""
+        config = self._config()
+        defaults = self._defaults(config.default)
+        settings = {
+            "data format": defaults.data,
+            "weight format": defaults.weight,
+            "bias format": defaults.bias or FormatSpec(width=defaults.bias_width),
+            "method": defaults.method.value,
+            "percentile": defaults.percentile,
+            "rounding": defaults.rounding,
+            "overflow": defaults.overflow.value,
+            "config": self.config or "",
+            "by": config.by,
+        }
+        return {name: str(value) for name, value in settings.items()}
 
     def _config(self) -> QuantizeConfig:
         if self.config is not None:
@@ -195,8 +259,28 @@ class MaseQuantizePass(ModulePass):
             raise UserError(f"options: {role}-width: {error}") from error
 
 
+def _marks(function: FuncOp) -> dict[str, str] | None:
+    """What `mark_prepared` has kept; None if it was not called."""
+    marks = function.attributes.get(PREPARED)
+    if not isinstance(marks, DictionaryAttr):
+        return None
+    return {k: v.data for k, v in marks.data.items() if isinstance(v, StringAttr)}
+
+
+def prepared_with(function: FuncOp) -> str | None:
+    """The data that a pass before `mase-quantize` has calibrated `function` with."""
+    return (_marks(function) or {}).get("data")
+
+
 def _ops(function: FuncOp) -> list[MaseOp]:
     return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
+
+
+def _unused_or_returned(function: FuncOp) -> Iterator[SSAValue]:
+    """Floating-point values that need a format though no op computes with them."""
+    yield from (value for _, value in returned_as_is(function))
+    # An input that nothing uses is a port like others.
+    yield from (a for a in function.args if is_float(element_of(a)) and not a.uses)
 
 
 def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:
@@ -232,13 +316,20 @@ def _warn_of_missing_operands(config: QuantizeConfig, ops: list[MaseOp]) -> None
 
 
 def check_constants(function: FuncOp) -> None:
-    """Raises `PassFailedException` for weights that are NaN or infinite."""
+    """
+    Raises `PassFailedException` for weights that are NaN or infinite.
+
+    Not for -inf in what may be a mask: `Plan` does, where it is none.
+    """
     for op in filter(concerned, function.body.block.ops):
-        for _, value in float_operands(op):
+        for index, value in float_operands(op):
             if not isinstance(value.owner, ConstantOp):
                 continue
             array = value.owner.array().astype(np.float64)
-            if np.isfinite(array).all():
+            fits = np.isfinite(array)
+            if may_be_mask(op, index):
+                fits |= np.isneginf(array)
+            if fits.all():
                 continue
             nans, infinities = np.isnan(array).sum(), np.isinf(array).sum()
             raise PassFailedException(

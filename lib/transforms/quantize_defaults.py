@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -93,18 +94,21 @@ class Defaults:
         *,
         low: float,
         high: float,
+        floor: float,
         unsigned: bool,
     ) -> Format[Any]:
         """
         The format that `spec` becomes for what calibration saw of `value`.
 
-        As if it had been in the range from `low` to `high`; `unsigned` decides where
-        the sign is open. Raises `FormatError` where no format will do.
+        As if it had been in the range from `low` to `high`, and masks at `floor`;
+        `unsigned` decides where the sign is open. Raises `FormatError` where no format
+        will do.
         """
         values, weights = calibrated(value, spec)
-        values = np.clip(without_masks(values), low, high)
+        values, method = without_masks(values, floor)
+        values = np.clip(values, low, high)
         format = self._choose(
-            spec, values, rounding, unsigned=unsigned, weights=weights
+            spec, values, rounding, unsigned=unsigned, weights=weights, method=method
         )
         check_format(format, shape_of(value), rounding.overflow)
         return with_threshold(format, values, weights)
@@ -117,20 +121,25 @@ class Defaults:
         *,
         method: Method | None = None,
         limit: int | None = None,
+        floor: float = -inf,
         divisor: bool = False,
     ) -> Format[Any]:
         """
-        The format that `spec` becomes for the numbers of `constant`.
+        The format that `spec` becomes for the numbers of `constant`, masks at `floor`.
 
         `method` replaces the usual one; `limit` is the most fraction bits to choose.
         Raises `FormatError` where no format will do, as where a `divisor` becomes zero.
         """
         values = constant.array().astype(np.float64)
+        unsigned = bool((values >= 0).all())
+        if floor > -inf:
+            values, own = without_masks(values, floor)
+            method = method or own
         format = self._choose(
             spec,
             values,
             rounding,
-            unsigned=bool((values >= 0).all()),
+            unsigned=unsigned,
             method=method,
             limit=limit,
         )
@@ -172,17 +181,21 @@ class Defaults:
         )
 
 
-def without_masks(values: Values) -> Values:
+def without_masks(values: Values, floor: float) -> tuple[Values, Method | None]:
     """
-    `values`, with those that can only be masks brought near to the others.
+    `values` with masks brought near to the others, and how to choose a range for them.
 
-    Attention masks are about -1e38, so that exp gives 0; `MASK_DEPTH` below the other
-    values, it gives next to 0, and the format has bits left for them.
+    Below `floor` all numbers are the same to what reads them. Their range has to reach
+    it, so that what is masked saturates to no more: no method may cut that off. Where
+    something else reads them, too, those that can only be masks are `MASK_DEPTH` below
+    the others.
     """
+    if (values < floor).any():
+        return np.maximum(values, floor), Method.MINMAX
     masks = values < MASK
     if masks.all() or not masks.any():
-        return values
-    return np.maximum(values, values[~masks].min() - MASK_DEPTH)
+        return values, None
+    return np.maximum(values, values[~masks].min() - MASK_DEPTH), None
 
 
 def calibrated(value: SSAValue, spec: Spec) -> tuple[Values, Values]:

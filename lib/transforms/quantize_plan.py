@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any
 
+import numpy as np
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
@@ -48,6 +49,7 @@ from mase_opt.lib.transforms.quantize_formats import (
     is_for_results,
     per_tensor,
 )
+from mase_opt.lib.transforms.quantize_masks import Floors
 from mase_opt.lib.transforms.quantize_ops import (
     float_operands,
     is_factor,
@@ -90,6 +92,9 @@ class Plan:
         self.configs = configs
         self.default = default
         self.defaults = defaults
+        self.floors = Floors(
+            self.active, lambda op: self._value(op.result, self.configs[op])
+        )
         quantiles = [(a, calibration_of(a)) for a in function.args]
         self.non_negative = non_negative(
             function, [a for a, q in quantiles if q is not None and q[0] >= 0]
@@ -182,7 +187,8 @@ class Plan:
             spec = self.defaults.result_of(config)
         if spec is None:
             return None
-        format = self._resolve(value, spec, config, user=op)
+        floor = self.floors.of_operand(op, index)
+        format = self._resolve(value, spec, config, floor=floor, user=op)
         if codes_of(format) == Binary() and value in self.non_negative:
             warnings.warn(
                 f"{describe(op.result)}: {describe(value)} is never negative, so as "
@@ -245,7 +251,8 @@ class Plan:
         elif isinstance(value.owner, Operation):
             spec = for_result(spec, value.owner)
         low, high = self._distinguished(value)
-        return self._resolve(value, spec, config, low, high)
+        floor = self.floors.of(value)
+        return self._resolve(value, spec, config, low, high, floor)
 
     def _consumers(self, value: SSAValue, is_argument: bool) -> Iterator[Spec | None]:
         """The formats that the uses of `value` ask for."""
@@ -290,22 +297,29 @@ class Plan:
         config: LayerConfig,
         low: float = -inf,
         high: float = inf,
+        floor: float = -inf,
         user: MaseOp | None = None,
     ) -> AnyFormat:
         """
         The format that `spec` becomes for what calibration saw of `value`.
 
-        Numbers below `low` and above `high` need not be told apart; errors name `user`,
-        if given.
+        Numbers below `low` and above `high` need not be told apart, nor masks below
+        `floor`; errors name `user`, if given.
         """
         rounding = self.defaults.rounding_of(config)
         if rounding.overflow is not Overflow.SATURATE:
-            low, high = EVERYTHING
+            (low, high), floor = EVERYTHING, -inf
         # Saturation at zero does what a relu would.
-        unsigned = value in self.non_negative or low >= 0
+        unsigned = value in self.non_negative or max(low, floor) >= 0
         try:
             return self.defaults.for_value(
-                value, spec, rounding, low=low, high=high, unsigned=unsigned
+                value,
+                spec,
+                rounding,
+                low=low,
+                high=high,
+                floor=floor,
+                unsigned=unsigned,
             )
         except FormatError as error:
             where = describe(value)
@@ -328,7 +342,8 @@ class Plan:
             factor = is_factor(op, index)
             spec = defaults.weight if factor else for_results(defaults.weight)
         spec = for_operand(spec, op, index)
-        return self._constant(value, spec, config, role, user=op)
+        floor = self.floors.of_operand(op, index)
+        return self._constant(value, spec, config, role, floor=floor, user=op)
 
     def _product_frac(self, op: MaseOp) -> int | None:
         """The fraction bits of the products that a bias is added to, if they have."""
@@ -347,12 +362,22 @@ class Plan:
         *,
         method: Method | None = None,
         limit: int | None = None,
+        floor: float = -inf,
         user: MaseOp | None = None,
     ) -> AnyFormat:
-        """The format of a constant, chosen for its own values."""
+        """The format of a constant, chosen for its own values, masks at `floor`."""
         constant = value.owner
         assert isinstance(constant, ConstantOp)
         rounding = self.defaults.rounding_of(config)
+        if rounding.overflow is not Overflow.SATURATE:
+            floor = -inf
+        where = f"{describe(user.result)}: " if user is not None else ""
+        if floor == -inf and bool((constant.array() == -np.inf).any()):
+            raise PassFailedException(
+                f"{where}{role} '{constant.value.label}' holds -inf, which has no "
+                "code: it masks scores where only softmax or attention read them, and "
+                "overflow is saturate; elsewhere use a finite number"
+            )
         try:
             return self.defaults.for_constant(
                 constant,
@@ -360,10 +385,10 @@ class Plan:
                 rounding,
                 method=method,
                 limit=limit,
+                floor=floor,
                 divisor=isinstance(user, DivOp) and value is user.rhs,
             )
         except FormatError as error:
-            where = f"{describe(user.result)}: " if user is not None else ""
             raise PassFailedException(
                 f"{where}{role} '{constant.value.label}': {error}"
             ) from error

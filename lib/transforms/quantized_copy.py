@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
@@ -32,9 +31,11 @@ def prepare(module: ModuleOp, options: MaseQuantizePass) -> FuncOp:
     Do what `mase-quantize` does before it chooses formats.
 
     Batch norms are folded, and a function without calibration is calibrated. It stays
-    so, such that `mase-quantize` behind chooses formats from the same calibration.
+    so, such that `mase-quantize` behind chooses formats from the same calibration, and
+    knows for which options; raises `UserError` if it is prepared for others.
     """
     function = model_function(module)
+    options.mark_prepared(function)
     check_constants(function)
     fold_batch_norms(module)
     if not is_calibrated(function):
@@ -46,7 +47,7 @@ def quantized_copy(module: ModuleOp, options: MaseQuantizePass) -> FuncOp:
     """The function of `module` as `mase-quantize` with `options` makes it."""
     copy = module.clone()
     # Masters would hide the weights behind casts.
-    MaseQuantizePass.apply(replace(options, masters=False), Context(), copy)
+    replace(options, masters=False).quantize(copy)
     return model_function(copy)
 
 

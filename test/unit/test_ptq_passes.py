@@ -798,3 +798,26 @@ def test_random_data_is_told_once(method: Any) -> None:
         warnings.simplefilter("default")
         method(samples=5).apply(Context(), module)
     assert [str(w.message)[:19] for w in caught] == ["no calibration data"]
+
+
+PREPARING = [MaseClipPass, MaseGptqPass, MaseCorrectBiasPass]
+
+
+@pytest.mark.parametrize("method", PREPARING)
+def test_other_options_than_the_weights_are_prepared_for(method, saved):
+    module = linear(4, 3)
+    options = saved(samples(module))
+    apply(module, method(width=4, **options))
+    text = (
+        f"mase-quantize has data format 'fixed<8, auto>', but {method.name} has "
+        "prepared the weights for 'fixed<4, auto>'; give both the same options"
+    )
+    with pytest.raises(UserError, match=text):
+        apply(module, MaseQuantizePass(**options))
+    for other in PREPARING:
+        with pytest.raises(UserError, match="weight format 'fixed<5, auto>'"):
+            apply(module.clone(), other(width=4, weight_width=5, **options))
+    # However they are said; and nothing of it is left.
+    same = {"width": 8, "data_format": "fixed<4, auto>", "weight_width": 4}
+    apply(module, MaseQuantizePass(**same, bias_width=8, **options))
+    assert "mase.prepared" not in str(module)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import assert_levels_agree
 from mase_text import parse
 from quantize_models import LAYERS, VECTOR, model, quantize, run
 from xdsl.context import Context
@@ -16,6 +17,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import random_samples
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 
@@ -74,8 +76,7 @@ def test_a_second_run_changes_nothing(width, method, overflow, rounding):
     quantize(module, **options)
     text = str(module)
     assert "f32" not in text
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(UserWarning, match="has no effect: no value in floating point"):
         MaseQuantizePass(**options).apply(Context(), module)
     assert str(module) == text
 
@@ -113,10 +114,21 @@ def test_a_layer_that_is_left_alone(tmp_path: Path):
     assert re.search(r"mase.cast .*xf32>\) -> tensor<1x2x!mase.fixed<8, ", after)
     # Again with the same settings: the casts are what they were.
     text = str(module)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(UserWarning, match="has no effect"):
         MaseQuantizePass(config=path).apply(Context(), module)
     assert str(module) == text
+
+
+def test_data_that_is_not_looked_at(tmp_path: Path):
+    module = parse(MLP)
+    data = str(tmp_path / "x.npy")
+    np.save(data, np.ones((4, 3), np.float32))
+    calibrate(module, data=data)
+    calibrated = module.clone()
+    with pytest.warns(UserWarning, match="data other.npy is not looked at"):
+        MaseQuantizePass(data="other.npy").apply(Context(), module)
+    quantize(calibrated)
+    assert str(module) == str(calibrated)
 
 
 def test_a_layer_that_is_left_alone_at_the_input(tmp_path: Path):
@@ -229,3 +241,41 @@ def test_masks_leave_bits_for_the_scores():
     # Half a step of 2^-5 in a score is 1.6 % of a probability.
     assert np.abs(actual - expected).max() < 0.016
     assert (actual[..., 4:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "element"),
+    [
+        # 8 bits for 256 numbers of a normal distribution.
+        ({}, "!mase.fixed<8, 5>"),
+        ({"width": 6}, "!mase.fixed<6, 3>"),
+        ({"data_format": "ufixed<4, 2>"}, "!mase.ufixed<4, 2>"),
+        # Between -0.5 and 0.25.
+        ({"data": "samples.npz", "method": "minmax"}, "!mase.fixed<8, 8>"),
+    ],
+)
+@pytest.mark.parametrize("computes", [False, True])
+def test_an_input_that_nothing_uses(
+    options, element, computes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez(
+        "samples.npz",
+        x=np.arange(4, dtype=np.float32 if computes else np.int32).reshape(2, 1, 2),
+        y=np.array([-0.5, 0.25], np.float32).reshape(2, 1),
+    )
+    type = "f32" if computes else "i8"
+    module = parse(f"""
+func.func @f(%x: tensor<1x2x{type}> {{mase.name = "x"}},
+             %y: tensor<1xf32> {{mase.name = "y"}}) -> tensor<1x2x{type}> {{
+  %0 = mase.relu %x : (tensor<1x2x{type}>) -> tensor<1x2x{type}>
+  func.return %0 : tensor<1x2x{type}>
+}}""")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="no calibration data")
+        MaseQuantizePass(**options).apply(Context(), module)
+    module.verify()
+    assert str(model_function(module).args[1].type) == f"tensor<1x{element}>"
+    assert "mase.calibration" not in str(module)
+    layout = assert_levels_agree(module)
+    assert [port.name for port in layout.inputs] == ["x", "y"]
