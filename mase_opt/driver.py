@@ -35,11 +35,17 @@ from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.standard_output import stdout_to_stderr, write_result
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
-from mase_opt.pipelines import BUILD_HARDWARE, IMPORT_PASS, LOWER_TO_HARDWARE
+from mase_opt.pipelines import (
+    BUILD_HARDWARE,
+    IMPORT_PASS,
+    LOWER_TO_HARDWARE,
+    MAKE_EXPLICIT,
+)
 from mase_opt.registry import load_universe, plugin_of, plugin_place
 
 if TYPE_CHECKING:
     from mase_opt.emit import EmitOptions
+    from mase_opt.verify import Lowering
 
 
 class _Failed(Exception):
@@ -123,6 +129,8 @@ class MaseOptMain(xDSLOptMain):
             inner(previous, module, following)
             self.running, self.verifying = following, None
             self.finished += previous is not None
+            if self.args.emit_sv:
+                self._keep_lowering(previous, module, following)
             if following is None or following.name not in BUILD_HARDWARE:
                 return
             if self._remaining()[:2] == list(BUILD_HARDWARE):
@@ -134,6 +142,21 @@ class MaseOptMain(xDSLOptMain):
                 self.reference = module.clone()
 
         self.pipeline = PassPipeline(self.passes, callback)
+
+    def _keep_lowering(
+        self,
+        previous: ModulePass | None,
+        module: ModuleOp,
+        following: ModulePass | None,
+    ) -> None:
+        """Keep what is on both sides of a pass that must not change results."""
+        from mase_opt.verify import Lowering
+
+        if previous is not None and self.before_lowering is not None:
+            before = self.before_lowering
+            self.lowerings.append(Lowering(previous.name, before, module.clone()))
+        lowering = following is not None and following.name in MAKE_EXPLICIT
+        self.before_lowering = module.clone() if lowering else None
 
     def _chosen_passes(self) -> tuple[ModulePass, ...]:
         if self.args.passes and self.args.pass_flags:
@@ -182,6 +205,8 @@ class MaseOptMain(xDSLOptMain):
         self.verifying: ModulePass | None = None
         self.reference: ModuleOp | None = None
         """The model before it became hardware, which the circuit must agree with."""
+        self.before_lowering: ModuleOp | None = None
+        self.lowerings: list[Lowering] = []
 
     def _remaining(self) -> list[str]:
         """The names of the passes that have not run."""
@@ -298,7 +323,7 @@ class MaseOptMain(xDSLOptMain):
         options = self._emit_options()
         check_output(options)
         self.pipeline.apply(self.ctx, module)
-        return emit_sv(module, self.ctx, options, self.reference)
+        return emit_sv(module, self.ctx, options, self.reference, self.lowerings)
 
     def _emit_options(self) -> "EmitOptions":
         from mase_opt.emit import EmitOptions

@@ -4,7 +4,7 @@ The end of `mase-opt --emit-sv`: lower, verify, and write SystemVerilog and a re
 A folder that it writes holds
 
 - `<top>.sv`, or one file per module;
-- `model.mlir`: the quantized model, in the mase dialect;
+- `model.mlir`: the quantized model, lowered as far as the mase dialect goes;
 - `circuit.mlir`: the circuit, in CIRCT's hw, comb and seq dialects;
 - `manifest.json`: ports, bit layout, formats, latency, versions, the command;
 - `report.json`: the table that goes to standard error, as data;
@@ -14,6 +14,7 @@ A folder that it writes holds
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -35,6 +36,7 @@ from mase_opt.registry import load_universe
 
 if TYPE_CHECKING:
     from mase_opt.lib.target.interface import PortLayout
+    from mase_opt.verify import Lowering
 
 PassOptions = dict[str, ParameterListType]
 
@@ -66,22 +68,27 @@ def emit_sv(
     ctx: Context,
     options: EmitOptions,
     reference: ModuleOp | None = None,
+    lowerings: Sequence[Lowering] = (),
 ) -> str:
     """
     Lower what is still missing and write what `options` ask for.
 
-    `reference` is the quantized model that `module` was lowered from, if that has
-    happened already. Returns the SystemVerilog if there is no output to write, else
-    the empty string. Raises `UserError` if the circuit disagrees with the model or
-    the output cannot be written.
+    `reference` is the lowered model that `module` was built from, if that has happened
+    already, and `lowerings` are the passes that did so. Returns the SystemVerilog if
+    there is no output to write, else the empty string. Raises `UserError` if the
+    circuit or the lowered model disagrees, or the output cannot be written.
     """
     from mase_opt.lib.conversion.hw.legality import check_function, only_function
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
+    from mase_opt.verify import Lowering, verify_lowering, verify_rtl
 
     if reference is None and not _is_hardware(module):
         for name in MAKE_EXPLICIT:
+            before = module.clone() if options.verify_samples else module
             run_pass(ctx, module, name)
+            if options.verify_samples:
+                lowerings = [*lowerings, Lowering(name, before, module.clone())]
         # Now, since searching for adder graphs takes long.
         check_function(only_function(module))
         reference = module.clone()
@@ -105,8 +112,8 @@ def emit_sv(
                 "--verify-rtl needs the quantized model, but the input is hardware "
                 "already: pass --verify-rtl=0"
             )
-        from mase_opt.verify import verify_rtl
-
+        for lowering in lowerings:
+            verify_lowering(lowering, options.verify_samples)
         verify_rtl(reference, circuit, layout, options.verify_samples)
 
     from mase_opt.report import build_report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
@@ -10,8 +12,9 @@ from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import SSAValue
 
+from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.codes import from_codes, to_codes
 from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
@@ -24,6 +27,7 @@ from mase_opt.lib.target.interface import PortLayout
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.simulate import Codes, Simulator
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
+from mase_opt.lib.transforms.mase_lower_block_arithmetic import added_in_accumulator
 
 SHOWN = 8
 """Codes of an array that an error prints."""
@@ -86,11 +90,83 @@ def reference_vectors(
     )
 
 
+@dataclass(frozen=True)
+class Lowering:
+    """A pass that must keep all results, and the module on both sides of it."""
+
+    name: str
+    before: ModuleOp
+    after: ModuleOp
+
+
+def verify_lowering(lowering: Lowering, samples: int) -> None:
+    """
+    Compare the interpreter on a module with that behind a pass.
+
+    On corners and `samples` random inputs. Layers over blocks whose accumulators round
+    may differ: that is a warning, which counts. Raises `UserError` for all else.
+    """
+    function, after = main_function(lowering.before), main_function(lowering.after)
+    if lowering.before.is_structurally_equivalent(lowering.after):
+        return
+    if any(is_float(element_of(argument)) for argument in function.args):
+        return  # Not quantized yet: what is lowered is another model.
+    inputs = input_vectors(function.args, samples)
+    results = results_of(function)
+    expected, actual = (
+        {
+            f"out{i}": to_codes(v, a).reshape(len(a), -1)
+            for i, (v, a) in enumerate(zip(results, evaluate(f, inputs), strict=True))
+        }
+        for f in (function, after)
+    )
+    wrong = first_difference(expected, actual)
+    if wrong is None:
+        return
+    if layers := accumulating_layers(lowering.before):
+        count = sum(
+            any((c[i] != actual[name][i]).any() for name, c in expected.items())
+            for i in range(len(inputs[0]))
+        )
+        warnings.warn(
+            f"{lowering.name}: {count} of {len(inputs[0])} vectors differ from exact "
+            f"sums, since accumulators round in {layers}",
+            stacklevel=2,
+        )
+        return
+    name, sample = wrong
+    lines = [
+        f"pass '{lowering.name}' changes output {name}, vector {sample}: the quantized "
+        "and the lowered model differ",
+        *(
+            f"  input {i}: {_codes(_flat(v, a, sample))}"
+            for i, (v, a) in enumerate(zip(function.args, inputs, strict=True))
+        ),
+        f"  quantized {_codes(expected[name][sample])}",
+        f"  lowered   {_codes(actual[name][sample])}",
+    ]
+    raise UserError("\n".join(lines))
+
+
+def accumulating_layers(module: ModuleOp) -> str:
+    """The layers that lowering adds in accumulators, as text; empty for none."""
+    found = [
+        describe(op) for op in main_function(module).walk() if added_in_accumulator(op)
+    ]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
+
+
+def _flat(value: SSAValue, array: Array, sample: int) -> Array:
+    return to_codes(value, array[sample : sample + 1]).reshape(-1)
+
+
 def verify_rtl(
     reference: ModuleOp, circuit: ModuleOp | str, layout: PortLayout, samples: int
 ) -> None:
     """
-    Compare the simulated `circuit` with the interpreter on `reference`.
+    Compare the simulated `circuit` with the interpreter on `reference`, the lowered
+    model.
 
     Raises `UserError` at the first difference; it shows the input, the first layer
     that differs, and the expected and actual codes.
@@ -102,7 +178,7 @@ def verify_rtl(
         return
     name, sample = wrong
     lines = [
-        f"circuit and model differ at output {name}, vector {sample}:",
+        f"circuit and lowered model differ at output {name}, vector {sample}:",
         *(f"  input {port}: {_codes(codes[sample])}" for port, codes in inputs.items()),
         f"  expected {_codes(expected[name][sample])}",
         f"  actual   {_codes(actual[name][sample])}",

@@ -62,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "--compare",
         action="store_true",
         help="run all levels; report how many samples have the same codes at "
-        "lowered, rtl and verilog. The exit code is 1 unless all have",
+        "quantized, lowered, rtl and verilog. The exit code is 1 unless all have, but "
+        "for what layers over blocks lose in their accumulators",
     )
     parser.add_argument(
         "--samples", type=_positive, metavar="N", help="use the first N samples only"
@@ -124,7 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _write(arguments.output, model, levels[-1], outputs[levels[-1]])
     if not arguments.compare:
         return 0
-    return _print_comparison(outputs)
+    return _print_comparison(model, outputs)
 
 
 @contextlib.contextmanager
@@ -148,30 +149,46 @@ def _print_level(
     write_result(f"{line}\n")
 
 
-def _print_comparison(outputs: dict[Level, list[Array]]) -> int:
+def _print_comparison(model: Model, outputs: dict[Level, list[Array]]) -> int:
     """How many samples agree; 0 if all do."""
-    import numpy as np
-
     from mase_opt.levels import Level
+    from mase_opt.verify import accumulating_layers
 
-    expected = outputs[Level.LOWERED]
-    count = len(expected[0])
-    agree = np.ones(count, dtype=bool)
-    for level in (Level.RTL, Level.VERILOG):
-        for mine, theirs in zip(outputs[level], expected, strict=True):
-            agree &= (mine == theirs).reshape(count, -1).all(axis=1)
+    levels = [Level.QUANTIZED, Level.LOWERED, Level.RTL, Level.VERILOG]
+    count = len(outputs[Level.LOWERED][0])
+    if layers := accumulating_layers(model.quantized):
+        same = _agree(outputs, levels[:2]).sum()
+        write_result(
+            f"accumulators: {same} of {count} samples have the same codes at quantized "
+            f"and lowered; accumulators round in {layers}\n"
+        )
+        levels = levels[1:]
+    agree = _agree(outputs, levels)
     total = int(agree.sum())
     write_result(
-        f"agreement: {total} of {count} samples have the same codes at lowered, rtl "
-        "and verilog\n"
+        f"agreement: {total} of {count} samples have the same codes at "
+        f"{', '.join(levels[:-1])} and {levels[-1]}
+"
     )
     if total == count:
         return 0
-    first = int(np.argmin(agree))
-    for level in (Level.LOWERED, Level.RTL, Level.VERILOG):
+    first = int(agree.argmin())
+    for level in levels:
         codes = [array[first].ravel().tolist() for array in outputs[level]]
         write_result(f"  sample {first}, {level.value}: {codes}\n")
     return 1
+
+
+def _agree(outputs: dict[Level, list[Array]], levels: Sequence[Level]) -> Array:
+    """Which samples have the same codes at all of `levels`."""
+    import numpy as np
+
+    expected = outputs[levels[0]]
+    agree = np.ones(len(expected[0]), dtype=bool)
+    for level in levels[1:]:
+        for mine, theirs in zip(outputs[level], expected, strict=True):
+            agree &= (mine == theirs).reshape(len(agree), -1).all(axis=1)
+    return agree
 
 
 def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:

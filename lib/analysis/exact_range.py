@@ -83,9 +83,9 @@ def range_of(value: SSAValue) -> Range | None:
         case _:
             pass
     format = element.format if isinstance(element, ElementType) else None
-    if not isinstance(format, Element) or format.has_nan:
+    if not isinstance(format, Element) or format.has_nan or format.unit is None:
         return None
-    ends = format.min_value, format.max_value, format.step
+    ends = format.min_value, format.max_value, format.unit
     return union(*(number(end) for end in ends))
 
 

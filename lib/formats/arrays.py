@@ -42,6 +42,16 @@ def power_of_two(exponents: Array, like: Array) -> Array:
     return ((exponents + bias) << mantissa).view(like.dtype)
 
 
+def lowest_bit(values: np.ndarray[Any, Any]) -> int:
+    """The highest e such that all of `values` (NumPy, finite) are multiples of 2^e."""
+    mantissas, exponents = np.frexp(values[values != 0])
+    if exponents.size == 0:
+        return 0
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    _, lowest = np.frexp((whole & -whole).astype(np.float64))
+    return int((exponents + lowest).min()) - 54
+
+
 def _layout(values: Array) -> tuple[Any, int, int]:
     """The integer dtype of the same size, the mantissa bits, the exponent bias."""
     xp = namespace(values)

@@ -67,6 +67,10 @@ class Fixed(Element):
         return float(np.ldexp(1.0, -self.frac))
 
     @property
+    def unit(self) -> float:
+        return self.step
+
+    @property
     def bits(self) -> int:
         return self.width
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mase_opt.lib.formats.arrays import Array, namespace
+from mase_opt.lib.formats.arrays import Array, lowest_bit, namespace
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
@@ -27,6 +27,9 @@ from mase_opt.lib.formats.rounding import (
 Values = NDArray[np.float64]
 Encoding = TypeVar("Encoding")
 """What `encode` gives: codes, or codes with what they share."""
+
+COUNTED_BITS = 16
+"""The widest elements whose values are all looked at."""
 
 DIRECTED = (RoundingMode.FLOOR, RoundingMode.CEIL)
 
@@ -184,6 +187,20 @@ class Element(Format[IntArray]):
     @abstractmethod
     def max_code(self) -> int:
         """The highest code."""
+
+    @property
+    def unit(self) -> float | None:
+        """
+        The highest power of two that all values are multiples of; None if not known.
+
+        It may be below `step`: neighbours among 0, 0.75, 1.25 and 2 are 0.5 apart or
+        more, but only 0.25 divides them all. Found from the values of all codes, up to
+        16 bits; wider formats state it.
+        """
+        if self.bits > COUNTED_BITS:
+            return None
+        values = self.decode(np.arange(self.min_code, self.max_code + 1))
+        return 2.0 ** lowest_bit(values[np.isfinite(values)])
 
     @abstractmethod
     def rounded(self, values: Array, rounding: Rounding) -> Array:

@@ -87,6 +87,10 @@ class Log(Element):
         return self.smallest
 
     @property
+    def unit(self) -> float:
+        return self.smallest
+
+    @property
     def smallest(self) -> float:
         """The smallest positive value."""
         return 2.0 ** (self.zero - self.offset)

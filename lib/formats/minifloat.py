@@ -135,6 +135,10 @@ class MiniFloat(Element):
         return 2.0 ** (self._lowest - self._fraction)
 
     @property
+    def unit(self) -> float:
+        return self.step
+
+    @property
     def exact_in_float32(self) -> bool:
         highest = self._lowest + (1 << self.exponent)
         return self._lowest - self._fraction >= -100 and highest <= 100

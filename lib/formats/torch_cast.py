@@ -83,7 +83,13 @@ def _quantize(
         return format.quantize(values, rounding, overflow)
 
     exact = _exact(values, format)
-    result = torch.vmap(quantize)(exact) if samples else quantize(exact)
+    if not samples:
+        result = quantize(exact)
+    elif overflow is Overflow.ERROR and len(exact):
+        # What decides whether to raise has no batched form.
+        result = torch.stack([quantize(sample) for sample in exact])
+    else:
+        result = torch.vmap(quantize)(exact)
     return result.to(values.dtype)
 
 

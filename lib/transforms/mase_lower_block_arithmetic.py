@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType
@@ -37,18 +38,26 @@ EXACT = RoundingAttr((RoundingMode.FLOOR, Overflow.WRAP))
 """For casts that change no number; in hardware this is the cheapest."""
 
 
+def added_in_accumulator(op: Operation) -> TypeGuard[ContractionOp]:
+    """
+    Whether `op` becomes sums in an accumulator, which round where it is narrow.
+
+    Raises `PassFailedException` if windows of a convolution cut blocks.
+    """
+    if not isinstance(op, ContractionOp) or not any(map(is_block, op.operands[:2])):
+        return False
+    alone = len(parts_of(op)) == 1 and not op.operands[2:]
+    return not (alone and isinstance(element_of(op.result), FixedPoint))
+
+
 class LowerContraction(RewritePattern):
     """`x · w + c -> cast(Σ (x_part · w_part) + c)`, every term in the accumulator."""
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter):
-        if not isinstance(op, ContractionOp) or not any(
-            is_block(v) for v in op.operands[:2]
-        ):
+        if not added_in_accumulator(op):
             return
         parts = parts_of(op)
         element, biases = element_of(op.result), op.operands[2:]
-        if len(parts) == 1 and not biases and isinstance(element, FixedPoint):
-            return
         if not isinstance(op.accumulator, FixedPoint):
             raise PassFailedException(
                 f"{describe(op.result)} adds what {len(parts)} blocks contribute "

@@ -39,7 +39,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": lambda x, y: x // 7 + y % 5,
     "trunc": lambda x, y: torch.fmod(x, 7) + y,
     "argmin": lambda x, y: x.min(1).indices + y.min(1).indices,
-    "compare": lambda x, y: (x > 1.5) & (y <= 7),
+    "compare": lambda x, y: (x > 1) & (y <= 7),
+    "mean": lambda x, y: F.avg_pool2d((x + y).long()[None], (1, 2)),
 }
 
 
@@ -58,3 +59,43 @@ def test_levels_agree(name: str, dtype: torch.dtype) -> None:
     assert evaluate(module, list(inputs))[0].tolist() == want
     assert [net(a, b).tolist() for a, b in zip(x, y, strict=True)] == want
     assert_levels_agree(module, inputs=list(inputs))
+
+
+WIDE: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "neg": lambda x, y: -x - y.abs(),
+    "pow": lambda x, y: x**3,
+    "sum": lambda x, y: x.sum(1),
+    "narrow": lambda x, y: x.to(torch.int8) + y.to(torch.int32),
+    "matmul": lambda x, y: x @ y.T,
+    "floor": lambda x, y: x // 7 + y // -3,
+    "trunc": lambda x, y: torch.fmod(x, 7) + torch.div(y, -3, rounding_mode="trunc"),
+    "remainder": lambda x, y: x % ((1 << 53) + 1) + y,
+    "argmin": lambda x, y: x.min(1).indices + y.min(1).indices,
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64], ids=["int32", "int64"])
+def test_wide_integers_lose_no_bit(name: str, dtype: torch.dtype) -> None:
+    info = np.iinfo(str(dtype).removeprefix("torch."))
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(info.min, info.max, (2, 2, 3), info.dtype, endpoint=True)
+    inputs[:, 0, 0] = info.min
+    x, y = map(torch.from_numpy, inputs)
+    module = import_torch(Function(WIDE[name]), (x, y), name)
+    want = WIDE[name](x, y).tolist()
+    assert evaluate(module, list(inputs[:, None]))[0][0].tolist() == want
+    assert to_torch(module)(x, y).tolist() == want
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64], ids=["int32", "int64"])
+def test_opposite_of_the_lowest(dtype: torch.dtype) -> None:
+    """Torch itself dies of this division."""
+    lowest = int(torch.iinfo(dtype).min)
+    x = torch.tensor([lowest, 5], dtype=dtype)
+    module = import_torch(Function(lambda x: x // -1), (x,), "opposite")
+    assert evaluate(module, [x.numpy()[None]])[0].tolist() == [[lowest, -5]]
+    assert to_torch(module)(x).tolist() == [lowest, -5]

@@ -310,6 +310,10 @@ def _rounding(op: ArithmeticOp) -> RoundingAttr:
                 format.min_code <= source.min_code <= source.max_code <= format.max_code
             ):
                 return RoundingAttr.DEFAULT
+        case pooling.AvgPoolOp() | pooling.AdaptiveAvgPoolOp():
+            overflow = Overflow.SATURATE
+        case pooling.ReduceOp() if op.kind.data == "mean":
+            overflow = Overflow.SATURATE
         case pooling.ReduceOp() if op.kind.data in ("max", "min"):
             return RoundingAttr.DEFAULT
         case _ if isinstance(op, _IN_RANGE):

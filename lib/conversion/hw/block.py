@@ -22,9 +22,12 @@ from mase_opt.lib.conversion.hw.builder import Builder
 from mase_opt.lib.conversion.hw.number import HardwareError, Number, Sum, scaled
 from mase_opt.lib.conversion.hw.sign_magnitude import unsigned
 from mase_opt.lib.conversion.hw.wire import Wire, constant
+from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import Block
+from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
-from mase_opt.lib.formats.log import Log
+from mase_opt.lib.formats.minifloat import MiniFloat
+from mase_opt.lib.formats.ternary import Ternary
 
 
 def block_indices(format: Block, shape: tuple[int, ...]) -> list[int]:
@@ -58,18 +61,23 @@ def alone(b: Builder, x: Sum, element: Element, shifts: Sequence[Term] = ()) -> 
     """
     `x · 2^(its shared exponent + Σ shifts)`, as far as rounding to `element` tells.
 
-    That looks at two bits below the smallest step, of which the last one may stand for
-    all that are lower, and not at magnitudes beyond twice the highest one. Logarithmic
-    elements look at all bits, since they are halfway at √2.
+    Where rounding is to the nearest, or next, multiple of a power of two, that looks at
+    two bits below the smallest step, of which the last one may stand for all that are
+    lower. Other elements look at all bits: logarithmic ones are halfway at √2, those of
+    plug-ins anywhere. None looks at magnitudes beyond twice the highest one,
+    or twice the threshold.
     """
     powers = [*shifts, *([Term(x.shared)] if x.shared is not None else [])]
     if not powers:
         return x
     wire, unit = _integer(b, x)
-    step = frexp(element.step)[1] - 3
-    if isinstance(element, Log):
-        step = unit + span(powers)[0] - 1
-    top = frexp(element.max_value)[1] + 2 - step
+    step = unit + span(powers)[0] - 1
+    if isinstance(element, Fixed | MiniFloat | Binary):
+        step = frexp(element.step)[1] - 3
+    highest = element.max_value
+    if isinstance(element, Ternary):
+        highest = max(highest, element.threshold or 0)
+    top = frexp(highest)[1] + 2 - step
     wire = shift(b, wire, powers, unit - step, top)
     return Sum([Term(wire)], Fraction(2) ** step)
 

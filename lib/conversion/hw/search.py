@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -30,7 +29,14 @@ def search(
     places = [at(wire.lo)]
     start, last = wire.lo, at(wire.hi)
     while places[-1] != last:
-        start += bisect_right(range(start, wire.hi), places[-1], key=at)
+        # As `bisect` does, but for ranges of any size.
+        stop = wire.hi
+        while start < stop:
+            middle = (start + stop) // 2
+            if at(middle) > places[-1]:
+                stop = middle
+            else:
+                start = middle + 1
         thresholds.append(start)
         places.append(at(start))
     return choose(b, wire, thresholds, [codes[k] for k in places])

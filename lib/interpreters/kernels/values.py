@@ -19,6 +19,7 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
+from mase_opt.lib.formats.arrays import lowest_bit
 from mase_opt.lib.formats.rounding import (
     INT64_SAFE,
     FormatError,
@@ -67,16 +68,12 @@ def exact(array: Array, value: SSAValue) -> Exact | None:
 
 def dyadic(values: Array) -> Exact:
     """Finite float64 numbers in units of the highest power of two they all share."""
+    unit = lowest_bit(values)
+    scaled = np.ldexp(values, -unit)
+    if np.abs(scaled).max(initial=0) < INT64_SAFE:
+        return Exact(scaled.astype(np.int64), -unit)
     mantissas, exponents = np.frexp(values)
     whole = np.ldexp(mantissas, 53).astype(np.int64)
-    nonzero = whole != 0
-    if not nonzero.any():
-        return Exact(np.zeros(values.shape, np.int64), 0)
-    _, lowest = np.frexp((whole & -whole).astype(np.float64))
-    unit = int((exponents + lowest)[nonzero].min()) - 54
-    scaled = np.ldexp(values, -unit)
-    if np.abs(scaled).max() < INT64_SAFE:
-        return Exact(scaled.astype(np.int64), -unit)
     codes = np.empty(values.shape, dtype=object)
     # The mantissa is odd but for what the exponent is above the lowest one.
     pairs = zip(

@@ -117,8 +117,7 @@ def _format_grid(format: Format[Any]) -> Grid | None:
         case Binary() | Ternary():
             return Grid(0, -1, 1)
         case MiniFloat() | Log():
-            # All values are multiples of the smallest step.
-            return _between(format.step, format.min_value, format.max_value)
+            return _between(format.unit, format.min_value, format.max_value)
         case Scaled() if format.power_of_two and format.scales.size:
             inner = _format_grid(format.element)
             if inner is None:
@@ -135,10 +134,10 @@ def _format_grid(format: Format[Any]) -> Grid | None:
             return None
 
 
-def _between(step: float, low: float, high: float) -> Grid:
+def _between(unit: float, low: float, high: float) -> Grid:
     """Multiples of a power of two."""
-    frac = 1 - math.frexp(step)[1]
-    numerator, denominator = step.as_integer_ratio()
+    frac = 1 - math.frexp(unit)[1]
+    numerator, denominator = unit.as_integer_ratio()
 
     def code(value: float) -> int:
         top, bottom = value.as_integer_ratio()
