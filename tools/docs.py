@@ -228,12 +228,17 @@ SPECIAL = [
         "the end of the range under `saturate`, also in blocks, whose other elements "
         "then get the highest shared exponent; an error in ternary without a threshold",
     ),
-    ("zero", "zero; +1 in binary, the smallest positive number in `log<…, no_zero>`"),
+    (
+        "zero",
+        "zero; +1 in binary; in `log<…, no_zero>` the smallest positive number, under "
+        "`floor` the largest negative one",
+    ),
     ("blocks of zeros", "zeros, with the lowest shared exponent"),
     (
         "numbers below the smallest one",
         "zero or the smallest one, as the rounding mode says; in `log<…, no_zero>` the "
-        "smallest one",
+        "smallest one of the same sign, under `floor` the largest negative number, under "
+        "`ceil` the smallest positive one",
     ),
 ]
 

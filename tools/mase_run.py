@@ -167,8 +167,7 @@ def _print_comparison(model: Model, outputs: dict[Level, list[Array]]) -> int:
     total = int(agree.sum())
     write_result(
         f"agreement: {total} of {count} samples have the same codes at "
-        f"{', '.join(levels[:-1])} and {levels[-1]}
-"
+        f"{', '.join(levels[:-1])} and {levels[-1]}\n"
     )
     if total == count:
         return 0

@@ -36,7 +36,8 @@ class Log(Element):
     With `zero`, field 0 stands for zero instead, which keeps its sign. The modes to
     nearest round log2 of the magnitude, so what is below 2^(1/2 - bias) becomes zero;
     there are no ties. Without `zero`, zero becomes the smallest positive value (under
-    `floor` the largest negative one), and small magnitudes the smallest one.
+    `floor` the largest negative one), and small magnitudes the smallest one of their
+    sign (under `floor` the negative one, under `ceil` the positive one).
     """
 
     width: int

@@ -77,6 +77,20 @@ def test_every_code(f: Log):
     assert values.tolist() == table + [-m for m in table]
 
 
+@pytest.mark.parametrize(
+    ("mode", "wanted"),
+    [
+        (RoundingMode.NEAREST_EVEN, [-0.25, 0.25, 0.25, 0.25]),
+        (RoundingMode.ZERO, [-0.25, 0.25, 0.25, 0.25]),
+        (RoundingMode.FLOOR, [-0.25, -0.25, -0.25, -0.25]),
+        (RoundingMode.CEIL, [0.25, 0.25, 0.25, 0.25]),
+    ],
+)
+def test_small_numbers_without_zero(mode: RoundingMode, wanted: list[float]):
+    values = np.array([-0.1, -0.0, 0.0, 0.1])
+    assert Log(4, 2, zero=False).cast(values, mode).tolist() == wanted
+
+
 def test_special_values():
     f = Log(8)
     assert str(f) == "log<8, 63>"

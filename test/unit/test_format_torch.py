@@ -15,7 +15,7 @@ from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
-from mase_opt.lib.formats.torch_cast import cast
+from mase_opt.lib.formats.torch_cast import cast, cast_samples
 
 E4M3, E2M1 = MiniFloat(4, 3, Kind.FN), MiniFloat(2, 1, Kind.FINITE)
 ELEMENTS = [
@@ -77,6 +77,19 @@ def same(ours: torch.Tensor, wanted: np.ndarray) -> bool:
     with np.errstate(over="ignore"):
         wanted = wanted.astype(np.float32)
     return np.array_equal(ours.numpy(), wanted, equal_nan=True)
+
+
+def test_samples_that_overflow():
+    """Of formats that look at the whole sample, too."""
+    values = np.array([[0.1, -0.4], [0.6, 0.3]])
+    positional = Scaled(Fixed(3, 0), [0.5, 1.0], Layout(0))
+    for f in (Ternary(), Scaled(Ternary(), 0.5), positional):
+        assert f.per_sample
+        wanted = np.stack([f.cast(v, overflow=Overflow.ERROR) for v in values])
+        got = cast_samples(torch.from_numpy(values), f, overflow=Overflow.ERROR)
+        assert same(got, wanted)
+    with pytest.raises(FormatError, match="overflows"):
+        cast_samples(torch.full((2, 2), 9.0), positional, overflow=Overflow.ERROR)
 
 
 @pytest.mark.parametrize("f", FORMATS, ids=str)

@@ -31,7 +31,16 @@ from mase_opt.frontend.to_torch import MaseModule, to_torch
 from mase_opt.frontend.to_torch.learned import LearnedScale
 from mase_opt.levels import Model as Levels
 from mase_opt.lib.analysis.samples import encode_inputs
-from mase_opt.lib.formats import Binary, Fixed, Layout, MiniFloat, Scaled, Ternary
+from mase_opt.lib.formats import (
+    Binary,
+    Fixed,
+    Layout,
+    MiniFloat,
+    Overflow,
+    RoundingMode,
+    Scaled,
+    Ternary,
+)
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -63,6 +72,14 @@ def test_learned_cast_is_the_cast(element: Any, layout: Layout, seed: int) -> No
         torch.from_numpy(values), format, RoundingAttr.DEFAULT
     )
     assert np.array_equal(got.detach().numpy(), format.cast_samples(values))
+
+
+def test_learned_cast_of_samples_that_may_not_overflow() -> None:
+    format = Scaled(Ternary(), 0.5)
+    rounding = RoundingAttr((RoundingMode.NEAREST_EVEN, Overflow.ERROR))
+    values = torch.tensor([[0.1, -0.4], [3.0, -1.0]], dtype=torch.float64)
+    got = LearnedScale(format).cast(values, format, rounding)
+    assert got.tolist() == [[0.0, -0.5], [0.5, 0.0]]
 
 
 @pytest.mark.parametrize("layout", [Layout(), Layout(0), Layout(1, 2)], ids=str)

@@ -28,6 +28,7 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.model import layer_of
 from mase_opt.lib.formats.parts import Parts
+from mase_opt.lib.formats.rounding import Overflow
 from mase_opt.lib.formats.scaled import Scaled
 
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -77,8 +78,14 @@ class _Cast(torch.autograd.Function):
             mode, overflow = rounding.mode, rounding.overflow
             return format.elements(values, scale, parts, mode, overflow)
 
-        each = torch.vmap(elements) if format.element.per_sample else elements
-        rounded = each(values) - format.offset
+        if not format.element.per_sample:
+            rounded = elements(values)
+        elif rounding.overflow is Overflow.ERROR and len(values):
+            # What decides whether to raise has no batched form.
+            rounded = torch.stack([elements(sample) for sample in values])
+        else:
+            rounded = torch.vmap(elements)(values)
+        rounded = rounded - format.offset
         ctx.save_for_backward(values, scale, rounded)
         ctx.format, ctx.parts = format, parts
         return rounded * scale
