@@ -237,7 +237,7 @@ SPECIAL = [
     (
         "numbers below the smallest one",
         "zero or the smallest one, as the rounding mode says; in `log<…, no_zero>` the "
-        "smallest one of the same sign, under `floor` the largest negative number, under "
+        "smallest one of the same sign, under `floor` the largest negative one, under "
         "`ceil` the smallest positive one",
     ),
 ]

@@ -10,6 +10,7 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import InterpretationError, PassFailedException
 
 from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import main_function
 
 
@@ -58,10 +59,22 @@ def describe(value: SSAValue) -> str:
 
 
 def argument_names(function: FuncOp) -> list[str]:
-    """The arguments' names: `mase.name`, else `arg0`, `arg1` and so on."""
+    """
+    The arguments' names: `mase.name`, else `arg0`, `arg1` and so on.
+
+    Raises `UserError` if two are the same: data could not tell them apart.
+    """
     attributes = function.arg_attrs.data if function.arg_attrs is not None else ()
-    names = [a.data.get("mase.name") for a in attributes] or [None] * len(function.args)
-    return [
+    given = [a.data.get("mase.name") for a in attributes] or [None] * len(function.args)
+    names = [
         name.data if isinstance(name, StringAttr) else f"arg{index}"
-        for index, name in enumerate(names)
+        for index, name in enumerate(given)
     ]
+    for index, name in enumerate(names):
+        if (first := names.index(name)) < index:
+            raise UserError(
+                f"arguments {first} and {index} of function "
+                f"'{function.sym_name.data}' are both called '{name}': give each a "
+                "mase.name of its own"
+            )
+    return names

@@ -48,6 +48,7 @@ from mase_opt.lib.formats import (
     choose_format,
 )
 from mase_opt.lib.formats.clipping import squared_error
+from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 
 X = Input("x", (1, 3), None)
@@ -168,6 +169,17 @@ def test_large_files_that_are_cut_off(tmp_path: Path):
     path.write_bytes(path.read_bytes()[: LARGE + 10])
     with pytest.raises(UserError, match=r"is not a \.npz or \.npy file"):
         load_samples(str(path), [X])
+
+
+@pytest.mark.parametrize("names", [("x", "x"), ("arg1", None)])
+def test_two_inputs_of_one_name(names: tuple[str, str | None]):
+    arguments = ", ".join(
+        f"%{i}: tensor<1xf32>" + (f' {{mase.name = "{n}"}}' if n else "")
+        for i, n in enumerate(names)
+    )
+    module = parse(f"func.func @f({arguments}) {{func.return}}")
+    with pytest.raises(UserError, match=f"0 and 1 .* are both called '{names[0]}'"):
+        inputs_of(main_function(module))
 
 
 def npy(header: str, data: bytes = bytes(24)) -> bytes:

@@ -12,6 +12,7 @@ from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import ArithmeticOp, UnaryOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
+from mase_opt.lib.analysis.model import argument_names
 from mase_opt.lib.conversion.hw.codec import format_of, has_codec
 from mase_opt.lib.conversion.hw.number import LOWER_BLOCKS, not_constant
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
@@ -53,7 +54,12 @@ def only_function(module: ModuleOp) -> func.FuncOp:
 
 
 def check_function(op: func.FuncOp) -> None:
-    """Raises one `PassFailedException` that lists everything without a circuit."""
+    """
+    Raises one `PassFailedException` that lists everything without a circuit.
+
+    Raises `UserError` for arguments of one name.
+    """
+    argument_names(op)
     problems: list[str] = []
     if not op.body.block.args:
         problems.append("it takes no input: there is nothing to compute")
