@@ -98,8 +98,8 @@ def _check(plugin: str, universe: Universe) -> None:
                 f"{where}: expected a function that returns the class of the pass, "
                 f"got {made!r}"
             )
-        if made.name != name:
-            raise UserError(f"{where}: the class has the name '{made.name}'")
+        if (given := getattr(made, "name", None)) != name:
+            raise UserError(f"{where}: the class has the name {given!r}")
         if inspect.isabstract(made):
             raise UserError(f"{where}: class {made.__name__} has no apply(ctx, op)")
         try:

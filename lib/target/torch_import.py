@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def quiet_torch() -> Generator[None]:
-    """Silence the notices that torch's own export code sets off."""
+    """Silence what torch's own export code logs: of errors it raises the same."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings(
