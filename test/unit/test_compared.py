@@ -6,7 +6,6 @@ import torch
 from levels import assert_levels_agree
 from quantize_models import model, quantize, run
 from torch import nn
-from xdsl.context import Context
 from xdsl.ir import SSAValue
 
 from mase_opt import import_torch, to_torch
@@ -16,9 +15,6 @@ from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.samples import encode_inputs, random_samples
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
-from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
-    MaseLowerBlockArithmeticPass,
-)
 
 
 class Sign(nn.Module):
@@ -104,8 +100,8 @@ def test_no_rounding_before_a_comparison(options):
     compared = nn.functional.max_pool2d(sums, (1, 2)).transpose(-1, -2).numpy() + 0.5
     thresholds = np.float32([0.3, -1.7]).astype(np.float64)[:, None, None]
     assert (result[:, 0] == (thresholds < compared)).all()
-    MaseLowerBlockArithmeticPass().apply(Context(), module)
-    assert_levels_agree(module, samples=8)
+    if "format" not in options:  # exact sums of blocks have no circuit
+        assert_levels_agree(module, samples=8)
 
 
 def test_a_result_with_a_format_of_its_own(tmp_path):
