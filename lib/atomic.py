@@ -1,19 +1,24 @@
 """
 Output that appears complete or not at all.
 
-Everything is written beside the target and renamed over it at the end, so a full
+Everything is written beside the target and put in its place at the end, so a full
 disk, an error or a kill leaves the earlier output (or none), never half of one.
 """
 
+import ctypes
+import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.temporaries import temporary_file, temporary_folder
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 def _default_mode(mode: int) -> int:
@@ -55,26 +60,25 @@ def atomic_file(path: str | Path) -> Generator[TextIO]:
                 yield stream
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-        )
     except OSError as error:
         raise _cannot_write(path, error) from error
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = target.stat().st_mode if target.exists() else _default_mode(0o666)
-        temporary.chmod(mode & 0o777)
-        temporary.replace(target)
+        with temporary_file(f".{target.name}", target.parent) as (temporary, handle):
+            # The descriptor stays open: it holds the lock.
+            with open(
+                handle, "w", encoding="utf-8", newline="\n", closefd=False
+            ) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(handle)
+            mode = target.stat().st_mode if target.exists() else _default_mode(0o666)
+            temporary.chmod(mode & 0o777)
+            temporary.replace(target)
     except OSError as error:
-        if not _is_about(error, temporary):
+        if temporary is not None and not _is_about(error, temporary):
             raise
         raise _cannot_write(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_directory(path: str | Path, replaceable: Callable[[Path], bool]) -> None:
@@ -119,32 +123,64 @@ def atomic_directory(
     """
     check_directory(path, replaceable)
     target = Path(path).resolve()
+    temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(
-                prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-            )
-        )
+        with temporary_folder(f".{target.name}", target.parent) as temporary:
+            yield temporary
+            temporary.chmod(_default_mode(0o777))
+            _put(temporary, target)
     except OSError as error:
+        if temporary is not None and not _is_about(error, temporary):
+            raise
         raise _cannot_write(path, error) from error
-    old = temporary.with_suffix(".old")
-    try:
-        yield temporary
-        temporary.chmod(_default_mode(0o777))
-        if target.exists():
-            target.rename(old)
+
+
+def _put(folder: Path, target: Path) -> None:
+    """Make `folder` become `target`; what was there becomes `folder`, or goes away."""
+    while True:
         try:
-            temporary.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-    except OSError as error:
-        if not _is_about(error, temporary):
-            raise
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
+            return _exchange(folder, target)
+        except FileNotFoundError:
+            pass  # there is none yet
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                raise
+            return _replace(folder, target)
+        try:
+            folder.rename(target)
+            return None
+        except OSError as error:
+            # Another run was faster: its output is replaced.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """
+    Exchange what two paths name, in one step.
+
+    Raises `OSError`: `EINVAL` or `ENOSYS` where the system cannot.
+    """
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    paths = os.fsencode(one), os.fsencode(other)
+    if rename(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one), None, str(other))
+
+
+def _replace(folder: Path, target: Path) -> None:
+    """As `_exchange` in two steps; a kill between them leaves what was there aside."""
+    old = folder.with_suffix(".old")
+    if target.exists():
+        target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

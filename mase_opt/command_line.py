@@ -1,8 +1,11 @@
 """The command line of `mase-opt`: driver options, and a flag for each pass."""
 
 import argparse
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, takewhile
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mase_opt.lib.errors import UserError
@@ -115,9 +118,7 @@ class DriverParser(argparse.ArgumentParser):
 
     def parse(self, args: Sequence[str]) -> argparse.Namespace:
         """Parse a command line; raises `UserError`."""
-        namespace, unknown = self.parse_known_args(
-            [self._bare.get(argument, argument) for argument in args]
-        )
+        namespace, unknown = self.parse_known_args(list(self._joined(args)))
         for argument in unknown:
             flag = argument.partition("=")[0]
             if flag.startswith("-"):
@@ -130,9 +131,42 @@ class DriverParser(argparse.ArgumentParser):
             )
         return namespace
 
+    def _joined(self, args: Sequence[str]) -> Iterator[str]:
+        """
+        The command line with the values of flags whose value is optional.
+
+        A number behind `--verify-rtl` is its value, as `--help` has it. Raises
+        `UserError` for options of a pass that are not in one argument with its flag.
+        """
+        waiting = deque(args)
+        while waiting:
+            flag = waiting.popleft()
+            if flag not in self._bare:
+                yield flag
+                continue
+            following = list(takewhile(_is_no_file, waiting))
+            if flag == "--verify-rtl" and following and following[0].isdecimal():
+                yield f"{flag}={waiting.popleft()}"
+                continue
+            options = list(takewhile(_OPTION.match, following))
+            if options and flag != "--verify-rtl":
+                raise UserError(
+                    f"'{options[0]}' is no input: write its flag and a pass's options "
+                    f'as one argument, {flag}="{" ".join(options)}"'
+                )
+            yield self._bare[flag]
+
     def error(self, message: str) -> NoReturn:
         """Raise argparse's complaint as `UserError`."""
         raise UserError(f"{message} (see --help)")
+
+
+_OPTION = re.compile(r"[A-Za-z][\w-]*=")
+"""What options of passes begin with."""
+
+
+def _is_no_file(argument: str) -> bool:
+    return not Path(argument).exists()
 
 
 def _count(text: str) -> int:

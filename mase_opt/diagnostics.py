@@ -21,6 +21,7 @@ from xdsl.utils.lexer import Span
 
 from mase_opt.lib.errors import UserError
 from mase_opt.locations import SourcePlace, place_of
+from mase_opt.registry import plugin_place
 
 _SHOWN_WIDTH = 160
 """Longest part of a source line that is shown (lines of weights are megabytes)."""
@@ -98,6 +99,13 @@ def _blamed_op(traceback: TracebackType | None) -> Operation | None:
                 found = candidate
         traceback = traceback.tb_next
     return found
+
+
+def failure(error: BaseException) -> str:
+    """What went wrong where nobody expected it: in a plug-in, or here."""
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    place = plugin_place(error.__traceback__)
+    return f"plug-in {place}: {what}" if place else f"internal error: {what}"
 
 
 def report_of(error: BaseException, line_offset: int = 0) -> Report | None:

@@ -29,14 +29,15 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from mase_opt import __version__
 from mase_opt.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
-from mase_opt.diagnostics import Report, report_of
+from mase_opt.diagnostics import Report, failure, report_of
 from mase_opt.expected import expectations, mismatches
 from mase_opt.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.standard_output import stdout_to_stderr
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.pipelines import BUILD_HARDWARE, IMPORT_PASS, LOWER_TO_HARDWARE
-from mase_opt.registry import load_universe
+from mase_opt.registry import load_universe, plugin_of, plugin_place
 
 if TYPE_CHECKING:
     from mase_opt.emit import EmitOptions
@@ -121,13 +122,17 @@ class MaseOptMain(xDSLOptMain):
             previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
         ) -> None:
             self.running, self.verifying = None, previous
-            # Standard output is for the result.
-            with contextlib.redirect_stdout(sys.stderr):
-                inner(previous, module, following)
+            inner(previous, module, following)
             self.running, self.verifying = following, None
             self.finished += previous is not None
-            building = following is not None and following.name in BUILD_HARDWARE
-            if self.args.emit_sv and building and self.reference is None:
+            if following is None or following.name not in BUILD_HARDWARE:
+                return
+            if self._remaining()[:2] == list(BUILD_HARDWARE):
+                from mase_opt.lib.conversion.hw import legality
+
+                # Now, since searching for adder graphs takes long.
+                legality.check_function(legality.only_function(module))
+            if self.args.emit_sv and self.reference is None:
                 self.reference = module.clone()
 
         self.pipeline = PassPipeline(self.passes, callback)
@@ -179,6 +184,10 @@ class MaseOptMain(xDSLOptMain):
         self.verifying: ModulePass | None = None
         self.reference: ModuleOp | None = None
         """The model before it became hardware, which the circuit must agree with."""
+
+    def _remaining(self) -> list[str]:
+        """The names of the passes that have not run."""
+        return [p.name for p in self.passes[self.finished :]]
 
     def _list_passes(self) -> str:
         from mase_opt.pass_docs import describe, render_pass_list
@@ -250,7 +259,9 @@ class MaseOptMain(xDSLOptMain):
         )
         report: Report | None = None
         try:
-            text = self._compile(chunk)
+            # Standard output is for the result.
+            with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+                text = self._compile(chunk)
         except ShrinkException:
             raise
         except Exception as error:
@@ -316,15 +327,20 @@ class MaseOptMain(xDSLOptMain):
 
     def _tell_of_bug(self, error: Exception, chunk: Chunk) -> None:
         culprit = self.verifying or self.running
-        what = f"{type(error).__name__}: {error}".rstrip(": ")
         if self.verifying is not None:
-            message = f"pass '{self.verifying.name}' left invalid IR behind: {error}"
-        elif self.running is not None:
-            message = f"internal error in pass '{self.running.name}': {what}"
+            plugin = plugin_of(type(self.verifying))
+            owner = f" of plug-in {plugin}" if plugin else ""
+            message = (
+                f"pass '{self.verifying.name}'{owner} left invalid IR behind: {error}"
+            )
         else:
-            message = f"internal error: {what}"
+            plugin = plugin_place(error.__traceback__)
+            message = failure(error)
+            if self.running is not None:
+                message = f"pass '{self.running.name}': {message}"
         print(f"{chunk.name}: error: {message}", file=sys.stderr)
-        print("note: this is a bug; --debug shows where", file=sys.stderr)
+        whose = "" if plugin else "this is a bug; "
+        print(f"note: {whose}--debug shows where", file=sys.stderr)
         if self.finished == 0 and culprit is None:
             return  # reading the input failed: the input itself reproduces it
         try:
@@ -397,15 +413,13 @@ def run(args: Sequence[str]) -> int:
         # Nobody reads any more. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13  # as if ended by SIGPIPE
-    except KeyboardInterrupt:
-        return 128 + 2
     except Exception as error:
         if debug:
             traceback.print_exc()
             return 1
         report = report_of(error)
         text = (
-            f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            f"{failure(error)} (--debug shows where)"
             if report is None
             else report.message
         )

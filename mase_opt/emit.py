@@ -75,12 +75,15 @@ def emit_sv(
     the empty string. Raises `UserError` if the circuit disagrees with the model or
     the output cannot be written.
     """
+    from mase_opt.lib.conversion.hw.legality import check_function, only_function
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
 
     if reference is None and not _is_hardware(module):
         for name in MAKE_EXPLICIT:
             run_pass(ctx, module, name)
+        # Now, since searching for adder graphs takes long.
+        check_function(only_function(module))
         reference = module.clone()
         for name in BUILD_HARDWARE:
             run_pass(ctx, module, name)

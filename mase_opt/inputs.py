@@ -83,7 +83,12 @@ def _is_factory(argument: str) -> bool:
 
 
 def _is_binary(name: str, data: bytes) -> bool:
-    return name.endswith((".pt2", ".onnx")) or b"\0" in data[:4096]
+    # Pickles begin with 0x80, which no UTF-8 text does.
+    return (
+        name.endswith((".pt2", ".onnx", ".pb"))
+        or data.startswith(b"\x80")
+        or b"\0" in data[:4096]
+    )
 
 
 def _unsplit(chunk: Chunk, split: bool) -> Chunk:

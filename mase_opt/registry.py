@@ -1,19 +1,28 @@
 """What is registered: xDSL's, our and other packages' universes, and plug-in files."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable
 from functools import reduce
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import TracebackType
+from typing import Any, get_type_hints
 
+from xdsl.ir import Dialect
+from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 from mase_opt.lib.errors import UserError
 
+_PREFIX = "mase_opt_plugin_"
+"""What the modules are called that plug-in files become."""
+
 
 def load_universe(plugins: Iterable[str] = ()) -> Universe:
     """
-    Everything registered through `xdsl.universe` entry points, plus plug-in files.
+    Ours, what `xdsl.universe` entry points register, and plug-in files.
 
     Nothing is imported beyond the modules that hold the universes. Raises
     `UserError` for a plug-in that cannot be loaded or that redefines a name.
@@ -22,6 +31,11 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
         universe = Universe.get_multiverse()
     except ValueError as error:
         raise UserError(f"installed packages clash: {error}") from error
+    if "mase" not in universe.all_dialects:
+        # A clone that runs without being installed.
+        from mase_opt.universe import UNIVERSE
+
+        universe = _joined(universe, UNIVERSE)
     return reduce(_extended, plugins, universe)
 
 
@@ -37,6 +51,11 @@ def _extended(universe: Universe, plugin: str) -> Universe:
                 f"plug-in '{plugin}' defines the {kind} '{taken[0]}', which exists "
                 "already: rename it"
             )
+    _check(plugin, added)
+    return _joined(universe, added)
+
+
+def _joined(universe: Universe, added: Universe) -> Universe:
     return Universe(
         all_dialects=universe.all_dialects | added.all_dialects,
         all_passes=universe.all_passes | added.all_passes,
@@ -49,7 +68,7 @@ def load_plugin(plugin: str) -> Universe:
     path = Path(plugin).absolute()
     if not path.is_file():
         raise UserError(f"plug-in '{plugin}': no such file")
-    name = f"mase_opt_plugin_{path.stem}"
+    name = f"{_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"plug-in '{plugin}' is not a Python file (name it *.py)")
@@ -69,6 +88,33 @@ def load_plugin(plugin: str) -> Universe:
     return universe
 
 
+def _check(plugin: str, universe: Universe) -> None:
+    """Raises `UserError` for passes and dialects that cannot be used."""
+    for name, factory in universe.all_passes.items():
+        made: Any = factory() if callable(factory) else factory
+        where = f"plug-in '{plugin}', pass '{name}'"
+        if not isinstance(made, type) or not issubclass(made, ModulePass):
+            raise UserError(
+                f"{where}: expected a function that returns the class of the pass, "
+                f"got {made!r}"
+            )
+        if made.name != name:
+            raise UserError(f"{where}: the class has the name '{made.name}'")
+        if inspect.isabstract(made):
+            raise UserError(f"{where}: class {made.__name__} has no apply(ctx, op)")
+        try:
+            get_type_hints(made)
+        except NameError as error:
+            raise UserError(f"{where}: an option's type is unknown: {error}") from error
+    for name, factory in universe.all_dialects.items():
+        dialect: Any = factory() if callable(factory) else factory
+        if not isinstance(dialect, Dialect) or dialect.name != name:
+            raise UserError(
+                f"plug-in '{plugin}', dialect '{name}': expected a function that "
+                f"returns the dialect of this name, got {dialect!r}"
+            )
+
+
 def _load_failure(plugin: str, path: Path, error: Exception) -> str:
     """Name the line of the plug-in at which loading it failed."""
     line = error.lineno if isinstance(error, SyntaxError) else None
@@ -79,3 +125,37 @@ def _load_failure(plugin: str, path: Path, error: Exception) -> str:
         traceback = traceback.tb_next
     place = f"{plugin}:{line}" if line is not None else plugin
     return f"cannot load plug-in {place}: {type(error).__name__}: {error}"
+
+
+def plugin_place(traceback: TracebackType | None) -> str | None:
+    """`file:line` of the innermost frame of an exception that is in a plug-in."""
+    found: str | None = None
+    while traceback is not None:
+        code, module = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
+        if _is_plugin(module.get("__name__", "")):
+            found = f"{_shown(code.co_filename)}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return found
+
+
+def plugin_of(definition: type) -> str | None:
+    """`file:line` of a class that a plug-in defines; None for other classes."""
+    if not _is_plugin(definition.__module__):
+        return None
+    file = inspect.getsourcefile(definition) or definition.__module__
+    return f"{_shown(file)}:{inspect.getsourcelines(definition)[1]}"
+
+
+def _is_plugin(module: str) -> bool:
+    """Whether a module is a plug-in file's, or of a package that registers things."""
+    package = module.partition(".")[0]
+    if package in ("mase_opt", "xdsl"):
+        return False
+    return package.startswith(_PREFIX) or package in {
+        point.module.partition(".")[0] for point in entry_points(group="xdsl.universe")
+    }
+
+
+def _shown(file: str) -> str:
+    """A path as one would type it here."""
+    return file.removeprefix(f"{Path.cwd()}/")

@@ -1,9 +1,8 @@
 """`mase-opt`: the compiler driver."""
 
+import faulthandler
 import gc
-import signal
 import sys
-from types import FrameType
 
 
 def main() -> None:
@@ -16,17 +15,16 @@ def main() -> None:
 
         print(f"mase-opt {__version__} (xDSL {version('xdsl')})")
         return
+    from mase_opt.supervisor import supervise
+
+    supervise()
+    if "--debug" in sys.argv:
+        faulthandler.enable()
     from mase_opt.driver import run
 
     # IR is cyclic and lives to the end: looking for garbage costs a tenth of a run.
     gc.disable()
-    # An exception, so that half-written temporary files are removed.
-    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signum)
 
 
 if __name__ == "__main__":

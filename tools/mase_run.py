@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import faulthandler
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -120,7 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = Model(
         arguments.model, quantize=arguments.quantize, calibration=arguments.calibrate
     )
-    samples = model.load(arguments.input, arguments.samples)
+    with _stdout_for_results():
+        samples = model.load(arguments.input, arguments.samples)
     if not samples:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
@@ -136,13 +139,23 @@ def run(arguments: argparse.Namespace) -> int:
         levels = [Level(arguments.level)]
     outputs: dict[Level, list[Array]] = {}
     for level in levels:
-        outputs[level] = model.run(level, samples)
+        with _stdout_for_results():
+            outputs[level] = model.run(level, samples)
         _print_level(model, level, outputs[level], labels)
     if arguments.output is not None:
         _write(arguments.output, model, levels[-1], outputs[levels[-1]])
     if not arguments.compare:
         return 0
     return _print_comparison(outputs)
+
+
+@contextlib.contextmanager
+def _stdout_for_results() -> Generator[None]:
+    """What models and libraries print in the block goes to standard error."""
+    from mase_opt.lib.standard_output import stdout_to_stderr
+
+    with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+        yield
 
 
 def _print_level(
@@ -201,21 +214,24 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""
     arguments = _parser().parse_args(argv)
-    from mase_opt.diagnostics import report_of
+    from mase_opt.supervisor import supervise
+
+    supervise()
+    if arguments.debug:
+        faulthandler.enable()
+    from mase_opt.diagnostics import failure, report_of
     from mase_opt.driver import show_warnings
 
     show_warnings()
     try:
         code = run(arguments)
-    except KeyboardInterrupt:
-        code = 128 + 2
     except Exception as error:
         if arguments.debug:
             traceback.print_exc()
         else:
             report = report_of(error)
-            text = report.render("", None) if report else f"internal error: {error!r}\n"
-            sys.stderr.write(text if report else f"error: {text}")
+            text = report.render("", None) if report else f"error: {failure(error)}\n"
+            sys.stderr.write(text)
         code = 1
     sys.exit(code)
 

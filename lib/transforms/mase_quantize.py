@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
@@ -144,7 +145,7 @@ class MaseQuantizePass(ModulePass):
             changes = any(not layer.bypass for layer in configs.values())
         else:
             configs = {}
-            changes = any(True for _ in returned_as_is(function))
+            changes = next(_unused_or_returned(function), None) is not None
         if changes:
             check_constants(function)
             if not is_calibrated(function):
@@ -273,6 +274,13 @@ def prepared_with(function: FuncOp) -> str | None:
 
 def _ops(function: FuncOp) -> list[MaseOp]:
     return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
+
+
+def _unused_or_returned(function: FuncOp) -> Iterator[SSAValue]:
+    """Floating-point values that need a format though no op computes with them."""
+    yield from (value for _, value in returned_as_is(function))
+    # An input that nothing uses is a port like others.
+    yield from (a for a in function.args if is_float(element_of(a)) and not a.uses)
 
 
 def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:

@@ -34,8 +34,10 @@ class MaseSummarizeQuantizationPass(ModulePass):
     row is for all layers; a parameter that layers share is counted once there.
 
     ```console
-    mase-opt --convert-torch-to-mase --quantize=data=x.npz \\
-      --summarize-quantization="reference=model.mlir data=x.npz" model.mlir
+    mase-opt --convert-torch-to-mase \\
+      --quantize=data=examples/digits/mlp_calibration.npz \\
+      --summarize-quantization=reference=examples/digits/mlp.mlir \\
+      examples/digits/mlp.mlir
     ```
     """
 

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
@@ -94,10 +94,11 @@ class Quantizer:
                 op.operands[index] = self._cast(
                     value, element, rounding, InsertPoint.before(op), threshold
                 )
+        # Integers keep their own: how the model's language makes them.
+        if isinstance(op, ArithmeticOp) and is_float(element_of(op.result)):
+            op.rounding = rounding
         if op in self.plan.results:
             _retype(op.result, self._result_format(op))
-        if isinstance(op, ArithmeticOp):
-            op.rounding = rounding
         if op in self.plan.accumulators:
             op.properties["accumulator"] = element_type(self.plan.accumulators[op])
         if isinstance(op, PadOp):

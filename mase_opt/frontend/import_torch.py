@@ -48,6 +48,7 @@ def export_module(
         args, kwargs = (), dict(example_inputs)
     else:
         args, kwargs = tuple(example_inputs), {}
+    args, kwargs = _distinct(args, kwargs)
     said = io.StringIO()
     with _evaluation_mode(module), torch.no_grad(), quiet_torch():
         try:
@@ -63,6 +64,22 @@ def export_module(
             ) from error
     sys.stderr.write(said.getvalue())
     return program
+
+
+def _distinct(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Examples with a tensor for each input: torch.export takes equal ones for one."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or id(value) not in seen:
+            seen.add(id(value))
+            return value
+        return value.clone()
+
+    return tree_map(own, (args, kwargs))
 
 
 @contextlib.contextmanager

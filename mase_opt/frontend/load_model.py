@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from mase_opt.frontend.foreign import foreign_model
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
 
@@ -37,6 +38,8 @@ def load_model(source: str) -> ModuleOp:
         raise UserError(f"cannot read '{source}': {error.strerror}") from error
     if not data:
         raise UserError(f"{source} is empty: a model is expected")
+    if (kind := foreign_model(data, path.suffix)) is not None:
+        raise UserError(f"{source} is {kind}")
     if path.suffix == ".onnx":
         return _from_onnx(path)
     # A .pt2 file is a ZIP archive.

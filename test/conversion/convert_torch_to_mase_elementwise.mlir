@@ -432,9 +432,12 @@ func.func @div(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3],f32>)
 
 // CHECK-LABEL: func.func @div_floor
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>, %[[X1:.*]]: tensor<3xf32>) -> tensor<2x3xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.div %[[X0]], %[[X1]] : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V1:.*]] = mase.floor %[[V0]] : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    func.return %[[V1]] : tensor<2x3xf32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] : (tensor<2x3xf32>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.cast %[[X1]] : (tensor<3xf32>) -> tensor<3xf64>
+// CHECK-NEXT:    %[[V2:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V3:.*]] = mase.floor %[[V2]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V4:.*]] = mase.cast %[[V3]] : (tensor<2x3xf64>) -> tensor<2x3xf32>
+// CHECK-NEXT:    func.return %[[V4]] : tensor<2x3xf32>
 func.func @div_floor(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3],f32>) -> !torch.vtensor<[2,3],f32> {
   %str = torch.constant.str "floor"
   %0 = torch.aten.div.Tensor_mode %arg0, %arg1, %str : !torch.vtensor<[2,3],f32>, !torch.vtensor<[3],f32>, !torch.str -> !torch.vtensor<[2,3],f32>
@@ -443,12 +446,9 @@ func.func @div_floor(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3]
 
 // CHECK-LABEL: func.func @floor_divide_scalar
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xi64>) -> tensor<2x3xi64> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] : (tensor<2x3xi64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V1:.*]] = mase.constant <f64, [3.0]> : tensor<f64>
-// CHECK-NEXT:    %[[V2:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V3:.*]] = mase.floor %[[V2]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V4:.*]] = mase.cast %[[V3]] : (tensor<2x3xf64>) -> tensor<2x3xi64>
-// CHECK-NEXT:    func.return %[[V4]] : tensor<2x3xi64>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <i64, [3]> : tensor<i64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.div %[[X0]], %[[V0]] {rounding = #mase.rounding<floor, wrap>} : (tensor<2x3xi64>, tensor<i64>) -> tensor<2x3xi64>
+// CHECK-NEXT:    func.return %[[V1]] : tensor<2x3xi64>
 func.func @floor_divide_scalar(%arg0: !torch.vtensor<[2,3],si64>) -> !torch.vtensor<[2,3],si64> {
   %int3 = torch.constant.int 3
   %str = torch.constant.str "floor"
@@ -458,11 +458,29 @@ func.func @floor_divide_scalar(%arg0: !torch.vtensor<[2,3],si64>) -> !torch.vten
 
 // CHECK-LABEL: func.func @remainder
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>, %[[X1:.*]]: tensor<3xf32>) -> tensor<2x3xf32> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.div %[[X0]], %[[X1]] : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V1:.*]] = mase.floor %[[V0]] : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V2:.*]] = mase.mul %[[V1]], %[[X1]] : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V3:.*]] = mase.sub %[[X0]], %[[V2]] : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    func.return %[[V3]] : tensor<2x3xf32>
+// CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] : (tensor<2x3xf32>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.cast %[[X1]] : (tensor<3xf32>) -> tensor<3xf64>
+// CHECK-NEXT:    %[[V2:.*]] = mase.constant <f64, [0.0]> : tensor<f64>
+// CHECK-NEXT:    %[[V3:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V4:.*]] = mase.constant <f64, [0.0]> : tensor<f64>
+// CHECK-NEXT:    %[[V5:.*]] = mase.compare %[[V3]], %[[V4]] {predicate = "lt"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V6:.*]] = mase.abs %[[V3]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V7:.*]] = mase.floor %[[V6]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V8:.*]] = mase.neg %[[V7]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V9:.*]] = mase.select %[[V5]], %[[V8]], %[[V7]] : (tensor<2x3xi1>, tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V10:.*]] = mase.mul %[[V9]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V11:.*]] = mase.compare %[[V9]], %[[V2]] {predicate = "eq"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V12:.*]] = mase.select %[[V11]], %[[V2]], %[[V10]] : (tensor<2x3xi1>, tensor<f64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V13:.*]] = mase.sub %[[V0]], %[[V12]] : (tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V14:.*]] = mase.compare %[[V13]], %[[V2]] {predicate = "lt"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V15:.*]] = mase.compare %[[V1]], %[[V2]] {predicate = "lt"} : (tensor<3xf64>, tensor<f64>) -> tensor<3xi1>
+// CHECK-NEXT:    %[[V16:.*]] = mase.xor %[[V14]], %[[V15]] : (tensor<2x3xi1>, tensor<3xi1>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V17:.*]] = mase.compare %[[V13]], %[[V2]] {predicate = "ne"} : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V18:.*]] = mase.and %[[V16]], %[[V17]] : (tensor<2x3xi1>, tensor<2x3xi1>) -> tensor<2x3xi1>
+// CHECK-NEXT:    %[[V19:.*]] = mase.add %[[V13]], %[[V1]] : (tensor<2x3xf64>, tensor<3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V20:.*]] = mase.select %[[V18]], %[[V19]], %[[V13]] : (tensor<2x3xi1>, tensor<2x3xf64>, tensor<2x3xf64>) -> tensor<2x3xf64>
+// CHECK-NEXT:    %[[V21:.*]] = mase.cast %[[V20]] : (tensor<2x3xf64>) -> tensor<2x3xf32>
+// CHECK-NEXT:    func.return %[[V21]] : tensor<2x3xf32>
 func.func @remainder(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3],f32>) -> !torch.vtensor<[2,3],f32> {
   %0 = torch.aten.remainder.Tensor %arg0, %arg1 : !torch.vtensor<[2,3],f32>, !torch.vtensor<[3],f32> -> !torch.vtensor<[2,3],f32>
   return %0 : !torch.vtensor<[2,3],f32>
@@ -470,15 +488,11 @@ func.func @remainder(%arg0: !torch.vtensor<[2,3],f32>, %arg1: !torch.vtensor<[3]
 
 // CHECK-LABEL: func.func @remainder_scalar
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xi64>) -> tensor<2x3xi64> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] : (tensor<2x3xi64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V1:.*]] = mase.constant <f64, [3.0]> : tensor<f64>
-// CHECK-NEXT:    %[[V2:.*]] = mase.div %[[V0]], %[[V1]] : (tensor<2x3xf64>, tensor<f64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V3:.*]] = mase.floor %[[V2]] : (tensor<2x3xf64>) -> tensor<2x3xf64>
-// CHECK-NEXT:    %[[V4:.*]] = mase.cast %[[V3]] : (tensor<2x3xf64>) -> tensor<2x3xi64>
-// CHECK-NEXT:    %[[V5:.*]] = mase.constant <i64, [3]> : tensor<i64>
-// CHECK-NEXT:    %[[V6:.*]] = mase.mul %[[V4]], %[[V5]] : (tensor<2x3xi64>, tensor<i64>) -> tensor<2x3xi64>
-// CHECK-NEXT:    %[[V7:.*]] = mase.sub %[[X0]], %[[V6]] : (tensor<2x3xi64>, tensor<2x3xi64>) -> tensor<2x3xi64>
-// CHECK-NEXT:    func.return %[[V7]] : tensor<2x3xi64>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <i64, [3]> : tensor<i64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.div %[[X0]], %[[V0]] {rounding = #mase.rounding<floor, wrap>} : (tensor<2x3xi64>, tensor<i64>) -> tensor<2x3xi64>
+// CHECK-NEXT:    %[[V2:.*]] = mase.mul %[[V1]], %[[V0]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2x3xi64>, tensor<i64>) -> tensor<2x3xi64>
+// CHECK-NEXT:    %[[V3:.*]] = mase.sub %[[X0]], %[[V2]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2x3xi64>, tensor<2x3xi64>) -> tensor<2x3xi64>
+// CHECK-NEXT:    func.return %[[V3]] : tensor<2x3xi64>
 func.func @remainder_scalar(%arg0: !torch.vtensor<[2,3],si64>) -> !torch.vtensor<[2,3],si64> {
   %int3 = torch.constant.int 3
   %0 = torch.aten.remainder.Scalar %arg0, %int3 : !torch.vtensor<[2,3],si64>, !torch.int -> !torch.vtensor<[2,3],si64>
@@ -658,8 +672,8 @@ func.func @ge_scalar(%arg0: !torch.vtensor<[4,5],si64>) -> !torch.vtensor<[4,5],
 
 // CHECK-LABEL: func.func @lt_fraction
 // CHECK-SAME:    (%[[X0:.*]]: tensor<4x5xi64>) -> tensor<4x5xi1> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f64, [1.5]> : tensor<f64>
-// CHECK-NEXT:    %[[V1:.*]] = mase.compare %[[X0]], %[[V0]] {predicate = "lt"} : (tensor<4x5xi64>, tensor<f64>) -> tensor<4x5xi1>
+// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [1.5]> : tensor<f32>
+// CHECK-NEXT:    %[[V1:.*]] = mase.compare %[[X0]], %[[V0]] {predicate = "lt"} : (tensor<4x5xi64>, tensor<f32>) -> tensor<4x5xi1>
 // CHECK-NEXT:    func.return %[[V1]] : tensor<4x5xi1>
 func.func @lt_fraction(%arg0: !torch.vtensor<[4,5],si64>) -> !torch.vtensor<[4,5],i1> {
   %float1.500000e00 = torch.constant.float 1.500000e+00
@@ -789,14 +803,8 @@ func.func @to_float(%arg0: !torch.vtensor<[2,3],si64>) -> !torch.vtensor<[2,3],f
 
 // CHECK-LABEL: func.func @to_int
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x3xf32>) -> tensor<2x3xi64> {
-// CHECK-NEXT:    %[[V0:.*]] = mase.constant <f32, [0.0]> : tensor<f32>
-// CHECK-NEXT:    %[[V1:.*]] = mase.compare %[[X0]], %[[V0]] {predicate = "lt"} : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xi1>
-// CHECK-NEXT:    %[[V2:.*]] = mase.abs %[[X0]] : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V3:.*]] = mase.floor %[[V2]] : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V4:.*]] = mase.neg %[[V3]] : (tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V5:.*]] = mase.select %[[V1]], %[[V4]], %[[V3]] : (tensor<2x3xi1>, tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
-// CHECK-NEXT:    %[[V6:.*]] = mase.cast %[[V5]] : (tensor<2x3xf32>) -> tensor<2x3xi64>
-// CHECK-NEXT:    func.return %[[V6]] : tensor<2x3xi64>
+// CHECK-NEXT:    %[[V0:.*]] = mase.cast %[[X0]] {rounding = #mase.rounding<zero, saturate>} : (tensor<2x3xf32>) -> tensor<2x3xi64>
+// CHECK-NEXT:    func.return %[[V0]] : tensor<2x3xi64>
 func.func @to_int(%arg0: !torch.vtensor<[2,3],f32>) -> !torch.vtensor<[2,3],si64> {
   %int4 = torch.constant.int 4
   %false = torch.constant.bool false

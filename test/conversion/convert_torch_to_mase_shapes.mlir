@@ -164,20 +164,20 @@ func.func @index(%arg0: !torch.vtensor<[4,3],f32>, %arg1: !torch.vtensor<[2,3],s
 // CHECK-LABEL: func.func @index_two
 // CHECK-SAME:    (%[[X0:.*]]: tensor<4x3x5xf32>, %[[X1:.*]]: tensor<2xi64>, %[[X2:.*]]: tensor<2xi64>) -> tensor<2x5xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.constant <i64, [2]> : tensor<i64>
-// CHECK-NEXT:    %[[V1:.*]] = mase.sub %[[X2]], %[[V0]] : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.sub %[[X2]], %[[V0]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V2:.*]] = mase.constant <i64, [0]> : tensor<i64>
 // CHECK-NEXT:    %[[V3:.*]] = mase.constant <i64, [4]> : tensor<i64>
 // CHECK-NEXT:    %[[V4:.*]] = mase.compare %[[X1]], %[[V2]] {predicate = "lt"} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi1>
-// CHECK-NEXT:    %[[V5:.*]] = mase.add %[[X1]], %[[V3]] : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+// CHECK-NEXT:    %[[V5:.*]] = mase.add %[[X1]], %[[V3]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V6:.*]] = mase.select %[[V4]], %[[V5]], %[[X1]] : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V7:.*]] = mase.constant <i64, [3]> : tensor<i64>
-// CHECK-NEXT:    %[[V8:.*]] = mase.mul %[[V6]], %[[V7]] : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+// CHECK-NEXT:    %[[V8:.*]] = mase.mul %[[V6]], %[[V7]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V9:.*]] = mase.constant <i64, [0]> : tensor<i64>
 // CHECK-NEXT:    %[[V10:.*]] = mase.constant <i64, [3]> : tensor<i64>
 // CHECK-NEXT:    %[[V11:.*]] = mase.compare %[[V1]], %[[V9]] {predicate = "lt"} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi1>
-// CHECK-NEXT:    %[[V12:.*]] = mase.add %[[V1]], %[[V10]] : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+// CHECK-NEXT:    %[[V12:.*]] = mase.add %[[V1]], %[[V10]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V13:.*]] = mase.select %[[V11]], %[[V12]], %[[V1]] : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
-// CHECK-NEXT:    %[[V14:.*]] = mase.add %[[V8]], %[[V13]] : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+// CHECK-NEXT:    %[[V14:.*]] = mase.add %[[V8]], %[[V13]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
 // CHECK-NEXT:    %[[V15:.*]] = mase.reshape %[[X0]] : tensor<4x3x5xf32> -> tensor<12x5xf32>
 // CHECK-NEXT:    %[[V16:.*]] = mase.gather %[[V15]], %[[V14]] {axis = 0 : i64} : (tensor<12x5xf32>, tensor<2xi64>) -> tensor<2x5xf32>
 // CHECK-NEXT:    func.return %[[V16]] : tensor<2x5xf32>
@@ -193,7 +193,7 @@ func.func @index_two(%arg0: !torch.vtensor<[4,3,5],f32>, %arg1: !torch.vtensor<[
 // CHECK-LABEL: func.func @gather
 // CHECK-SAME:    (%[[X0:.*]]: tensor<2x4xf32>, %[[X1:.*]]: tensor<2x6xi64>) -> tensor<2x6xf32> {
 // CHECK-NEXT:    %[[V0:.*]] = mase.constant <i64, [0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4]> : tensor<2x6xi64>
-// CHECK-NEXT:    %[[V1:.*]] = mase.add %[[X1]], %[[V0]] : (tensor<2x6xi64>, tensor<2x6xi64>) -> tensor<2x6xi64>
+// CHECK-NEXT:    %[[V1:.*]] = mase.add %[[X1]], %[[V0]] {rounding = #mase.rounding<zero, wrap>} : (tensor<2x6xi64>, tensor<2x6xi64>) -> tensor<2x6xi64>
 // CHECK-NEXT:    %[[V2:.*]] = mase.reshape %[[X0]] : tensor<2x4xf32> -> tensor<8xf32>
 // CHECK-NEXT:    %[[V3:.*]] = mase.gather %[[V2]], %[[V1]] {axis = 0 : i64} : (tensor<8xf32>, tensor<2x6xi64>) -> tensor<2x6xf32>
 // CHECK-NEXT:    func.return %[[V3]] : tensor<2x6xf32>

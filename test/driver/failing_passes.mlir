@@ -9,8 +9,10 @@
 // RUN: mase-opt --load-plugin %S/Inputs/faulty.py --test-refuse %s --verify-diagnostics
 
 // RUN: not mase-opt --load-plugin=%S/Inputs/faulty.py --dce --test-bug=key=gone --cse %s 2>&1 | filecheck %s --check-prefix=BUG
-// BUG: failing_passes.mlir: error: internal error in pass 'test-bug': KeyError: 'gone'
-// BUG-NEXT: note: this is a bug; --debug shows where
+// A plug-in's mistake is its author's: the message says where it is.
+// BUG: failing_passes.mlir: error: pass 'test-bug': plug-in {{.*}}faulty.py:53: KeyError: 'gone'
+// BUG-NEXT: note: --debug shows where
+// BUG-NOT: this is a bug
 // BUG-NEXT: note: reproducer: mase-opt-reproducer-test-bug.mlir, run with: mase-opt
 // The reproducer holds what went into the pass, and its command line works.
 // RUN: filecheck %s --check-prefix=REPRODUCER < mase-opt-reproducer-test-bug.mlir
@@ -19,10 +21,11 @@
 // REPRODUCER: "arith.addi"
 // RUN: sed -n 's/^.*reproduce with: //p' mase-opt-reproducer-test-bug.mlir > again.sh
 // RUN: not sh again.sh 2>&1 | filecheck %s --check-prefix=AGAIN
-// AGAIN: internal error in pass 'test-bug': KeyError: 'gone'
+// AGAIN: error: pass 'test-bug': plug-in {{.*}}faulty.py:53: KeyError: 'gone'
 
 // RUN: not mase-opt --load-plugin %S/Inputs/faulty.py --test-invalid %s 2>&1 | filecheck %s --check-prefix=INVALID
-// INVALID: error: pass 'test-invalid' left invalid IR behind:
+// INVALID: error: pass 'test-invalid' of plug-in {{.*}}faulty.py:{{5[67]}} left invalid IR behind:
+// INVALID-NOT: this is a bug
 // INVALID: reproducer: mase-opt-reproducer-test-invalid.mlir
 
 // A user's mistake leaves none.

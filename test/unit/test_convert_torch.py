@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,18 @@ def mask(*shape: int) -> torch.Tensor:
     return i64(*shape, high=2).bool()
 
 
+def i8(*values: int) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.int8)
+
+
+def u8(*values: int) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.uint8)
+
+
+DIVIDENDS = torch.tensor([3.0, -3.0, 3.0, -3.0, 0.0, math.inf, 3.0, math.nan])
+DIVISORS = torch.tensor([math.inf, math.inf, -math.inf, -math.inf, -2.0, 2.0, 0.0, 1.0])
+"""Infinite ones have a remainder, and infinity has none."""
+
 ATEN = torch.ops.aten
 Case = tuple[Callable[..., Any], tuple[torch.Tensor, ...]]
 
@@ -56,6 +69,7 @@ CASES: dict[str, Case] = {
     "selu": (F.selu, (f32(2, 3),)),
     "celu": (lambda x: F.celu(x, 1.0), (f32(2, 3),)),
     "softplus": (F.softplus, (10 * f32(2, 3),)),
+    "softshrink": (lambda x: F.softshrink(x, 0.3), (f32(2, 3),)),
     "mish": (F.mish, (f32(2, 3),)),
     "hardtanh": (lambda x: F.hardtanh(x, -0.5, 0.7), (f32(2, 3),)),
     "hardtanh_relu6": (lambda x: F.hardtanh(x, 0.0, 6.0), (5 * f32(2, 3),)),
@@ -112,6 +126,13 @@ CASES: dict[str, Case] = {
     ),
     "remainder": (torch.remainder, (5 * f32(2, 3), positive(3))),
     "remainder_scalar": (lambda x: x % 3, (i64(2, 3, high=9) - 5,)),
+    "remainder_below": (lambda x: x % 0.1, (torch.tensor([0.5, 1.0, -3.0]),)),
+    "floor_below": (lambda x: x // 0.1, (torch.tensor([0.5, 1.0, -3.0]),)),
+    "remainder_infinite": (torch.remainder, (DIVIDENDS, DIVISORS)),
+    "fmod_infinite": (torch.fmod, (DIVIDENDS, DIVISORS)),
+    "fmod": (torch.fmod, (5 * f32(2, 3), f32(3))),
+    "fmod_below": (lambda x: torch.fmod(x, -0.1), (torch.tensor([0.5, 1.0, -3.0]),)),
+    "fmod_int": (lambda x: torch.fmod(x, -3), (i64(2, 3, high=9) - 5,)),
     "maximum": (torch.maximum, (f32(2, 3), f32(3))),
     "minimum": (torch.minimum, (f32(2, 3), f32(3))),
     "max_other": (torch.max, (f32(2, 3), f32(2, 3) * 0.5)),
@@ -121,6 +142,32 @@ CASES: dict[str, Case] = {
     "pow_other": (lambda x: x**1.7, (positive(2, 3),)),
     "pow_tensor": (torch.pow, (positive(2, 3), f32(3))),
     "pow_scalar": (lambda x: torch.pow(2.0, x), (f32(2, 3),)),
+    # integers wrap around, and lose no bit
+    "add_wraps": (lambda x: x + 200, (u8(100, 1),)),
+    "sub_wraps": (torch.sub, (i8(-128, 5), i8(1, -128))),
+    "mul_wraps": (torch.mul, (i8(-128, 100), i8(-1, 3))),
+    "neg_wraps": (torch.neg, (i8(-128, 127),)),
+    "abs_wraps": (torch.abs, (i8(-128, 127),)),
+    "pow_wraps": (lambda x: x**5, (i8(-3, 7),)),
+    "pow_0": (lambda x: x**0, (i8(-3, 0),)),
+    "sum_wraps": (lambda x: x.sum(0, dtype=torch.int8), (i8(100, 100, 100),)),
+    "cumsum_wraps": (lambda x: x.cumsum(0, dtype=torch.int8), (i8(100, 100, 100),)),
+    "matmul_wraps": (torch.mm, (i8(100, 50).view(1, 2), i8(3, 3).view(2, 1))),
+    "narrowed": (lambda x: x.to(torch.uint8), (torch.tensor([-1, 300, 1 << 40]),)),
+    "truncated": (lambda x: x.to(torch.int8), (torch.tensor([-2.75, 2.75, -0.5]),)),
+    "div_int_trunc": (
+        lambda x: torch.div(x, 3, rounding_mode="trunc"),
+        (i8(7, -7, 8),),
+    ),
+    "div_int_wide": (lambda x: x // 3, (torch.tensor([(1 << 62) + 1, -(1 << 62)]),)),
+    "avg_pool_int": (
+        lambda x: F.avg_pool2d(x, (1, 2)),
+        (torch.tensor([[[7, 2, -7, -2]]]),),
+    ),
+    "argmin_unsigned": (lambda x: x.min(0), (u8(3, 0, 255, 0),)),
+    "argmin_lowest": (lambda x: x.min(0), (i8(3, -128, 127),)),
+    "compare_rounded": (lambda x: x > 2.0**24, (torch.tensor([(1 << 24) + 1]),)),
+    "compare_mixed": (torch.eq, (torch.tensor([(1 << 24) + 1]), torch.tensor(2.0**24))),
     # comparison and logic
     **{
         name: (getattr(torch, name), (i64(4, 5), i64(5)))
@@ -426,6 +473,9 @@ def test_computes_what_torch_does(name: str) -> None:
     results = evaluate(module, [x.numpy()[None] for x in inputs])
     assert len(results) == len(expected)
     for result, want in zip(results, expected, strict=True):
+        if not want.is_floating_point():
+            assert result[0].tolist() == want.tolist()
+            continue
         assert result[0].dtype == want.numpy().dtype
         np.testing.assert_allclose(result[0], want.numpy(), rtol=2e-6, atol=2e-6)
 

@@ -13,11 +13,14 @@ from xdsl.passes import ModulePass
 from xdsl.universe import XDSL_UNIVERSE
 from xdsl.utils.arg_spec import ArgSpec
 
+from mase_opt import driver
 from mase_opt.command_line import DriverParser
 from mase_opt.expected import expectations
 from mase_opt.inputs import read_chunks
+from mase_opt.lib import native
 from mase_opt.lib.atomic import atomic_directory, atomic_file
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
 from mase_opt.locations import LocatingParser, SourcePlace, place_of
 from mase_opt.pass_docs import describe
 from mase_opt.pass_options import build_pass, parse_flag_options
@@ -121,6 +124,55 @@ def test_short_flags_reach_our_passes() -> None:
         for flag in (name, name.removeprefix("mase-")):
             parsed = parser.parse([f"--{flag}"])
             assert parsed.pass_flags == [(name, "")], flag
+
+
+@pytest.mark.parametrize(
+    ("line", "samples", "file"),
+    [
+        ("--verify-rtl 64 m.mlir", 64, "m.mlir"),
+        ("--verify-rtl=64 m.mlir", 64, "m.mlir"),
+        ("m.mlir --verify-rtl 0", 0, "m.mlir"),
+        ("m.mlir --verify-rtl", 256, "m.mlir"),
+        ("--verify-rtl m.mlir", 256, "m.mlir"),
+        ("--verify-rtl 65", 256, "65"),
+    ],
+)
+def test_number_of_samples(
+    line: str, samples: int, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "65").touch()  # a file is an input, whatever its name
+    parser = DriverParser()
+    parser.add_argument("input_file", nargs="?")
+    parser.add_driver_options()
+    parser.add_pass_flags([])
+    parsed = parser.parse(line.split())
+    assert (parsed.verify_rtl, parsed.input_file) == (samples, file)
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "advice"),
+    [
+        ("--quantize width=4 m.pt2", "width=4", '--quantize="width=4"'),
+        ("m.pt2 --quantize width=4", "width=4", '--quantize="width=4"'),
+        (
+            "--mase-quantize width=4 data-format=fixed<8,4> m.pt2",
+            "width=4",
+            '--mase-quantize="width=4 data-format=fixed<8,4>"',
+        ),
+        ("--calibrate data=a.npz --quantize", "data=a.npz", '--calibrate="data=a.npz"'),
+    ],
+)
+def test_options_apart_from_their_flag(line: str, option: str, advice: str) -> None:
+    parser = DriverParser()
+    parser.add_argument("input_file", nargs="?")
+    parser.add_pass_flags(UNIVERSE.all_passes)
+    with pytest.raises(UserError) as caught:
+        parser.parse(line.split())
+    assert str(caught.value) == (
+        f"'{option}' is no input: write its flag and a pass's options as one argument, "
+        f"{advice}"
+    )
 
 
 def test_locations() -> None:
@@ -227,3 +279,69 @@ def test_start_up_imports_nothing_heavy() -> None:
         check=True,
     )
     assert result.stderr.strip() == "[]"
+
+
+MODEL = """\
+func.func @f(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>> {
+  %w = mase.constant <i8, [1, 2, 3, 4]> : tensor<2x2x!mase.fixed<8, 4>>
+  %0 = mase.linear %x, %w : (tensor<1x2x!mase.fixed<8, 4>>,
+    tensor<2x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>>
+  %1 = mase.OP : REST
+  func.return %1 : tensor<1x2x!mase.fixed<8, 4>>
+}
+"""
+TYPE = "tensor<1x2x!mase.fixed<8, 4>>"
+SOFTMAX = ("softmax %0 {axis = 1 : i64}", f"({TYPE}) -> {TYPE}")
+DIVISION = ("div %0, %x", f"({TYPE}, {TYPE}) -> {TYPE}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--emit-sv"],
+        ["--build-adder-graphs=effort=3", "--emit-sv"],
+        ["-p", "mase-build-adder-graphs,convert-mase-to-hw,canonicalize"],
+    ],
+)
+@pytest.mark.parametrize(
+    ("op", "problem"),
+    [
+        (SOFTMAX, "mase.softmax: no spatial template"),
+        (DIVISION, "mase.div: the divisor is not a constant: multiply by a reciprocal"),
+    ],
+)
+def test_legality_comes_before_the_search(
+    arguments: list[str],
+    op: tuple[str, str],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def solve(*_: object, **__: object) -> None:
+        pytest.fail("searched for an adder graph")
+
+    monkeypatch.setattr(native, "solve", solve)
+    monkeypatch.setattr(native, "AVAILABLE", True)
+    file = tmp_path / "m.mlir"
+    file.write_text(MODEL.replace("OP", op[0]).replace("REST", op[1]))
+    assert driver.run([*arguments, str(file)]) == 1
+    error = capsys.readouterr().err
+    assert f"function f cannot become hardware:\n  {problem}" in error
+
+
+def test_own_mistakes_are_bugs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def apply(self: ModulePass, ctx: Context, op: ModuleOp) -> None:
+        {}["gone"]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MaseLowerToLookupPass, "apply", apply)
+    Path("m.mlir").write_text("func.func @f() {\n  func.return\n}\n")
+    assert driver.run(["--lower-to-lookup", "m.mlir"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "m.mlir: error: pass 'mase-lower-to-lookup': internal error: KeyError: 'gone'\n"
+        "note: this is a bug; --debug shows where\n"
+        "note: reproducer: mase-opt-reproducer-mase-lower-to-lookup.mlir"
+    )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,13 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import ParseError, PassFailedException
 
-from mase_opt import import_torch
+from mase_opt import driver, import_torch
 from mase_opt.frontend.import_torch import export_module, torch_text
 from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.target.torch_import import quiet_torch
 
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 nn = torch.nn
@@ -104,23 +109,243 @@ def test_in_place_ops(body: Any) -> None:
     check(model, import_torch(model, (X,)), X)
 
 
-def test_writing_to_an_input_is_an_error() -> None:
-    with pytest.raises(UserError, match=r"the model writes to .* when it runs"):
-        import_torch(function(lambda x: x.relu_()), (X,))
+def decomposed(program: Any) -> Any:
+    with quiet_torch():
+        return program.run_decompositions()
 
 
-def test_state_that_changes_is_an_error() -> None:
-    class Counter(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("count", torch.zeros(()))
+def relu_of_input(x: torch.Tensor) -> torch.Tensor:
+    return x.relu_()
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.count.add_(1)
-            return x + self.count
 
-    with pytest.raises(UserError, match="the model writes to count when it runs"):
-        import_torch(Counter(), (X,))
+def written_and_used(x: torch.Tensor) -> torch.Tensor:
+    before = x + 1
+    x.view(8)[3:].mul_(2)
+    return before * x
+
+
+def element_of_input(x: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor]:
+    x[0, 1] = 5.0
+    return x, None, torch.special.expit(x)
+
+
+@pytest.mark.parametrize("body", [relu_of_input, written_and_used, element_of_input])
+@pytest.mark.parametrize("prepare", [lambda program: program, decomposed])
+def test_writes_to_an_input_are_seen_by_what_follows(body: Any, prepare: Any) -> None:
+    model = function(body)
+    program = prepare(export_module(model, (X.clone(),)))
+    expected = model(X.clone())
+    if isinstance(expected, torch.Tensor):
+        expected = (expected,)
+    results = run(import_torch(program), X)
+    wanted = [value for value in expected if value is not None]
+    for result, value in zip(results, wanted, strict=True):
+        np.testing.assert_allclose(result, value.numpy(), rtol=1e-6)
+
+
+def test_one_tensor_for_two_inputs(tmp_path: Path) -> None:
+    model = function(lambda x, y, z: x - y * z)
+    module = import_torch(model, (X, X.clone(), X))
+    inputs = [X, X + 1, X - 2]
+    (result,) = run(module, *inputs)
+    np.testing.assert_array_equal(result, model(*inputs).numpy())
+    # torch.export itself confuses them.
+    program = torch.export.export(model, (X, X.clone(), X))
+    file = tmp_path / "net.pt2"
+    torch.export.save(program, file)
+    message = (
+        "the example inputs 'inputs_0' and 'inputs_2' are one tensor, and torch.export "
+        r"takes every use of it for the last of them: pass a copy \(\.clone\(\)\)"
+    )
+    with pytest.raises(UserError, match=message):
+        load_model(str(file))
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count.add_(1)
+        return x + self.count
+
+
+class Held(nn.Module):
+    """A layer with a path."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.exp())
+
+
+@pytest.mark.parametrize("prepare", [lambda program: program, decomposed])
+def test_state_that_changes_is_an_error(prepare: Any) -> None:
+    program = prepare(export_module(Held(Counter()), (X,)))
+    with pytest.raises(
+        UserError,
+        match=r"the model writes to its state 'layer\.count'.* and a circuit keeps "
+        "nothing from sample to sample: pass the state as an input, and return the new "
+        "one as an output",
+    ):
+        import_torch(program)
+
+
+class Attended(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.MultiheadAttention(4, 2, dropout=0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.heads(x, x, x)[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "where"),
+    [
+        (nn.Dropout(), "dropout in 'layer' at .*: it is random"),
+        (nn.RReLU(), "rrelu in 'layer' at .*: it is random"),
+        (Attended(), r"dropout in 'layer\.heads' at .*: it is random"),
+        (nn.BatchNorm1d(4), "batch_norm in 'layer' at .*: it is"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")
+def test_programs_in_training_mode(
+    layer: nn.Module, where: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(Held(layer).train(), (X,)), file)
+    with pytest.raises(
+        UserError,
+        match=rf"^torch\.aten\.{where} in training mode: call model\.eval\(\) before "
+        "the export$",
+    ):
+        load_model(str(file))
+
+
+def test_statistics_that_training_updates() -> None:
+    program = torch.export.export(Held(nn.BatchNorm1d(4)).train(), (X,))
+    with pytest.raises(
+        UserError,
+        match=r"^the model writes to its state 'layer\.running_mean' in 'layer' at .*: "
+        r"call model\.eval\(\) before the export$",
+    ):
+        import_torch(decomposed(program))
+
+
+def attention(x: torch.Tensor, **options: Any) -> torch.Tensor:
+    x = x[None]
+    return nn.functional.scaled_dot_product_attention(x, x, x, **options)
+
+
+ALWAYS_TRAINING: dict[str, tuple[Any, str, str]] = {
+    # What it does, the op that is named, what to pass.
+    "dropout": (nn.functional.dropout, "dropout", "training=self.training"),
+    "rrelu": (
+        lambda x: nn.functional.rrelu(x, training=True),
+        "rrelu",
+        "training=self.training",
+    ),
+    "attention": (
+        lambda x: attention(x, dropout_p=0.25),
+        "scaled_dot_product_attention",
+        r"dropout_p=0\.25 if self\.training else 0\.0",
+    ),
+    "batch_norm": (
+        lambda x: nn.functional.batch_norm(x, X[0], X[0].exp(), training=True),
+        "batch_norm",
+        "training=self.training",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALWAYS_TRAINING)
+def test_functions_told_to_train(name: str) -> None:
+    body, op, setting = ALWAYS_TRAINING[name]
+    with pytest.raises(
+        UserError,
+        match=rf"^torch\.aten\.{op} in 'layer' at .*test_frontend\.py:\d+: it.*: "
+        rf"pass {setting}, and call model\.eval\(\) before the export$",
+    ):
+        import_torch(Held(function(body)), (X,))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: nn.functional.dropout(x, p=0.0) + 1,
+        lambda x: nn.functional.dropout(x, training=False) + 1,
+        lambda x: (torch.rand(3), x + 1)[1],
+        lambda x: nn.functional.rrelu(x) + 1,
+        lambda x: attention(x, dropout_p=0.0)[0],
+    ],
+)
+def test_random_ops_that_do_nothing(body: Any) -> None:
+    model = function(body)
+    check(model, import_torch(model, (X,)), X)
+
+
+@pytest.mark.parametrize(
+    ("body", "op"),
+    [
+        (lambda x: x + torch.randn(2, 4), "randn"),
+        (lambda x: torch.bernoulli(x.sigmoid()), "bernoulli"),
+        (lambda x: (x[0].uniform_(), x * 2)[1], "uniform_"),
+    ],
+)
+def test_random_numbers(body: Any, op: str) -> None:
+    with pytest.raises(
+        UserError,
+        match=rf"^torch\.aten\.{op}.*: it draws random numbers, which a circuit does "
+        "not have: pass them as an input of the model$",
+    ):
+        import_torch(function(body), (X,))
+
+
+def test_statistics_of_the_batch() -> None:
+    layer = nn.BatchNorm1d(4, track_running_stats=False)
+    with pytest.raises(
+        UserError,
+        match=r"^torch\.aten\.batch_norm in 'layer' at .*: it keeps no running "
+        r"statistics \(track_running_stats=False\), so that its result depends on all "
+        "samples of a batch: keep them, and train it again, or use a norm within a "
+        r"sample \(group_norm, layer_norm\)$",
+    ):
+        import_torch(Held(layer), (X,))
+    # Those of instance norm are of one sample.
+    model = Held(nn.InstanceNorm1d(4, affine=True))
+    x = torch.arange(24.0).reshape(2, 4, 3).sin()
+    check(model, import_torch(model, (x,)), x)
+
+
+class ComplexWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("phase", torch.ones(4, dtype=torch.complex64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + self.phase).real
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "where"),
+    [
+        (function(torch.real), X + 1j, "input 'inputs_0'"),
+        (ComplexWeight(), X, "weight 'phase'"),
+        (function(lambda x: (x * 1j).imag), X, r"torch\.aten\.mul\.Tensor at .*"),
+        (function(lambda x: torch.fft.fft(x).abs()), X, r"torch\.aten\.fft_fft at .*"),
+    ],
+)
+def test_complex_numbers(model: nn.Module, x: torch.Tensor, where: str) -> None:
+    with pytest.raises(
+        UserError,
+        match=rf"^{where}: torch\.complex64 has no number format: compute with the "
+        "real and the imaginary part as two tensors$",
+    ):
+        import_torch(model, (x,))
 
 
 def test_buffers_that_are_not_saved() -> None:
@@ -183,7 +408,7 @@ def test_keyword_inputs_keep_their_names() -> None:
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             return ids * mask
 
-    module = import_torch(Two(), {"ids": X, "mask": X})
+    module = import_torch(Two(), {"ids": X, "mask": X.clone()})
     text = str(module)
     assert '%ids: tensor<2x4xf32> {mase.name = "ids"}' in text
     assert '%mask: tensor<2x4xf32> {mase.name = "mask"}' in text
@@ -266,6 +491,117 @@ def test_pt2_file(tmp_path: Path) -> None:
     assert 'layer = "fc1"' in str(module)
 
 
+def safetensors() -> bytes:
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    return len(header).to_bytes(8, "little") + header + b"1234"
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, "1")
+    return stream.getvalue()
+
+
+def saved(value: Any, *, zipped: bool = True) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream, _use_new_zipfile_serialization=zipped)
+    return stream.getvalue()
+
+
+def scripted() -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(Net().eval(), X), stream)
+    return stream.getvalue()
+
+
+NET = Net()
+RETURNS = "returns model, (x,) with an example input x, and give FILE.py:FUNCTION"
+LOADS = f": write a function that builds the model, loads them and {RETURNS}"
+STATE = f"a state dict, weights without a model{LOADS}"
+CHECKPOINT = f"a dict of weights (a checkpoint) without a model{LOADS}"
+ONNX = "convert the model to ONNX, with tf2onnx for example"
+
+
+def pickled(name: str) -> str:
+    return (
+        f"a pickled module ({name}), whose code is elsewhere: write a function that "
+        f"loads it (torch.load with weights_only=False) and {RETURNS}"
+    )
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "module.pt": (saved(nn.Linear(4, 2)), pickled("torch.nn.modules.linear.Linear")),
+    "old_module.pt": (
+        saved(nn.Sequential(nn.Linear(4, 2)), zipped=False),
+        pickled("torch.nn.modules.container.Sequential"),
+    ),
+    "module.pkl": (
+        pickle.dumps(nn.Linear(4, 2)),
+        pickled("torch.nn.modules.linear.Linear"),
+    ),
+    "traced_by_fx.pt2": (
+        saved(torch.fx.symbolic_trace(nn.Sequential(nn.ReLU()))),
+        pickled("torch.fx.graph_module.reduce_graph_module"),
+    ),
+    "weights.pt": (saved(NET.state_dict()), STATE),
+    "old_weights.pth": (saved(NET.state_dict(), zipped=False), STATE),
+    "weights.pkl": (pickle.dumps(NET.state_dict()), STATE),
+    "checkpoint.ckpt": (saved({"epoch": 3, "net": NET.state_dict()}), CHECKPOINT),
+    "old.bin": (saved(dict(NET.state_dict()), zipped=False), CHECKPOINT),
+    "tensor.pt": (saved(X), "a pickle, but not of a model"),
+    "numbers.pkl": (pickle.dumps({"a": [1.5]}), "a pickle, but not of a model"),
+    "script.pt": (
+        scripted(),
+        "TorchScript, which torch.export does not take: export the module that it was "
+        "made from, with torch.export.save(torch.export.export(model.eval(), (x,)), "
+        "'model.pt2')",
+    ),
+    "w.safetensors": (
+        safetensors(),
+        f"a safetensors file, weights without a model{LOADS}",
+    ),
+    "llm.gguf": (b"GGUF\3\0\0\0", f"a GGUF file, weights without a model{LOADS}"),
+    "net.h5": (b"\x89HDF\r\n\x1a\n\0\0", f"an HDF5 file, of Keras probably: {ONNX}"),
+    "net.keras": (
+        zipped("metadata.json", "config.json", "model.weights.h5"),
+        f"a Keras model: {ONNX}",
+    ),
+    "net.tflite": (b"\x1c\0\0\0TFL3\0", f"a TensorFlow Lite model: {ONNX}"),
+    "net.pb": (b"\x08\x01\x12\x03abc", f"a TensorFlow graph: {ONNX}"),
+    "data.npz": (zipped("x.npy", "y.npy"), "a NumPy archive: data, and no model"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_foreign_files(
+    name: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    data, kind = FOREIGN[name]
+    (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    assert driver.run([name]) == 1
+    assert capsys.readouterr().err == f"error: {name} is {kind}\n"
+
+
+class Bomb:
+    """Ends the test when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("it was unpickled",)
+
+
+def test_foreign_files_are_not_unpickled(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt2"
+    for zipped in (False, True):
+        file.write_bytes(saved(Bomb(), zipped=zipped))
+        with pytest.raises(UserError, match="a pickle, but not of a model"):
+            load_model(str(file))
+
+
 @pytest.mark.parametrize("size", [0, 100, -100])
 def test_damaged_pt2_file(tmp_path: Path, size: int) -> None:
     file = tmp_path / "net.pt2"
@@ -327,6 +663,97 @@ def test_bad_onnx_files(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="not a valid ONNX model"):
         load_model(str(file))
+
+
+def onnx_file(
+    folder: Path,
+    nodes: list[tuple[Any, ...]],
+    inputs: dict[str, list[int]],
+    outputs: dict[str, list[int]],
+    constants: dict[str, Any],
+    opset: int = 17,
+) -> Path:
+    """A file of nodes (operator, inputs, outputs, name, attributes)."""
+    onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+    helper = onnx.helper
+
+    def ports(shapes: dict[str, list[int]]) -> list[Any]:
+        return [
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+            for name, shape in shapes.items()
+        ]
+
+    graph = helper.make_graph(
+        [
+            helper.make_node(kind, ins, outs, name, **attributes)
+            for kind, ins, outs, name, attributes in nodes
+        ],
+        "net",
+        ports(inputs),
+        ports(outputs),
+        [onnx.numpy_helper.from_array(np.array(v), n) for n, v in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    file = folder / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    return file
+
+
+def test_a_crash_of_torch_mlir_names_the_op(tmp_path: Path) -> None:
+    file = onnx_file(
+        tmp_path,
+        [
+            ("Relu", ["x"], ["r"], "/act/Relu", {}),
+            ("Einsum", ["r", "r"], ["z"], "/scale/Einsum", {"equation": ",->"}),
+            ("Neg", ["z"], ["y"], "/out/Neg", {}),
+        ],
+        {"x": []},
+        {"y": []},
+        {},
+    )
+    with pytest.raises(UserError, match=r"SIG\w+ on onnx\.Einsum in 'scale': write"):
+        load_model(str(file))
+    # And this process lives.
+    model, _ = onnx_model()
+    file.write_bytes(model.SerializeToString())
+    converted(load_model(str(file)))
+
+
+def test_shapes_are_computed_before_torch_mlir_sees_them(tmp_path: Path) -> None:
+    file = onnx_file(
+        tmp_path,
+        [
+            ("Shape", ["x"], ["shape"], "", {}),
+            ("Sub", ["shape", "one"], ["rest"], "", {}),
+            ("Concat", ["rest", "one"], ["sizes"], "", {"axis": 0}),
+            ("Split", ["x", "sizes"], ["y", "z"], "", {"axis": 0}),
+        ],
+        {"x": [4]},
+        {"y": [3], "z": [1]},
+        {"one": np.array([1])},
+    )
+    y, z = run(converted(load_model(str(file))), X[0])
+    np.testing.assert_array_equal(y, X[0, :3])
+    np.testing.assert_array_equal(z, X[0, 3:])
+
+
+@pytest.mark.parametrize("opset", [7, 9, 14, 15])
+def test_batch_normalization_of_every_opset(tmp_path: Path, opset: int) -> None:
+    parameters = {n: np.float32([i + 1, i + 2]) for i, n in enumerate("sbmv")}
+    file = onnx_file(
+        tmp_path,
+        [("BatchNormalization", ["x", *"sbmv"], ["y"], "/bn/BatchNormalization", {})],
+        {"x": [1, 2, 2]},
+        {"y": [1, 2, 2]},
+        parameters,
+        opset,
+    )
+    x = torch.arange(4.0).reshape(1, 2, 2)
+    (result,) = run(converted(load_model(str(file))), x)
+    scale, bias, mean, variance = map(torch.from_numpy, parameters.values())
+    expected = nn.functional.batch_norm(x, mean, variance, scale, bias)
+    np.testing.assert_allclose(result, expected.numpy(), rtol=1e-6)
 
 
 FACTORIES = """

@@ -254,7 +254,12 @@ func.func @a(%0: tensor<2xf32>) -> tensor<2xf32> {
   func.return %1 : tensor<2xf32>
 }
 """)
-    fails(module, [np.zeros((1, 2))], "test.op has no meaning in the interpreter")
+    fails(
+        module,
+        [np.zeros((1, 2))],
+        "test.op has no meaning in the interpreter: give it a kernel "
+        "(docs/extending.md)",
+    )
 
 
 def op_fails(op: Any, arrays: list[Array], message: str) -> None:

@@ -1,12 +1,14 @@
 """Quantization: values stay close, layers are left alone, a second run is nothing."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import assert_levels_agree
 from mase_text import parse
 from quantize_models import LAYERS, VECTOR, model, quantize, run
 from xdsl.context import Context
@@ -239,3 +241,41 @@ def test_masks_leave_bits_for_the_scores():
     # Half a step of 2^-5 in a score is 1.6 % of a probability.
     assert np.abs(actual - expected).max() < 0.016
     assert (actual[..., 4:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "element"),
+    [
+        # 8 bits for 256 numbers of a normal distribution.
+        ({}, "!mase.fixed<8, 5>"),
+        ({"width": 6}, "!mase.fixed<6, 3>"),
+        ({"data_format": "ufixed<4, 2>"}, "!mase.ufixed<4, 2>"),
+        # Between -0.5 and 0.25.
+        ({"data": "samples.npz", "method": "minmax"}, "!mase.fixed<8, 8>"),
+    ],
+)
+@pytest.mark.parametrize("computes", [False, True])
+def test_an_input_that_nothing_uses(
+    options, element, computes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez(
+        "samples.npz",
+        x=np.arange(4, dtype=np.float32 if computes else np.int32).reshape(2, 1, 2),
+        y=np.array([-0.5, 0.25], np.float32).reshape(2, 1),
+    )
+    type = "f32" if computes else "i8"
+    module = parse(f"""
+func.func @f(%x: tensor<1x2x{type}> {{mase.name = "x"}},
+             %y: tensor<1xf32> {{mase.name = "y"}}) -> tensor<1x2x{type}> {{
+  %0 = mase.relu %x : (tensor<1x2x{type}>) -> tensor<1x2x{type}>
+  func.return %0 : tensor<1x2x{type}>
+}}""")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="no calibration data")
+        MaseQuantizePass(**options).apply(Context(), module)
+    module.verify()
+    assert str(model_function(module).args[1].type) == f"tensor<1x{element}>"
+    assert "mase.calibration" not in str(module)
+    layout = assert_levels_agree(module)
+    assert [port.name for port in layout.inputs] == ["x", "y"]

@@ -1,6 +1,7 @@
 """The emitted test bench under real simulators."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 from hw_circuits import CASES, random_inputs
 
-from mase_opt.lib.target import circt, verilator
+from mase_opt.lib.target import circt, testbench_files, verilator
 from mase_opt.lib.target.testbench import emit_testbench
+
+FILES = Path(next(iter(testbench_files.__path__)))
 
 needs_cocotb = pytest.mark.skipif(
     importlib.util.find_spec("cocotb_tools") is None,
@@ -69,10 +72,60 @@ def test_wrong_results_fail(tmp_path: Path):
     )
 
 
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+COMMANDS = {
+    # As the README says.
+    "mlp": ["--quantize"],
+    # With a handshake, and few bits: what takes time is the C++ compiler.
+    "cnn": [
+        f"--quantize=width=4 data={DIGITS / 'cnn_calibration.npz'}",
+        "--convert-mase-to-hw=stall stages=2",
+    ],
+}
+
+
+@pytest.fixture(scope="module", params=COMMANDS)
+def digits(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder that `mase-opt` has written for a digits model."""
+    folder = tmp_path_factory.mktemp("digits") / request.param
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("mase-opt")),
+            *COMMANDS[request.param],
+            *("--emit-sv", "--verify-rtl=0"),
+            *(str(DIGITS / f"{request.param}.mlir"), "-o", str(folder)),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    return folder
+
+
 @needs_cocotb
-@needs_verilator
-def test_verilator(tmp_path: Path):
-    emit(tmp_path, "stall")
-    done = run(tmp_path, "verilator")
+@pytest.mark.parametrize(
+    "simulator",
+    [
+        pytest.param("icarus", marks=needs_icarus),
+        pytest.param("verilator", marks=needs_verilator),
+    ],
+)
+def test_digits(digits: Path, simulator: str):
+    done = run(digits, simulator)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " 0 failed" in done.stdout
+    assert "3 tests, 0 failed" in done.stdout
+    skipped = 1 if digits.name == "cnn" else 2
+    assert f"FAIL=0 SKIP={skipped}" in done.stdout + done.stderr
+
+
+def test_make_flags_are_kept(monkeypatch: pytest.MonkeyPatch):
+    spec = importlib.util.spec_from_file_location("tb_run", FILES / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    monkeypatch.setenv("MAKEFLAGS", "-s")
+    bench.add_make_flags("A=1")
+    bench.add_make_flags("B=-include C=")
+    assert os.environ["MAKEFLAGS"] == "-s -- A=1 B=-include C="

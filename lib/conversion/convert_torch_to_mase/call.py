@@ -15,16 +15,24 @@ from xdsl.dialects.builtin import (
     Signedness,
     StringAttr,
     TensorType,
+    i1,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
-from mase_opt.dialects.mase import layers, normalization
-from mase_opt.dialects.mase.attrs import DTYPES, storage_of
+from mase_opt.dialects.mase import elementwise, layers, normalization, pooling
+from mase_opt.dialects.mase.attrs import DTYPES, RoundingAttr, storage_of
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import BroadcastOp, ConstantOp, ReshapeOp, TransposeOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import (
+    check_type,
+    element_of,
+    exact_format,
+    shape_of,
+)
 from mase_opt.dialects.torch import DYNAMIC, VTensorType
+from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate_op
 
 Argument: TypeAlias = "SSAValue | bool | int | float | str | list[Argument] | None"
@@ -45,9 +53,11 @@ def element_type(dtype: Attribute) -> Attribute:
 
     Signed integers lose their sign in MLIR's sense.
     """
-    if isinstance(dtype, IntegerType) and dtype.signedness.data is Signedness.SIGNED:
-        return IntegerType(dtype.width.data)
-    return dtype
+    match dtype:
+        case IntegerType() if dtype.signedness.data is Signedness.SIGNED:
+            return IntegerType(dtype.width.data)
+        case _:
+            return dtype
 
 
 def check_width(type: Attribute) -> None:
@@ -56,12 +66,13 @@ def check_width(type: Attribute) -> None:
 
     Constants have such types, and what is computed of them here.
     """
-    if isinstance(type, TensorType) and isinstance(
-        type.element_type, Float16Type | BFloat16Type
-    ):
-        raise Unsupported(
-            f"element type {type.element_type}: convert the model with .float()"
-        )
+    match type:
+        case TensorType(element_type=Float16Type() | BFloat16Type() as element):
+            raise Unsupported(
+                f"element type {element}: convert the model with .float()"
+            )
+        case _:
+            pass
 
 
 def tensor_type(type: Attribute) -> TensorType[Attribute]:
@@ -78,7 +89,12 @@ def tensor_type(type: Attribute) -> TensorType[Attribute]:
             f"dimension {sizes.index(DYNAMIC)} of {type} is dynamic: "
             "export the model with fixed sizes"
         )
-    return TensorType(element_type(type.dtype), sizes)
+    result = TensorType(element_type(type.dtype), sizes)
+    try:
+        check_type(result)
+    except VerifyException as error:
+        raise Unsupported(str(error)) from error
+    return result
 
 
 def fits(value: SSAValue, torch_type: Attribute) -> bool:
@@ -201,9 +217,16 @@ class Call:
         return self.result_type().element_type
 
     def emit(self, op: MaseOp) -> SSAValue:
-        """Add an op, or the constant it comes to."""
-        if isinstance(op, ArithmeticOp) and self.layer is not None:
-            op.layer = StringAttr(self.layer)
+        """
+        Add an op, or the constant it comes to.
+
+        An integer result is rounded as torch does, unless the op says otherwise.
+        """
+        if isinstance(op, ArithmeticOp):
+            if self.layer is not None:
+                op.layer = StringAttr(self.layer)
+            if op.rounding == RoundingAttr.DEFAULT:
+                op.rounding = _rounding(op)
         constants = [constant_array(operand) for operand in op.operands]
         values = [array for array in constants if array is not None]
         if isinstance(op, _WEIGHTED):
@@ -253,6 +276,53 @@ class Call:
         return self.emit(BroadcastOp(value, shape))
 
 
+_IN_RANGE = (
+    elementwise.SelectOp,
+    elementwise.MaximumOp,
+    elementwise.MinimumOp,
+    elementwise.ReluOp,
+    elementwise.Relu6Op,
+    pooling.MaxPoolOp,
+    pooling.AdaptiveMaxPoolOp,
+    layers.EmbeddingOp,
+)
+"""Ops whose results are among their operands."""
+
+
+def _rounding(op: ArithmeticOp) -> RoundingAttr:
+    """
+    How torch and ONNX make integers: what is too large wraps around, quotients and
+    floats lose their fraction.
+
+    Both say nothing about floats beyond the integers: these wrap around as well, as in
+    torch on most machines, but saturate in 64 bits, for which float64 is too narrow.
+    """
+    format = exact_format(element_of(op.result))
+    if format is None or format.width == 1:
+        return RoundingAttr.DEFAULT
+    overflow = Overflow.WRAP
+    match op:
+        case CastOp():
+            source = exact_format(element_of(op.input))
+            if source is None:
+                overflow = Overflow.SATURATE if format.width > 32 else overflow
+            elif (
+                format.min_code <= source.min_code <= source.max_code <= format.max_code
+            ):
+                return RoundingAttr.DEFAULT
+        case pooling.AvgPoolOp() | pooling.AdaptiveAvgPoolOp():
+            overflow = Overflow.SATURATE
+        case pooling.ReduceOp() if op.kind.data == "mean":
+            overflow = Overflow.SATURATE
+        case pooling.ReduceOp() if op.kind.data in ("max", "min"):
+            return RoundingAttr.DEFAULT
+        case _ if isinstance(op, _IN_RANGE):
+            return RoundingAttr.DEFAULT
+        case _:
+            pass
+    return RoundingAttr((RoundingMode.ZERO, overflow))
+
+
 _WEIGHTED = (
     layers.LinearOp,
     layers.ConvOp,
@@ -281,6 +351,13 @@ def constant_array(value: SSAValue) -> NDArray[np.generic] | None:
     """The content of a value that is a constant."""
     owner = value.owner
     return owner.array() if isinstance(owner, ConstantOp) else None
+
+
+def inverted(call: Call, value: SSAValue) -> SSAValue:
+    """All bits of integers inverted, which also reverses their order."""
+    element = element_of(value)
+    ones = call.constant(True if element == i1 else -1, element)
+    return call.emit(elementwise.XorOp(value, ones))
 
 
 Rule = Callable[[Call], "SSAValue | Sequence[SSAValue | None]"]

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from xdsl.dialects.builtin import AnyFloat, f64, i1
+import numpy as np
+from xdsl.dialects.builtin import AnyFloat, f32, f64, i1, i64
 from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise as mase
+from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.layers import LinearOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.conversion.convert_torch_to_mase.call import (
     Call,
     Rule,
     Unsupported,
     constant_array,
+    inverted,
 )
+from mase_opt.lib.formats import Overflow, RoundingMode
 
 
 def _unary(cls: type[mase.UnaryOp]) -> Rule:
@@ -100,29 +104,83 @@ def _div_mode(call: Call) -> SSAValue:
     if call.is_none(2):
         return _div(call)
     call.expect(2, "floor", "trunc")
-    quotient = _quotient(call)
-    if call.str(2) == "floor":
-        return call.cast(call.emit(mase.FloorOp(quotient)), call.element)
-    # trunc(q) = sign(q) floor(|q|), as select(q < 0, -floor(-q), floor(q))
-    zero = call.constant(0, element_of(quotient))
+    quotient = _whole_quotient(call, *_wide(call), _MODES[call.str(2)])
+    return call.cast(quotient, call.element)
+
+
+_MODES = {"floor": RoundingMode.FLOOR, "trunc": RoundingMode.ZERO}
+
+
+def _wide(call: Call) -> tuple[SSAValue, SSAValue]:
+    """
+    The operands of a division whose quotient becomes a whole number; floats as f64.
+
+    In float32 a quotient may round up to the next whole number; the quotient of two
+    float32 numbers in float64 does not, up to 2^28.
+    """
+    if call.element == f64:
+        raise Unsupported("a whole quotient of f64: convert the model with .float()")
+    element = f64 if isinstance(call.element, AnyFloat) else call.element
+    x, y = _operand(call, 0), _operand(call, 1)
+    return call.cast(x, element), call.cast(y, element)
+
+
+def _whole_quotient(
+    call: Call, x: SSAValue, y: SSAValue, mode: RoundingMode
+) -> SSAValue:
+    """x / y rounded to a whole number."""
+    if not isinstance(call.element, AnyFloat):
+        rounding = RoundingAttr((mode, Overflow.WRAP))
+        return call.emit(mase.DivOp(x, y, rounding=rounding))
+    quotient = call.emit(mase.DivOp(x, y))
+    if mode is RoundingMode.FLOOR:
+        return call.emit(mase.FloorOp(quotient))
+    zero = call.constant(0.0, f64)
     negative = call.emit(mase.CompareOp(quotient, zero, "lt"))
     size = call.emit(mase.FloorOp(call.emit(mase.AbsOp(quotient))))
-    minus = call.emit(mase.NegOp(size))
-    result = call.emit(mase.SelectOp(negative, minus, size))
-    return call.cast(result, call.element)
+    return call.emit(mase.SelectOp(negative, call.emit(mase.NegOp(size)), size))
 
 
-def _quotient(call: Call) -> SSAValue:
-    """x / y before it is rounded to an integer; integers need 53 bits."""
-    element = call.element if isinstance(call.element, AnyFloat) else f64
-    return call.emit(mase.DivOp(_operand(call, 0, element), _operand(call, 1, element)))
+def _remainder(mode: RoundingMode) -> Rule:
+    """
+    torch.aten.remainder(x, y) -> x - y floor(x / y)
+
+    torch.aten.fmod(x, y) -> x - y trunc(x / y)
+    """
+
+    def rule(call: Call) -> SSAValue:
+        x, y = _wide(call)
+        known = constant_array(y)
+        if element_of(y) == f64 and (known is None or not np.isfinite(known).all()):
+            return call.cast(_float_remainder(call, x, y, mode), call.element)
+        product = call.emit(mase.MulOp(_whole_quotient(call, x, y, mode), y))
+        return call.cast(call.emit(mase.SubOp(x, product)), call.element)
+
+    return rule
 
 
-def _remainder(call: Call) -> SSAValue:
-    """torch.aten.remainder(x, y) -> x - y floor(x / y)"""
-    whole = call.cast(call.emit(mase.FloorOp(_quotient(call))), call.element)
-    product = call.emit(mase.MulOp(whole, _operand(call, 1)))
-    return call.emit(mase.SubOp(_operand(call, 0), product))
+def _float_remainder(
+    call: Call, x: SSAValue, y: SSAValue, mode: RoundingMode
+) -> SSAValue:
+    """
+    x - y trunc(x / y), for `floor` moved by y where its sign is another one
+
+    Right for infinite y, too, of which x itself is the remainder or the sign differs.
+    """
+    zero = call.constant(0.0, f64)
+    whole = _whole_quotient(call, x, y, RoundingMode.ZERO)
+    product = call.emit(mase.MulOp(whole, y))
+    none = call.emit(mase.CompareOp(whole, zero, "eq"))
+    product = call.emit(mase.SelectOp(none, zero, product))
+    result = call.emit(mase.SubOp(x, product))
+    if mode is RoundingMode.ZERO:
+        return result
+    signs = (call.emit(mase.CompareOp(value, zero, "lt")) for value in (result, y))
+    differ = call.emit(mase.XorOp(*signs))
+    nonzero = call.emit(mase.CompareOp(result, zero, "ne"))
+    moves = call.emit(mase.AndOp(differ, nonzero))
+    moved = call.emit(mase.AddOp(result, y))
+    return call.emit(mase.SelectOp(moves, moved, result))
 
 
 def _compare(predicate: str) -> Rule:
@@ -135,11 +193,37 @@ def _compare(predicate: str) -> Rule:
         else:
             number, element = call.number(1), element_of(lhs)
             if isinstance(number, float) and not isinstance(element, AnyFloat):
-                element = f64
+                element = f32
+            elif element == i1 and not isinstance(number, bool):
+                # As integers: the number may be another than 0 and 1.
+                element = i64
+                lhs = call.cast(lhs, element)
             rhs = call.constant(number, element)
+        lhs, rhs = _comparable(call, lhs, rhs), _comparable(call, rhs, lhs)
         return call.emit(mase.CompareOp(lhs, rhs, predicate))
 
     return rule
+
+
+EXACT_IN_F32 = 1 << 24
+"""Integers up to this magnitude are float32 numbers."""
+
+
+def _comparable(call: Call, value: SSAValue, other: SSAValue) -> SSAValue:
+    """
+    `value` as torch compares it: integers become floats if the other one is.
+
+    They stay, which is cheaper, where that changes no result.
+    """
+    element, target = element_of(value), element_of(other)
+    format, number = exact_format(element), constant_array(other)
+    if format is None or not isinstance(target, AnyFloat):
+        return value
+    if format.max_code <= EXACT_IN_F32 or (
+        number is not None and np.abs(number).max(initial=0) < EXACT_IN_F32
+    ):
+        return value
+    return call.cast(value, target)
 
 
 def truth(call: Call, value: SSAValue) -> SSAValue:
@@ -173,10 +257,7 @@ def _logical_not(call: Call) -> SSAValue:
 
 def _bitwise_not(call: Call) -> SSAValue:
     """torch.aten.bitwise_not(x) -> mase.xor(x, -1)"""
-    value = call.tensor(0)
-    element = element_of(value)
-    ones = call.constant(True if element == i1 else -1, element)
-    return call.emit(mase.XorOp(value, ones))
+    return inverted(call, call.tensor(0))
 
 
 def _where(call: Call) -> SSAValue:
@@ -190,19 +271,7 @@ def _to_dtype(call: Call) -> SSAValue:
     value = call.tensor(0)
     if call.element == i1:
         return truth(call, value)
-    if isinstance(element_of(value), AnyFloat) and not isinstance(
-        call.element, AnyFloat
-    ):
-        value = _truncated(call, value)
     return call.cast(value, call.element)
-
-
-def _truncated(call: Call, value: SSAValue) -> SSAValue:
-    """`value` rounded towards zero, as torch converts floats to integers."""
-    zero = call.constant(0.0, element_of(value))
-    negative = call.emit(mase.CompareOp(value, zero, "lt"))
-    size = call.emit(mase.FloorOp(call.emit(mase.AbsOp(value))))
-    return call.emit(mase.SelectOp(negative, call.emit(mase.NegOp(size)), size))
 
 
 def _gelu(call: Call) -> SSAValue:
@@ -271,6 +340,14 @@ def _clamp(call: Call) -> SSAValue:
     return result
 
 
+def _softshrink(call: Call) -> SSAValue:
+    """torch.aten.softshrink(x, λ) -> x - mase.minimum(mase.maximum(x, -λ), λ)"""
+    value, size = call.tensor(0), call.number(1)
+    inside = call.emit(mase.MaximumOp(value, call.constant(-size, call.element)))
+    inside = call.emit(mase.MinimumOp(inside, call.constant(size, call.element)))
+    return call.emit(mase.SubOp(value, inside))
+
+
 def _prelu(call: Call) -> SSAValue:
     """torch.aten.prelu(x, w) -> mase.select(x < 0, x w, x), w per channel"""
     value, weight = call.tensor(0), call.tensor(1)
@@ -293,12 +370,37 @@ _POWERS: dict[float, Callable[[SSAValue], mase.UnaryOp]] = {
 def _pow_scalar(call: Call) -> SSAValue:
     """torch.aten.pow(x, 2) -> mase.mul(x, x); other exponents: mase.pow(x, n)"""
     value, exponent = call.cast(call.tensor(0), call.element), call.number(1)
+    if not isinstance(call.element, AnyFloat):
+        return _integer_power(call, value, exponent)
     if exponent in (2, 3):
         square = call.emit(mase.MulOp(value, value))
         return square if exponent == 2 else call.emit(mase.MulOp(square, value))
     if exponent in _POWERS:
         return call.emit(_POWERS[exponent](value))
     return call.emit(mase.PowOp(value, call.constant(exponent, call.element)))
+
+
+def _integer_power(call: Call, value: SSAValue, exponent: float) -> SSAValue:
+    """Square and multiply, since `mase.pow` computes in floating point."""
+    if not isinstance(exponent, int) or exponent < 0:
+        raise Unsupported(f"integers to the power of {exponent}")
+    result = None
+    for bit in reversed(range(exponent.bit_length())):
+        if result is not None:
+            result = call.emit(mase.MulOp(result, result))
+        if exponent >> bit & 1:
+            result = value if result is None else call.emit(mase.MulOp(result, value))
+    if result is None:
+        one = call.constant(1, call.element)
+        return call.broadcast(one, shape_of(value))
+    return result
+
+
+def _pow(call: Call) -> SSAValue:
+    """torch.aten.pow(x, y) -> mase.pow(x, y)"""
+    if not isinstance(call.element, AnyFloat):
+        raise Unsupported("integers to a power that is not one number, known here")
+    return call.emit(mase.PowOp(_operand(call, 0), _operand(call, 1)))
 
 
 def _same(call: Call) -> SSAValue:
@@ -320,6 +422,7 @@ RULES: dict[str, Rule] = {
     "aten.elu": _elu,
     "aten.selu": _selu,
     "aten.softplus": _softplus,
+    "aten.softshrink": _softshrink,
     "aten.mish": _mish,
     "aten.hardtanh": _clamp,
     "aten.clamp": _clamp,
@@ -349,13 +452,15 @@ RULES: dict[str, Rule] = {
     "aten.div.Scalar": _div,
     "aten.div.Tensor_mode": _div_mode,
     "aten.div.Scalar_mode": _div_mode,
-    "aten.remainder.Scalar": _remainder,
-    "aten.remainder.Tensor": _remainder,
+    "aten.fmod.Scalar": _remainder(RoundingMode.ZERO),
+    "aten.fmod.Tensor": _remainder(RoundingMode.ZERO),
+    "aten.remainder.Scalar": _remainder(RoundingMode.FLOOR),
+    "aten.remainder.Tensor": _remainder(RoundingMode.FLOOR),
     "aten.maximum": _binary(mase.MaximumOp),
     "aten.minimum": _binary(mase.MinimumOp),
     "aten.pow.Tensor_Scalar": _pow_scalar,
-    "aten.pow.Tensor_Tensor": _binary(mase.PowOp),
-    "aten.pow.Scalar": _binary(mase.PowOp),
+    "aten.pow.Tensor_Tensor": _pow,
+    "aten.pow.Scalar": _pow,
     # comparison and logic
     **{
         f"aten.{predicate}.{kind}": _compare(predicate)

@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import layers as mase
 from mase_opt.dialects.mase import normalization, pooling
+from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.elementwise import (
     AbsOp,
     AddOp,
@@ -23,12 +24,13 @@ from mase_opt.dialects.mase.elementwise import (
     SubOp,
 )
 from mase_opt.dialects.mase.shape import PadOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.convert_torch_to_mase.call import (
     Call,
     Rule,
     Unsupported,
     constant_array,
+    inverted,
 )
 from mase_opt.lib.conversion.convert_torch_to_mase.shapes import nearest
 
@@ -166,7 +168,7 @@ def _batch_norm_op(
 
 def _batch_norm(call: Call) -> Sequence[SSAValue | None]:
     """torch.aten.batch_norm(x, w, b, mean, var, false, …) -> mase.batch_norm"""
-    if call.bool(5):
+    if call.bool(5) and not call.is_none(3):
         raise Unsupported("in training mode: call model.eval() before the export")
     result = _batch_norm_op(call, 3, 4, 1, 2, float(call.number(7)))
     return [result, *[None] * (len(call.op.results) - 1)]
@@ -313,6 +315,8 @@ def _avg_pool(rank: int) -> Rule:
             return call.emit(op)
         if call.bool(4):
             raise Unsupported("divisor_override together with ceil_mode")
+        if not is_float(call.element):
+            raise Unsupported("divisor_override of integers")
         scale = call.constant(prod(kernel) / divisor, call.element)
         return call.emit(MulOp(call.emit(op), scale))
 
@@ -368,11 +372,17 @@ def _extreme_dim(kind: str) -> Rule:
         if any(call.op.results[0].uses):
             values = call.emit(pooling.ReduceOp(x, kind, [axis], keepdims=keepdims))
         if any(call.op.results[1].uses):
-            source = x if kind == "max" else call.emit(NegOp(x))
+            source = x if kind == "max" else _falling(call, x)
             indices = call.emit(pooling.ArgmaxOp(source, axis, keepdims=keepdims))
         return [values, indices]
 
     return rule
+
+
+def _falling(call: Call, x: SSAValue) -> SSAValue:
+    """Other numbers, the larger the smaller those of `x` are."""
+    # Not all integers have a negative one.
+    return call.emit(NegOp(x)) if is_float(element_of(x)) else inverted(call, x)
 
 
 def _vector_norm(call: Call) -> SSAValue:

@@ -22,6 +22,7 @@ from mase_opt.lib.conversion.hw.number import (
     Sum,
     aligned,
     literal,
+    not_constant,
     shared_by,
 )
 from mase_opt.lib.conversion.hw.registry import template
@@ -35,7 +36,7 @@ def conv(
 ) -> Wires:
     for name, wires in (("weight", weight), ("bias", bias or [])):
         if any(w.constant is None for w in wires):
-            raise HardwareError(f"the {name} is not a constant")
+            raise HardwareError(not_constant(name))
     groups = op.groups.value.data
     batch, _, *positions = shape_of(op.result)
     outputs, per_group, *kernel = shape_of(op.weight)

@@ -21,6 +21,7 @@ from mase_opt.lib.conversion.hw.number import (
     integers,
     literal,
     negative,
+    not_constant,
     product,
     total,
 )
@@ -130,10 +131,7 @@ def div(op: elementwise.DivOp, b: Builder, lhs: Wires, rhs: Wires) -> Wires:
     for x, y in _numbers(op, b, lhs, rhs):
         divisor = y.constant
         if divisor is None:
-            raise HardwareError(
-                "the divisor is not a constant: multiply by a reciprocal, which can be "
-                "a table (mase-lower-to-lookup)"
-            )
+            raise HardwareError(not_constant("divisor"))
         if divisor == 0:
             raise HardwareError("the divisor is zero")
         dividend = x if divisor > 0 else negative(x)

@@ -7,16 +7,17 @@ from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import elementwise, layers, normalization
+from mase_opt.dialects.mase import elementwise, layers, normalization, shape
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import ArithmeticOp, UnaryOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
-from mase_opt.lib.conversion.hw.codec import codes_of, format_of, has_codec
-from mase_opt.lib.conversion.hw.number import LOWER_BLOCKS
+from mase_opt.lib.conversion.hw.codec import format_of, has_codec
+from mase_opt.lib.conversion.hw.number import LOWER_BLOCKS, not_constant
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.top import describe, live_ops
 from mase_opt.lib.formats import Overflow, Stochastic
+from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 
 LOOKUP_BITS = 12
 """Unary functions of inputs up to this width become tables."""
@@ -94,6 +95,9 @@ def _op_problem(op: Operation) -> str | None:
         isinstance(op, elementwise.CastOp | layers.ContractionOp) or keeps_blocks(op)
     ):
         return f"computes on blocks: {LOWER_BLOCKS}"
+    for name, operand in _constant_operands(op):
+        if not _is_constant(operand):
+            return not_constant(name)
     for result in op.results:
         reason = _value_problem(result)
         if reason:
@@ -101,31 +105,62 @@ def _op_problem(op: Operation) -> str | None:
     return None
 
 
+def _constant_operands(op: Operation) -> list[tuple[str, SSAValue]]:
+    """The operands of `op` that its circuit is built from."""
+    match op:
+        case elementwise.DivOp():
+            return [("divisor", op.rhs)]
+        case layers.ConvOp():
+            bias = [] if op.bias is None else [("bias", op.bias)]
+            return [("weight", op.weight), *bias]
+        case layers.LookupOp():
+            return [("table", op.table)]
+        case shape.GatherOp():
+            return [("index", op.indices)]
+        case _:
+            return []
+
+
+def _is_constant(value: SSAValue) -> bool:
+    """Whether `value` is computed from nothing but constants."""
+    seen, waiting = {value}, [value]
+    while waiting:
+        owner = waiting.pop().owner
+        if not isinstance(owner, Operation):
+            return False
+        waiting += [v for v in owner.operands if v not in seen]
+        seen.update(owner.operands)
+    return True
+
+
 def _value_problem(value: SSAValue) -> str | None:
     if not isinstance(value.type, TensorType):
         return f"type is {value.type}, expected a tensor"
-    shape, element = shape_of(value), element_of(value)
-    if DYNAMIC_INDEX in shape:
+    sizes, element = shape_of(value), element_of(value)
+    if DYNAMIC_INDEX in sizes:
         return (
-            f"dimension {shape.index(DYNAMIC_INDEX)} of its shape is dynamic (?): "
+            f"dimension {sizes.index(DYNAMIC_INDEX)} of its shape is dynamic (?): "
             "import the model with fixed sizes"
         )
-    if min(shape, default=1) < 1:
-        return f"shape is {'x'.join(map(str, shape))}, expected elements"
+    if min(sizes, default=1) < 1:
+        return f"shape is {'x'.join(map(str, sizes))}, expected elements"
     format = format_of(element)
     if format is not None and has_codec(format):
         return None
     if is_float(element):
         return f"is still {element}: quantize it first (mase-quantize)"
-    return f"element type {element} has no circuit: quantize it to fixed or ufixed"
+    return (
+        f"element type {element} has no circuit: quantize the model in floating point "
+        "to fixed or ufixed instead"
+    )
 
 
 def _missing_template(op: Operation) -> str:
     match op:
         case normalization.BatchNormOp():
             return (
-                "no spatial template: fold it into the layer before "
-                "(mase-fold-batch-norm)"
+                "no spatial template: fold it into the layer before it "
+                "(mase-fold-batch-norm), which comes before mase-quantize"
             )
         case elementwise.PowOp():
             return (
@@ -133,20 +168,29 @@ def _missing_template(op: Operation) -> str:
                 f"{LOOKUP_BITS} bits where one operand is a constant "
                 "(mase-lower-to-lookup)"
             )
-        case normalization.SoftmaxOp():
-            # Not a function of one element, though it has one operand.
-            return _NO_TEMPLATE
-        case UnaryOp() if is_float(element_of(op.operands[0])):
-            return "is still in floating point: quantize it first (mase-quantize)"
-        case UnaryOp():
+        case _ if not op.name.startswith("mase."):
+            return (
+                "no spatial template: add one where the operation is defined "
+                "(docs/extending.md)"
+            )
+        case UnaryOp() if isinstance(op, FUNCTIONS):
             return _lookup_advice(op)
         case _:
             return _NO_TEMPLATE
 
 
 def _lookup_advice(op: UnaryOp) -> str:
-    bits = codes_of(op.input).bits
-    if bits <= LOOKUP_BITS:
+    """What makes `mase-lower-to-lookup` replace a function."""
+    input, output = element_of(op.input), element_of(op.result)
+    if is_float(input) or is_float(output):
+        return "is still in floating point: quantize it first (mase-quantize)"
+    if not (isinstance(input, FixedPoint) and isinstance(output, FixedPoint)):
+        return (
+            f"has no circuit from {input} to {output}: quantize both to fixed point, "
+            f"its input to at most {LOOKUP_BITS} bits, then make it a table "
+            "(mase-lower-to-lookup)"
+        )
+    if (bits := input.format.width) <= LOOKUP_BITS:
         return "has no circuit of its own: make it a table (mase-lower-to-lookup)"
     return (
         f"has an input of {bits} bits: quantize it to at most {LOOKUP_BITS} bits, then "

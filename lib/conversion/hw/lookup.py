@@ -7,7 +7,7 @@ from xdsl.dialects import hw
 from mase_opt.dialects.mase import layers
 from mase_opt.lib.conversion.hw.builder import Builder, Module, Output
 from mase_opt.lib.conversion.hw.codec import Wires, codes_of
-from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.number import HardwareError, not_constant
 from mase_opt.lib.conversion.hw.registry import template
 from mase_opt.lib.conversion.hw.wire import Wire, depth_of
 
@@ -19,7 +19,7 @@ LEVELS = 1
 def lookup(op: layers.LookupOp, b: Builder, x: Wires, table: Wires) -> Wires:
     codes = [w.constant for w in table]
     if any(code is None for code in codes):
-        raise HardwareError("the table is not a constant")
+        raise HardwareError(not_constant("table"))
     depth = depth_of(*x)
     mask = len(codes) - 1
     module: Module | None = None

@@ -26,6 +26,18 @@ class HardwareError(Exception):
     """An op that has no circuit; the message says why and what would help."""
 
 
+_REMEDIES = {
+    "divisor": "multiply by a reciprocal, which can be a table (mase-lower-to-lookup)",
+    "index": "only constant ones are wiring",
+}
+
+
+def not_constant(operand: str) -> str:
+    """Why an op with a computed `operand` has no circuit."""
+    remedy = _REMEDIES.get(operand, "compute it before the export")
+    return f"the {operand} is not a constant: {remedy}"
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     """

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mase_opt.lib.standard_output import stdout_dropped
+
 
 @dataclass(frozen=True)
 class Net:
@@ -286,7 +288,9 @@ def _minimize(
     program.a_matrix_.start_ = starts
     program.a_matrix_.index_ = index
     program.a_matrix_.value_ = value
-    solver = highspy.Highs()
+    # Some versions introduce themselves before they can be told to be quiet.
+    with stdout_dropped():
+        solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.passModel(program)

@@ -19,7 +19,7 @@ from mase_opt.lib.conversion.hw.codec import (
     len_of,
     scales_of,
 )
-from mase_opt.lib.conversion.hw.number import HardwareError
+from mase_opt.lib.conversion.hw.number import HardwareError, not_constant
 from mase_opt.lib.conversion.hw.registry import Wiring, wiring
 from mase_opt.lib.conversion.hw.wire import constant
 from mase_opt.lib.formats.block import Block
@@ -143,9 +143,7 @@ def gather(op: shape.GatherOp, x: Wires, indices: Wires) -> Wires:
     picked: list[int] = []
     for position in positions:
         if position is None:
-            raise HardwareError(
-                "the indices are not constant: only constant ones are wiring"
-            )
+            raise HardwareError(not_constant("index"))
         if not -size <= position < size:
             raise HardwareError(f"index {position} is outside of {size} elements")
         picked.append(position)

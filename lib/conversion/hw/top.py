@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from xdsl.dialects import comb, func, hw
 from xdsl.dialects.builtin import (
@@ -40,7 +41,7 @@ from mase_opt.lib.conversion.hw.registers import Schedule, Scheduler
 from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.shape import check_scales
 from mase_opt.lib.conversion.hw.timing import Timing
-from mase_opt.lib.conversion.hw.wire import depth_of
+from mase_opt.lib.conversion.hw.wire import Wire, depth_of
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -142,7 +143,7 @@ class TopBuilder:
             return self._layer(op, operands)
         if isinstance(op, SameElementOp):
             check_scales(op, wiring, operands)
-        return wiring(op, *operands)
+        return checked_wires(op, wiring(op, *operands))
 
     def _layer(self, op: Operation, operands: Sequence[Wires]) -> Wires:
         """Build the module of `op` and instantiate it."""
@@ -162,7 +163,7 @@ class TopBuilder:
                 inputs[-1] += builder.input(port + lane.suffix, lane.codes.bits, spans)
                 if len(builder.inputs) > count:
                     connected.append(part)
-        result = TEMPLATES[type(op)](op, builder, *inputs)
+        result = checked_wires(op, TEMPLATES[type(op)](op, builder, *inputs))
         parts = split(op.results[0], result)
         if all(w.lo == w.hi for w in result):
             return result
@@ -271,6 +272,36 @@ def live_ops(function: func.FuncOp) -> list[Operation]:
             needed.update(op.operands)
             result.append(op)
     return result[::-1]
+
+
+def checked_wires(op: Operation, wires: Any) -> Wires:
+    """
+    What a template gave, one wire for each element of the result.
+
+    Raises `HardwareError` for anything else: templates come from plug-ins, too.
+    """
+    value = op.results[0]
+    count = sum(lane.size for lane in lanes_of(value))
+    given = cast("list[Any]", wires) if isinstance(wires, list) else [wires]
+    if others := [w for w in given if not isinstance(w, Wire)]:
+        raise HardwareError(
+            f"its template gave {type(others[0]).__name__}, expected a list of wires"
+        )
+    result = cast(Wires, given)
+    if len(result) != count:
+        raise HardwareError(
+            f"its template gave {len(result)} wires, expected {count}, one for each "
+            "element of the result"
+        )
+    for lane, part in split(value, result):
+        for wire in part:
+            if wire.lo < lane.codes.min_code or wire.hi > lane.codes.max_code:
+                raise HardwareError(
+                    f"its template gave a wire of {wire.lo} to {wire.hi}, expected "
+                    f"codes of {lane.type}, {lane.codes.min_code} to "
+                    f"{lane.codes.max_code}: round with encode"
+                )
+    return result
 
 
 def used_builders(builders: Sequence[Builder]) -> list[Builder]:

@@ -162,7 +162,8 @@ class MaseModule(nn.Module):
             kernel = KERNELS.get(type(op))
             if kernel is None:
                 raise UserError(
-                    f"{op.name} has no meaning in torch: lower it to other mase ops"
+                    f"{op.name} has no meaning in torch: lower it to other mase ops, "
+                    "or add a kernel to mase_opt.frontend.to_torch.kernels"
                 )
             run, exact = kernel(op, [known[v] for v in op.operands])
             rounding, grid = into(op, exact)

@@ -31,7 +31,7 @@ from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.types import ElementType, element_of, exact_format
 from mase_opt.frontend.to_torch.grid import Grid, grid_of
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.formats import Format, MiniFloat, Overflow, RoundingMode
+from mase_opt.lib.formats import Fixed, Format, MiniFloat, Overflow, RoundingMode
 from mase_opt.lib.formats.torch_cast import cast_samples
 
 Function = Callable[..., Tensor]
@@ -78,6 +78,24 @@ def working_dtype(
     if any(is_float(e) for e in elements):
         return torch.float64
     return None if numbers is None else numbers.dtype
+
+
+def wraps_integers(op: Operation, dtype: torch.dtype | None) -> bool:
+    """
+    Whether `op` is to be computed in `int64`: modulo 2^64, which is what is wanted.
+
+    Integers become integers that wrap around, and `dtype`, as `working_dtype` gives it,
+    says that no floating-point type has the results before.
+    """
+    return (
+        dtype is None
+        and isinstance(op, ArithmeticOp)
+        and op.rounding.overflow is Overflow.WRAP
+        and all(
+            isinstance(element_of(value), IntegerType)
+            for value in (*op.operands, *op.results)
+        )
+    )
 
 
 # ---- more than 53 bits --------------------------------------------------------------
@@ -225,7 +243,14 @@ def _converted(values: Tensor, dtype: torch.dtype) -> Tensor:
 def _rounded(
     values: Tensor, format: Format[Any], rounding: RoundingAttr, dtype: torch.dtype
 ) -> Tensor:
-    if dtype != torch.float32 or not values.is_floating_point():
+    floats = values.is_floating_point()
+    if not floats and isinstance(format, Fixed) and format.frac == 0:
+        values = values.to(torch.int64)
+        if rounding.overflow is Overflow.SATURATE:
+            return values.clamp(format.min_code, format.max_code).to(dtype)
+        if rounding.overflow is Overflow.WRAP:
+            return _wrapped(values, format).to(dtype)
+    if dtype != torch.float32 or not floats:
         values = values.to(torch.float64)
     values = cast_samples(values, format, rounding.mode, rounding.overflow)
     if dtype == torch.int64:
@@ -233,3 +258,11 @@ def _rounded(
         values, top = values.to(dtype), values >= 2.0**63
         return torch.where(top, torch.iinfo(dtype).max, values)
     return values.to(dtype)
+
+
+def _wrapped(values: Tensor, format: Fixed) -> Tensor:
+    """The low bits of integers."""
+    if format.width == 64:
+        return values
+    low = values & ((1 << format.width) - 1)
+    return low - (low >> (format.width - 1) << format.width) if format.signed else low

@@ -21,10 +21,12 @@ from mase_opt.frontend.to_torch.arithmetic import (
     divide,
     multiply,
     working_dtype,
+    wraps_integers,
 )
 from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
 from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
+from mase_opt.lib.formats import Rounding, RoundingMode
 
 
 @kernel(elementwise.CastOp)
@@ -185,12 +187,29 @@ def binary(
     dtype = working_dtype((op.lhs, op.rhs), numbers)
     of = arithmetic.odd if dtype is None else arithmetic.of
     wide = dtype or torch.float64
+    if wraps_integers(op, dtype):
+        of, wide, numbers = arithmetic.of, torch.int64, None
+        if isinstance(op, elementwise.DivOp):
+            of = partial(_divide_integers, mode=DIVISIONS[op.rounding.mode])
 
     def run(*tensors: Tensor) -> Tensor:
         a, b = same_rank(tensors, rank)
         return of(a.to(wide), b.to(wide))
 
     return run, numbers
+
+
+DIVISIONS: dict[Rounding, str] = {
+    RoundingMode.FLOOR: "floor",
+    RoundingMode.ZERO: "trunc",
+}
+
+
+def _divide_integers(a: Tensor, b: Tensor, mode: str) -> Tensor:
+    # The lowest number divided by -1 ends the process.
+    opposite = b == -1
+    quotient = torch.div(a, torch.where(opposite, 1, b), rounding_mode=mode)
+    return torch.where(opposite, -a, quotient)
 
 
 @kernel(elementwise.PowOp)

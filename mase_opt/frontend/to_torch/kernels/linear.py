@@ -18,6 +18,7 @@ from mase_opt.frontend.to_torch.arithmetic import (
     from_codes,
     replace,
     working_dtype,
+    wraps_integers,
 )
 from mase_opt.frontend.to_torch.grid import Grid, Known, products
 from mase_opt.frontend.to_torch.kernels.registry import kernel
@@ -44,6 +45,12 @@ def contract(
         bias = operands[2].grid
         numbers = None if bias is None else sums + bias
     dtype = working_dtype(op.operands, numbers)
+    if wraps_integers(op, dtype):
+
+        def integers(*tensors: Tensor) -> Tensor:
+            return product(*(t.to(torch.int64) for t in tensors))
+
+        return integers, None
     if dtype is None and numbers is not None and numbers.fits_int64:
         return _by_halves(product, operands, numbers.frac), numbers
     wide = dtype or torch.float64

@@ -22,6 +22,7 @@ from mase_opt.frontend.to_torch.arithmetic import (
     from_codes,
     replace,
     working_dtype,
+    wraps_integers,
 )
 from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
 from mase_opt.frontend.to_torch.kernels.registry import kernel
@@ -39,6 +40,12 @@ def _sums(
     """Sums of `terms` elements at most; exact on a grid of 62 bits."""
     numbers = None if known.grid is None else known.grid.sum_of(terms)
     dtype = working_dtype((op.input,), numbers)
+    if wraps_integers(op, dtype):
+
+        def integers(x: Tensor) -> Tensor:
+            return of(x.to(torch.int64))
+
+        return integers, None
     if dtype is None and numbers is not None and numbers.fits_int64:
         return partial(_integer_sums, of=of, frac=numbers.frac), numbers
 

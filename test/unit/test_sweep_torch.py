@@ -1,0 +1,23 @@
+"""Torch modules and functions, imported: what they compute, or refused."""
+
+from __future__ import annotations
+
+import pytest
+from sweeps import check, sweep
+
+pytest.importorskip("torch", reason="needs the extra 'torch'")
+
+EQUAL = {
+    "modules": 1,
+    "functional": 1,
+    "elementwise": 1,
+    "reductions": 1,
+    "shapes": 1,
+    "integers": 1,
+}
+"""How many programs of each batch are imported and right, at least."""
+
+
+@pytest.mark.parametrize("batch", EQUAL)
+def test_equal_or_refused(batch: str) -> None:
+    check(f"torch {batch}", sweep("sweep_torch", batch), EQUAL[batch])
