@@ -702,7 +702,14 @@ def programs(batch: str) -> Mapping[str, Callable[[], sweeps.Program]]:
         }
     texts = _integers()
     if batch == "functions":
-        texts = _chosen([text for texts in FUNCTIONS.values() for text in texts])
+        texts = _chosen(
+            [
+                text
+                for kind, texts in FUNCTIONS.items()
+                if sweeps.WIDE or kind != "shapes"
+                for text in texts
+            ]
+        )
     return {text: partial(_function_program, text) for text in texts}
 
 
