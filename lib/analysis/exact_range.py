@@ -74,7 +74,7 @@ def range_of(value: SSAValue) -> Range | None:
             values = op.array()
             if not np.isfinite(values).all():
                 return None
-            return union(*(number(float(v)) for v in values.ravel().tolist()))
+            return union(*(number(float(v)) for v in np.unique(values).tolist()))
         case elementwise.CastOp() if isinstance(element, BlockType):
             source = range_of(op.input)
             return source and _in_blocks(source, element.format)

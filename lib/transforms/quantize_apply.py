@@ -12,11 +12,12 @@ from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
-from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.shape import ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
+from mase_opt.lib.analysis.exact_range import range_of_result
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.formats import Fixed, Format, Scaled, Stochastic, Ternary
 from mase_opt.lib.transforms.quantize_ops import float_operands
@@ -97,7 +98,7 @@ class Quantizer:
         if isinstance(op, ArithmeticOp) and is_float(element_of(op.result)):
             op.rounding = rounding
         if op in self.plan.results:
-            _retype(op.result, self.plan.results[op])
+            _retype(op.result, self._result_format(op))
         if op in self.plan.accumulators:
             op.properties["accumulator"] = element_type(self.plan.accumulators[op])
         if isinstance(op, PadOp):
@@ -111,6 +112,18 @@ class Quantizer:
             )
             for use in uses:
                 use.operation.operands[use.index] = cast
+
+    def _result_format(self, op: MaseOp) -> Format[Any]:
+        """What the plan says, or more where what reads the result should see it all."""
+        if op in self.plan.exact:
+            if isinstance(op, SameElementOp):
+                element = element_of(op.operands[0])
+                assert isinstance(element, ElementType), "operands are converted"
+                return element.format
+            exact = range_of_result(op)
+            if op not in self.plan.accumulators and exact and exact.format:
+                return exact.format
+        return self.plan.results[op]
 
     def _cast(
         self,

@@ -14,7 +14,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import DivOp, Relu6Op, ReluOp
+from mase_opt.dialects.mase.elementwise import CompareOp, DivOp, Relu6Op, ReluOp
 from mase_opt.dialects.mase.layers import (
     ContractionOp,
     ConvOp,
@@ -24,9 +24,9 @@ from mase_opt.dialects.mase.layers import (
 )
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of
-from mase_opt.lib.analysis.calibration import (
-    calibration_of,
-)
+from mase_opt.lib.analysis.calibration import calibration_of
+from mase_opt.lib.analysis.compared import is_only_compared
+from mase_opt.lib.analysis.exact_range import range_of
 from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
@@ -78,6 +78,8 @@ class Plan:
     """Of results that are cast once more, for all uses."""
     operands: dict[tuple[Operation, int], AnyFormat]
     """Constants, and operands that must have a format of their own."""
+    exact: set[Operation]
+    """Those whose results are not rounded, if a format has all that they can be."""
     returned: dict[int, AnyFormat]
     """Constants among the results of the function, by position."""
     accumulators: dict[Operation, Fixed]
@@ -106,6 +108,7 @@ class Plan:
         }
         self.results, self.casts, self.operands = {}, {}, {}
         self.returned, self.accumulators = {}, {}
+        self.exact = set()
         for op, config in configs.items():
             if not config.bypass:
                 self._add(op, config)
@@ -124,6 +127,9 @@ class Plan:
             self.active(op) or isinstance(op, ReturnOp) for op in users
         )
 
+    def _may_be_exact(self, op: Operation) -> bool:
+        return self.active(op) and self.configs[op].data_out is None
+
     # ---- one op -------------------------------------------------------------------
 
     def _add(self, op: Operation, config: LayerConfig) -> None:
@@ -139,6 +145,10 @@ class Plan:
                 self.operands[op, index] = format
         if is_float(element_of(op.result)):
             self._add_result(op, config)
+            if self._may_be_exact(op) and is_only_compared(
+                op.result, self._may_be_exact
+            ):
+                self.exact.add(op)
         self._add_accumulator(op, config)
 
     def _add_concat(self, op: ConcatOp) -> AnyFormat:
@@ -341,6 +351,9 @@ class Plan:
         if spec is None:
             factor = is_factor(op, index)
             spec = defaults.weight if factor else for_results(defaults.weight)
+            if isinstance(op, CompareOp) and (exact := range_of(value)):
+                # A threshold that is rounded is another one, and no cheaper.
+                spec = exact.format or spec
         spec = for_operand(spec, op, index)
         floor = self.floors.of_operand(op, index)
         return self._constant(value, spec, config, role, floor=floor, user=op)

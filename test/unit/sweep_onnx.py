@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -100,25 +99,28 @@ WRONG_BEFORE = (
 )
 """What has once been imported as something else, or never ended."""
 
-TESTS_OF_OPERATOR = 2
-"""How many tests of each operator run by default, each in both forms."""
-
 
 def programs(batch: str) -> Mapping[str, Callable[[], sweeps.Program]]:
-    """`batch` is a part of the operators: the first and the last one's initial."""
+    """
+    `batch` is a part of the operators: the first and the last one's initial.
+
+    Of each operator the first test, in one form, unless the sweep is wide.
+    """
     first, last = batch.split("-")
     result: dict[str, Callable[[], sweeps.Program]] = {}
-    counts: Counter[str] = Counter()
+    seen: set[str] = set()
     for name, test in _tests().items():
         operator = test.model.graph.node[-1].op_type
         if not first <= operator[0] <= last:
             continue
-        if not sweeps.WIDE and name not in WRONG_BEFORE:
-            # Expanded forms consist of other operators.
-            if "_expanded" in name or counts[operator] == TESTS_OF_OPERATOR:
-                continue
-            counts[operator] += 1
-        result[name] = partial(_program, name, False)
-        if len(test.model.graph.input) > 1:
+        every = sweeps.WIDE or name in WRONG_BEFORE
+        # Expanded forms consist of other operators.
+        if not every and ("_expanded" in name or operator in seen):
+            continue
+        seen.add(operator)
+        several = len(test.model.graph.input) > 1
+        if every or not several:
+            result[name] = partial(_program, name, False)
+        if several:
             result[name + CONSTANT] = partial(_program, name, True)
     return result

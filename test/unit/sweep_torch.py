@@ -691,14 +691,25 @@ def _function_program(text: str) -> sweeps.Program:
 
 
 def programs(batch: str) -> Mapping[str, Callable[[], sweeps.Program]]:
-    """`batch`: `modules`, a key of `FUNCTIONS`, or `integers`."""
+    """`batch`: `modules`, `functions` or `integers`."""
     if batch == "modules":
+        known = [(text, names) for names, texts in MODULES.items() for text in texts]
+        chosen = set(_chosen([text for text, _ in known]))
         return {
             f"{text} of {names}": partial(_module_program, text, names)
-            for names, texts in MODULES.items()
-            for text in _chosen(texts)
+            for text, names in known
+            if text in chosen
         }
-    texts = _integers() if batch == "integers" else _chosen(FUNCTIONS[batch])
+    texts = _integers()
+    if batch == "functions":
+        texts = _chosen(
+            [
+                text
+                for kind, texts in FUNCTIONS.items()
+                if sweeps.WIDE or kind != "shapes"
+                for text in texts
+            ]
+        )
     return {text: partial(_function_program, text) for text in texts}
 
 
