@@ -519,11 +519,14 @@ def complaints(mutant: Mutant, folder: Path) -> str | None:
 
 
 def hunt(
-    make: Callable[[random.Random], Mutant], cases: range, folder: Path
+    kind: str,
+    make: Callable[[random.Random], Mutant],
+    cases: range,
+    folder: Path,
 ) -> Iterator[str]:
-    """What is wrong with some of the mutants that `make` makes."""
+    """What is wrong with some of the mutants of a kind, which `make` makes."""
     for case in cases:
-        mutant = make(random.Random(f"{SEED} {make.__name__} {case}"))
+        mutant = make(random.Random(f"{SEED} {kind} {case}"))
         place = folder / f"{mutant.kind}{case}"
         place.mkdir()
         if complaint := complaints(mutant, place):
