@@ -4,15 +4,17 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import reduce
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
+from xdsl.utils.hints import isa
 
 from mase_opt.lib.errors import UserError
 
@@ -103,8 +105,10 @@ def _check(plugin: str, universe: Universe) -> None:
         if inspect.isabstract(made):
             raise UserError(f"{where}: class {made.__name__} has no apply(ctx, op)")
         try:
-            get_type_hints(made)
-        except NameError as error:
+            hints = get_type_hints(made)
+            for option in fields(cast(Any, made)):
+                isa(None, hints[option.name])
+        except (NameError, ValueError) as error:
             raise UserError(f"{where}: an option's type is unknown: {error}") from error
     for name, factory in universe.all_dialects.items():
         dialect: Any = factory() if callable(factory) else factory

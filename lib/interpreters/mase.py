@@ -24,6 +24,7 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
+from mase_opt.lib.errors import is_of_call
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.rounding import integers
@@ -242,6 +243,13 @@ def evaluate_op(op: Operation, operands: Sequence[Array]) -> Array:
             return kernel(op, *operands)
     except FormatError as error:
         raise InterpretationError(f"{_describe(op)}: {error}") from error
+    except TypeError as error:
+        if not is_of_call(error):
+            raise
+        raise InterpretationError(
+            f"{_describe(op)}: its kernel takes other arguments than the op and "
+            f"{len(operands)} arrays: {error}"
+        ) from error
 
 
 def _describe(op: Operation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from xdsl.utils.exceptions import InterpretationError
 from mase_opt import driver
 from mase_opt.inputs import load_module, read_chunks
 from mase_opt.lib.conversion.hw.registry import TEMPLATES
+from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.kernels import KERNELS
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.registry import load_universe
@@ -175,3 +177,36 @@ def test_operation_without_a_template(folder: Path, capsys: Any) -> None:
         "defined (docs/extending.md)\n"
     ) in error
     assert "mase-lower-to-lookup" not in error
+
+
+def test_functions_of_other_arguments(folder: Path, capsys: Any) -> None:
+    write(folder)
+    text = (folder / "square.py").read_text()
+    (folder / "square.py").write_text(
+        re.sub(r"(def \w+)\(op, b, x\)", r"\1(op, b)", text)
+    )
+    assert (
+        "no circuit for extra.square energy: its template takes other arguments than "
+        "the op, a builder and 1 lists of wires: "
+    ) in run(capsys, "--emit-sv")
+    (folder / "square.py").write_text(re.sub(r"(def \w+)\(op, x\)", r"\1(op)", text))
+    assert (
+        'extra.square "energy": its kernel takes other arguments than the op and 1 '
+        "arrays: "
+    ) in run(capsys, "--emit-sv", "--verify-rtl=2")
+
+
+def test_option_of_an_unknown_type(folder: Path) -> None:
+    (folder / "odd.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from xdsl.passes import ModulePass\n"
+        "from xdsl.universe import Universe\n"
+        "@dataclass(frozen=True)\n"
+        "class Odd(ModulePass):\n"
+        '    name = "odd"\n'
+        "    to: 2 = 3\n"
+        "    def apply(self, ctx, op): pass\n"
+        'UNIVERSE = Universe(all_passes={"odd": lambda: Odd})\n'
+    )
+    with pytest.raises(UserError, match="pass 'odd': an option's type is unknown"):
+        load_universe(["odd.py"])

@@ -42,6 +42,7 @@ from mase_opt.lib.conversion.hw.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.hw.shape import check_scales
 from mase_opt.lib.conversion.hw.timing import Timing
 from mase_opt.lib.conversion.hw.wire import Wire, depth_of
+from mase_opt.lib.errors import is_of_call
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -163,7 +164,16 @@ class TopBuilder:
                 inputs[-1] += builder.input(port + lane.suffix, lane.codes.bits, spans)
                 if len(builder.inputs) > count:
                     connected.append(part)
-        result = checked_wires(op, TEMPLATES[type(op)](op, builder, *inputs))
+        try:
+            made = TEMPLATES[type(op)](op, builder, *inputs)
+        except TypeError as error:
+            if not is_of_call(error):
+                raise
+            raise HardwareError(
+                "its template takes other arguments than the op, a builder and "
+                f"{len(inputs)} lists of wires: {error}"
+            ) from error
+        result = checked_wires(op, made)
         parts = split(op.results[0], result)
         if all(w.lo == w.hi for w in result):
             return result
