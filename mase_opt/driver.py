@@ -99,6 +99,14 @@ class MaseOptMain(xDSLOptMain):
                 f"unknown target '{name}': choose from "
                 f"{', '.join(self.available_targets)}"
             )
+        if "{" not in self.args.target:
+            return
+        try:
+            spec = parse_spec(self.args.target)
+            self.available_targets[name]().from_spec(spec)
+        except (ArgSpecParseError, ValueError, TypeError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise UserError(f"target '{self.args.target}': {reason}") from error
 
     def _check_emit_options(self) -> None:
         given = {
