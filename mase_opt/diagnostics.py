@@ -101,10 +101,14 @@ def _blamed_op(traceback: TracebackType | None) -> Operation | None:
     return found
 
 
-def failure(error: BaseException) -> str:
-    """What went wrong where nobody expected it: in a plug-in, or here."""
+def failure(error: BaseException, plugin: str | None = None) -> str:
+    """
+    What went wrong where nobody expected it: in a plug-in, or here.
+
+    `plugin` is the one to blame if the traceback names none.
+    """
     what = f"{type(error).__name__}: {error}".rstrip(": ")
-    place = plugin_place(error.__traceback__)
+    place = plugin_place(error.__traceback__) or plugin
     return f"plug-in {place}: {what}" if place else f"internal error: {what}"
 
 

@@ -8,13 +8,14 @@ atomically, and a bug leaves a reproducer.
 """
 
 import contextlib
+import inspect
 import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -44,6 +45,8 @@ from mase_opt.pipelines import (
 from mase_opt.registry import load_universe, plugin_of, plugin_place
 
 if TYPE_CHECKING:
+    from xdsl.utils.target import Target
+
     from mase_opt.emit import EmitOptions
     from mase_opt.verify import Lowering
 
@@ -99,11 +102,13 @@ class MaseOptMain(xDSLOptMain):
                 f"unknown target '{name}': choose from "
                 f"{', '.join(self.available_targets)}"
             )
-        if "{" not in self.args.target:
+        target = self.available_targets[name]
+        # A target that is a function, not the maker of a class, has no options.
+        if "{" not in self.args.target or inspect.signature(target).parameters:
             return
+        make = cast("Callable[[], type[Target]]", target)
         try:
-            spec = parse_spec(self.args.target)
-            self.available_targets[name]().from_spec(spec)
+            make().from_spec(parse_spec(self.args.target))
         except (ArgSpecParseError, ValueError, TypeError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"target '{self.args.target}': {reason}") from error
@@ -366,8 +371,9 @@ class MaseOptMain(xDSLOptMain):
                 f"pass '{self.verifying.name}'{owner} left invalid IR behind: {error}"
             )
         else:
-            plugin = plugin_place(error.__traceback__)
-            message = failure(error)
+            running = plugin_of(type(self.running)) if self.running else None
+            plugin = plugin_place(error.__traceback__) or running
+            message = failure(error, plugin)
             if self.running is not None:
                 message = f"pass '{self.running.name}': {message}"
         print(f"{chunk.name}: error: {message}", file=sys.stderr)

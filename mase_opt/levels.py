@@ -138,7 +138,11 @@ class Model:
             run_pass(
                 self._ctx, module, "mase-calibrate", {"data": (self._calibration,)}
             )
-        run_pass(self._ctx, module, "mase-quantize", self._quantize)
+        from mase_opt.lib.transforms.mase_quantize import needs_formats
+
+        # A model file may hold formats already.
+        if self._quantize or needs_formats(main_function(module)):
+            run_pass(self._ctx, module, "mase-quantize", self._quantize)
         return module
 
     @cached_property

@@ -272,6 +272,13 @@ def prepared_with(function: FuncOp) -> str | None:
     return (_marks(function) or {}).get("data")
 
 
+def needs_formats(function: FuncOp) -> bool:
+    """Whether anything is left to quantize."""
+    return any(map(concerned, _ops(function))) or any(
+        True for _ in _unused_or_returned(function)
+    )
+
+
 def _ops(function: FuncOp) -> list[MaseOp]:
     return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
 
