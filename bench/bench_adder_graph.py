@@ -61,9 +61,8 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
-from mase_opt.emit import run_pass
-from mase_opt.levels import Model
 from mase_opt.lib import native
+from mase_opt.lib.adder_graphs.unroll import Graph
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
@@ -71,11 +70,12 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.yosys import Resources, synthesize
-from mase_opt.lib.transforms.adder_graph_unroll import Graph
 from mase_opt.lib.transforms.mase_build_adder_graphs import (
     MaseBuildAdderGraphsPass,
     added_bits,
 )
+from mase_opt.model.emit import run_pass
+from mase_opt.model.levels import Model
 
 SEED = 0
 EFFORT = 1

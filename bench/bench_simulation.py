@@ -24,10 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from mase_opt.lib.target import circt, packing, verilator
-from mase_opt.lib.target.interface import Port, PortLayout
-from mase_opt.lib.target.simulate import Simulator
-from mase_opt.lib.target.streams import Codes
+from mase_opt.lib.hardware import packing
+from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.simulation import verilator
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import Codes
+from mase_opt.lib.target import circt
 
 RUNS = 5
 SAMPLES = 200_000
@@ -129,7 +131,7 @@ def _layer(
 
 def digits(name: str) -> tuple[Any, PortLayout]:
     """A digits model, quantized to 8 bits and lowered."""
-    from mase_opt.levels import Model
+    from mase_opt.model.levels import Model
 
     calibration = str(DIGITS / f"{name}_calibration.npz")
     model = Model(str(DIGITS / f"{name}.mlir"), calibration=calibration)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast, get_type_hints
 
+from xdsl.context import Context
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
@@ -39,6 +40,14 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
 
         universe = _joined(universe, UNIVERSE)
     return reduce(_extended, plugins, universe)
+
+
+def new_context(universe: Universe) -> Context:
+    """A context that knows the dialects of `universe`, none of them loaded yet."""
+    ctx = Context()
+    for name, factory in universe.all_dialects.items():
+        ctx.register_dialect(name, factory)
+    return ctx
 
 
 def _extended(universe: Universe, plugin: str) -> Universe:

@@ -34,6 +34,7 @@ from xdsl.irdl import (
 )
 from xdsl.passes import ModulePass
 
+from mase_opt.driver.pass_docs import PassDoc, describe, field_docstrings, short_flag
 from mase_opt.lib.formats import (
     Binary,
     Block,
@@ -49,7 +50,6 @@ from mase_opt.lib.formats import (
     parse_spec,
 )
 from mase_opt.lib.formats.catalog import HEADER, element_of, entries, number_line
-from mase_opt.pass_docs import PassDoc, describe, field_docstrings, short_flag
 from mase_opt.universe import UNIVERSE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

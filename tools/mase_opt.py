@@ -15,14 +15,14 @@ def main() -> None:
 
         print(f"mase-opt {__version__} (xDSL {version('xdsl')})")
         return
+    from mase_opt.driver.supervisor import supervise
     from mase_opt.lib.standard_output import fill_closed_streams
-    from mase_opt.supervisor import supervise
 
     fill_closed_streams()
     supervise()
     if "--debug" in sys.argv:
         faulthandler.enable()
-    from mase_opt.driver import run
+    from mase_opt.driver.main import run
 
     # IR is cyclic and lives to the end: looking for garbage costs a tenth of a run.
     gc.disable()

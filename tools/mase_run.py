@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from mase_opt.lib.standard_output import fill_closed_streams, write_result
 
 if TYPE_CHECKING:
-    from mase_opt.levels import Level, Model
     from mase_opt.lib.interpreters.exact import Array
+    from mase_opt.model.levels import Level, Model
 
 LEVELS = ("float", "quantized", "lowered", "rtl", "verilog")
 
@@ -94,9 +94,9 @@ def _positive(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
-    from mase_opt.levels import Level, Model
-    from mase_opt.lib.analysis.samples import load_labels
+    from mase_opt.lib.data.samples import load_labels
     from mase_opt.lib.errors import UserError
+    from mase_opt.model.levels import Level, Model
 
     model = Model(
         arguments.model, quantize=arguments.quantize, calibration=arguments.calibrate
@@ -140,7 +140,7 @@ def _stdout_for_results() -> Generator[None]:
 def _print_level(
     model: Model, level: Level, outputs: list[Array], labels: Array | None
 ) -> None:
-    from mase_opt.levels import accuracy
+    from mase_opt.model.levels import accuracy
 
     line = f"{level.value}: {len(outputs[0])} samples"
     if labels is not None:
@@ -151,8 +151,8 @@ def _print_level(
 
 def _print_comparison(model: Model, outputs: dict[Level, list[Array]]) -> int:
     """How many samples agree; 0 if all do."""
-    from mase_opt.levels import Level
-    from mase_opt.verify import accumulating_layers
+    from mase_opt.model.levels import Level
+    from mase_opt.model.verify import accumulating_layers
 
     levels = [Level.QUANTIZED, Level.LOWERED, Level.RTL, Level.VERILOG]
     count = len(outputs[Level.LOWERED][0])
@@ -207,8 +207,8 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run `mase-run` with these arguments; the exit code."""
-    from mase_opt.diagnostics import failure, report_of
-    from mase_opt.driver import show_warnings
+    from mase_opt.driver.diagnostics import failure, report_of
+    from mase_opt.driver.main import show_warnings
 
     show_warnings()
     arguments = _parser().parse_args(args)
@@ -229,7 +229,7 @@ def run(args: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point."""
-    from mase_opt.supervisor import supervise
+    from mase_opt.driver.supervisor import supervise
 
     fill_closed_streams()
     supervise()

@@ -23,11 +23,11 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.transforms.canonicalize import CanonicalizePass
 
 from mase_opt.dialects.mase import Mase
-from mase_opt.emit import run_pass, to_text
 from mase_opt.frontend.from_torch import from_torch
 from mase_opt.frontend.to_torch import to_torch
-from mase_opt.levels import Level, Model, accuracy
 from mase_opt.lib.atomic import atomic_file
+from mase_opt.model.emit import run_pass, to_text
+from mase_opt.model.levels import Level, Model, accuracy
 
 HERE = Path(__file__).parent
 

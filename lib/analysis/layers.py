@@ -20,7 +20,7 @@ from mase_opt.dialects.mase.layers import (
 from mase_opt.dialects.mase.normalization import AffineNormOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.analysis.model import layer_of
+from mase_opt.lib.model_function import layer_of
 
 Floats = NDArray[np.float64]
 Channels = NDArray[np.int64]

@@ -16,9 +16,9 @@ from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.layers import ConvOp, LinearOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.analysis.layers import Floats
-from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.observation import Inputs, observe_batches
 from mase_opt.lib.interpreters.exact import pad_spatial, windows
+from mase_opt.lib.model_function import describe
 
 MatrixLayer = LinearOp | ConvOp
 """A layer whose result is its weight, as a matrix, times columns of its input."""

@@ -16,7 +16,7 @@ from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.samples import (
+from mase_opt.lib.data.samples import (
     encode_inputs,
     inputs_of,
     load_samples,

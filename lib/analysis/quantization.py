@@ -22,14 +22,14 @@ from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.analysis.masks import masked_scores, softmax_axis
-from mase_opt.lib.analysis.model import layer_of
 from mase_opt.lib.analysis.observation import batches
-from mase_opt.lib.analysis.samples import encode_inputs
-from mase_opt.lib.analysis.table import Cell, Column, Table
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Block, Format, Scaled
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate, evaluate_op
+from mase_opt.lib.model_function import layer_of
+from mase_opt.lib.table import Cell, Column, Table
 
 Array = NDArray[Any]
 MASK = 1e30

@@ -12,11 +12,11 @@ from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.adder_graph import graph_codes
 from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.analysis.codes import from_codes, to_codes
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.rounding import IntArray, integers
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.interpreters.codes import from_codes, to_codes
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.mase import evaluate_op
 

@@ -25,8 +25,8 @@ from mase_opt.dialects.mase.layers import (
 )
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.analysis.model import describe, layer_of
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import describe, layer_of
 from mase_opt.lib.suggest import did_you_mean
 
 Array = NDArray[Any]

@@ -9,8 +9,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.lib.conversion.hw.legality import check_function, only_function
-from mase_opt.lib.conversion.hw.top import Pipelining, TopBuilder
+from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
+from mase_opt.lib.conversion.unrolled.top import Pipelining, TopBuilder
 
 MAX_LOGIC_DEPTH = 6
 

@@ -19,7 +19,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.printer import Printer
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.interface import PortLayout
+from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.temporaries import temporary_folder
 
 

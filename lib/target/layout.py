@@ -18,10 +18,9 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 from xdsl.parser import Parser
 
-from mase_opt.lib.conversion.hw.top import INTERFACE
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.hardware.interface import INTERFACE, Port, PortLayout
 from mase_opt.lib.target import circt
-from mase_opt.lib.target.interface import Port, PortLayout
 
 _A = TypeVar("_A", bound=Attribute)
 

@@ -17,8 +17,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mase_opt.lib import external
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target import external
 from mase_opt.lib.temporaries import temporary_folder
 
 FAMILIES = ("xcup", "xcu", "xc7", "xc6s", "xc5v", "xc4v", "xc3s")

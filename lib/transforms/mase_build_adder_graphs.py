@@ -14,19 +14,19 @@ from xdsl.pattern_rewriter import PatternRewriter
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
+from mase_opt.dialects.mase.adder_graph_values import expand, spans
 from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import expand, spans
-from mase_opt.lib.analysis.constant_layers import Indices, constant_layer
-from mase_opt.lib.analysis.model import describe, layer_of
+from mase_opt.lib.adder_graphs.constant_layers import Indices, constant_layer
+from mase_opt.lib.adder_graphs.numbers import Kernel, Problem, problem_of
+from mase_opt.lib.adder_graphs.products import choose_products, split
+from mase_opt.lib.adder_graphs.unroll import Graph, Solved, unroll
 from mase_opt.lib.analysis.observation import progress_bar
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.transforms.adder_graph_numbers import Kernel, Problem, problem_of
-from mase_opt.lib.transforms.adder_graph_products import choose_products, split
-from mase_opt.lib.transforms.adder_graph_unroll import Graph, Solved, unroll
+from mase_opt.lib.model_function import describe, layer_of
 
 EFFORTS = range(4)
 WHOLE = 1 << 14

@@ -21,13 +21,13 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.analysis.calibration import channel_axis, record
 from mase_opt.lib.analysis.masks import DEPTH, masked_scores, softmax_axis
-from mase_opt.lib.analysis.model import describe, model_function
 from mase_opt.lib.analysis.observation import (
     Inputs,
     calibration_inputs,
     observe_batches,
 )
 from mase_opt.lib.analysis.sketch import ChannelSketch, Sketch
+from mase_opt.lib.model_function import describe, model_function
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 LARGEST = np.finfo(np.float32).max

@@ -16,15 +16,14 @@ from mase_opt.lib.analysis.layers import (
     numbers,
     set_parameters,
 )
-from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
 from mase_opt.lib.analysis.observation import calibration_inputs, progress
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.scaled import Scaled
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
-from mase_opt.lib.transforms.quantized_copy import (
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.quantized_copy import (
     prepare,
     quantized_copy,
     quantized_matrices,
@@ -32,6 +31,7 @@ from mase_opt.lib.transforms.quantized_copy import (
     warn_of_no_effect,
     weight_format,
 )
+from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 RATIOS = tuple(np.linspace(1, 0.3, 15).tolist())
 """Thresholds to try, relative to the largest weight."""

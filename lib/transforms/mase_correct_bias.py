@@ -28,18 +28,18 @@ from mase_opt.lib.analysis.observation import (
     observe_batches,
     progress,
 )
-from mase_opt.lib.analysis.samples import encode_inputs
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.interpreters.kernels.values import decode, from_float
 from mase_opt.lib.interpreters.mase import evaluate_op
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
-from mase_opt.lib.transforms.quantized_copy import (
+from mase_opt.lib.quantization.quantized_copy import (
     prepare,
     quantized_copy,
     quantized_layers,
     warn_of_no_effect,
 )
+from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 
 @dataclass(frozen=True)

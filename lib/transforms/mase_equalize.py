@@ -20,8 +20,8 @@ from mase_opt.lib.analysis.layers import (
     numbers,
     weight_channels,
 )
-from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 from mase_opt.lib.transforms.mase_quantize import check_constants
 

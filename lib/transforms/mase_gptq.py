@@ -12,15 +12,14 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.lib.analysis.layers import Floats, numbers, set_parameters
-from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
 from mase_opt.lib.analysis.observation import calibration_inputs, progress
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.grid import Grid, grid_of
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
-from mase_opt.lib.transforms.quantized_copy import (
+from mase_opt.lib.model_function import describe
+from mase_opt.lib.quantization.quantized_copy import (
     prepare,
     quantized_copy,
     quantized_matrices,
@@ -28,6 +27,7 @@ from mase_opt.lib.transforms.quantized_copy import (
     warn_of_no_effect,
     weight_format,
 )
+from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 BLOCK = 128
 """Columns whose errors are carried to the others in one matrix product."""

@@ -30,9 +30,9 @@ from mase_opt.dialects.mase.types import (
 )
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks, touches_blocks
 from mase_opt.lib.analysis.exact_range import Range, range_of, range_of_result
-from mase_opt.lib.analysis.model import describe, layer_of
+from mase_opt.lib.block_parts import PartBuilder, parts_of
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
-from mase_opt.lib.transforms.block_parts import PartBuilder, parts_of
+from mase_opt.lib.model_function import describe, layer_of
 
 EXACT = RoundingAttr((RoundingMode.FLOOR, Overflow.WRAP))
 """For casts that change no number; in hardware this is the cheapest."""

@@ -21,11 +21,11 @@ from mase_opt.dialects.mase.elementwise import DivOp, PowOp
 from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
-from mase_opt.lib.analysis.model import describe
 from mase_opt.lib.formats import Fixed, Stochastic
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 from mase_opt.lib.interpreters.mase import evaluate_op
+from mase_opt.lib.model_function import describe
 
 MAX_BITS = 12
 """The widest input of a table: 4096 entries."""

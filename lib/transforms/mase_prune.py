@@ -18,11 +18,11 @@ from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.calibration import strip
-from mase_opt.lib.analysis.model import layer_of, model_function
-from mase_opt.lib.analysis.table import Column, Table, check_format
 from mase_opt.lib.analysis.weights import Weight, find_weights
+from mase_opt.lib.model_function import layer_of, model_function
+from mase_opt.lib.pruning import Mask, Scores, all_but_highest, lowest
 from mase_opt.lib.suggest import did_you_mean
-from mase_opt.lib.transforms.prune_masks import Mask, Scores, all_but_highest, lowest
+from mase_opt.lib.table import Column, Table, check_format
 
 Array = NDArray[Any]
 N_OF_M = re.compile(r"(\d+):(\d+)")

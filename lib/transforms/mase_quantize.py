@@ -19,7 +19,6 @@ from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.calibration import calibration_of, strip
-from mase_opt.lib.analysis.model import describe, model_function
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import (
     FormatError,
@@ -28,10 +27,9 @@ from mase_opt.lib.formats import (
     Overflow,
     Spec,
 )
-from mase_opt.lib.transforms.mase_calibrate import calibrate
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
-from mase_opt.lib.transforms.quantize_apply import Quantizer
-from mase_opt.lib.transforms.quantize_config import (
+from mase_opt.lib.model_function import describe, model_function
+from mase_opt.lib.quantization.apply import Quantizer
+from mase_opt.lib.quantization.config import (
     LayerConfig,
     QuantizeConfig,
     check_by,
@@ -41,16 +39,18 @@ from mase_opt.lib.transforms.quantize_config import (
     parse_text,
     rounding_of,
 )
-from mase_opt.lib.transforms.quantize_defaults import Defaults
-from mase_opt.lib.transforms.quantize_formats import WIDE, bits_of
-from mase_opt.lib.transforms.quantize_masks import may_be_mask
-from mase_opt.lib.transforms.quantize_ops import (
+from mase_opt.lib.quantization.defaults import Defaults
+from mase_opt.lib.quantization.formats import WIDE, bits_of
+from mase_opt.lib.quantization.masks import may_be_mask
+from mase_opt.lib.quantization.ops import (
     concerned,
     float_operands,
     returned_as_is,
     role_of,
 )
-from mase_opt.lib.transforms.quantize_plan import Plan
+from mase_opt.lib.quantization.plan import Plan
+from mase_opt.lib.transforms.mase_calibrate import calibrate
+from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 PREPARED = "mase.prepared"
 """The attribute of a function whose parameters are prepared for some formats."""

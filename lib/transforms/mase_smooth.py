@@ -33,10 +33,10 @@ from mase_opt.lib.analysis.layers import (
     set_parameters,
     weight_channels,
 )
-from mase_opt.lib.analysis.model import describe, layer_of, model_function
 from mase_opt.lib.analysis.observation import calibration_inputs, observe_batches
 from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import describe, layer_of, model_function
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 from mase_opt.lib.transforms.mase_quantize import check_constants
 

@@ -10,11 +10,12 @@ from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.model import model_function
+from mase_opt.frontend.inputs import load_mase
 from mase_opt.lib.analysis.quantization import summary
-from mase_opt.lib.analysis.samples import inputs_of, load_samples
-from mase_opt.lib.analysis.table import check_format
+from mase_opt.lib.data.samples import inputs_of, load_samples
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.table import check_format
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 
@@ -67,7 +68,7 @@ class MaseSummarizeQuantizationPass(ModulePass):
         function = model_function(op)
         reference, inputs = None, None
         if self.reference is not None:
-            reference = load_reference(self.reference)
+            reference = load_reference(self.reference, ctx)
             if list(map(shape_of, reference.args)) != list(
                 map(shape_of, function.args)
             ):
@@ -80,11 +81,8 @@ class MaseSummarizeQuantizationPass(ModulePass):
         summary(function, reference, inputs).write(self.format, self.output)
 
 
-def load_reference(source: str) -> FuncOp:
+def load_reference(source: str, ctx: Context) -> FuncOp:
     """The function of a model as `mase-quantize` would begin with it."""
-    # Reading models is above this library: a user's file, wherever it came from.
-    from mase_opt.levels import Model
-
-    module = Model(source).imported
+    module = load_mase(source, ctx)
     fold_batch_norms(module)
     return model_function(module)

@@ -40,7 +40,7 @@ def export_module(
     """
     import torch
 
-    from mase_opt.lib.target.torch_import import quiet_torch
+    from mase_opt.frontend.importer.torch_import import quiet_torch
 
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
@@ -123,8 +123,8 @@ def import_torch(
     """
     from torch.export import ExportedProgram
 
+    from mase_opt.frontend.importer.torch_import import quiet_torch
     from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
-    from mase_opt.lib.target.torch_import import quiet_torch
 
     with _garbage_collector_paused():
         if isinstance(module, ExportedProgram):
@@ -151,7 +151,7 @@ def torch_text(
     module: torch.nn.Module, example_inputs: ExampleInputs, name: str | None = None
 ) -> str:
     """Torch-dialect text of `module`, weights included, as `mase-opt` reads it."""
-    from mase_opt.lib.target import torch_import
+    from mase_opt.frontend.importer import torch_import
 
     program = export_module(module, example_inputs)
     return torch_import.export_fx(program, function_name(name or type(module).__name__))
@@ -162,8 +162,8 @@ def import_program(program: ExportedProgram, name: str = "main") -> ModuleOp:
     Bring an exported program into torch-dialect IR with one function, `name`.
 
     The program's graph is consumed. Raises `UserError` as
-    `mase_opt.lib.target.torch_import.import_fx`.
+    `mase_opt.frontend.importer.torch_import.import_fx`.
     """
-    from mase_opt.lib.target import torch_import
+    from mase_opt.frontend.importer import torch_import
 
     return read_generic(*torch_import.import_fx(program, function_name(name)))

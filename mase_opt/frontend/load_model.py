@@ -61,15 +61,15 @@ def load_torch_text(text: str, file: str) -> ModuleOp:
 
     `file` is what errors call the text. Raises `ParseError` where it does not parse.
     """
+    from mase_opt.frontend.importer.torch_import import parse_torch_text
     from mase_opt.frontend.read_torch import read_generic
-    from mase_opt.lib.target.torch_import import parse_torch_text
 
     return read_generic(*parse_torch_text(text, file))
 
 
 def _from_onnx(path: Path) -> ModuleOp:
+    from mase_opt.frontend.importer.torch_import import import_onnx
     from mase_opt.frontend.read_torch import read_generic
-    from mase_opt.lib.target.torch_import import import_onnx
 
     return read_generic(*import_onnx(path))
 
@@ -79,7 +79,7 @@ def _from_pt2(path: Path) -> ModuleOp:
     import torch
 
     from mase_opt.frontend.import_torch import import_program
-    from mase_opt.lib.target.torch_import import quiet_torch
+    from mase_opt.frontend.importer.torch_import import quiet_torch
 
     try:
         with quiet_torch():

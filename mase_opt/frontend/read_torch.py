@@ -15,9 +15,9 @@ from xdsl.ir import Dialect
 
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.torch import LiteralOp, Torch
+from mase_opt.frontend.importer.torch_lowering import LITERAL
+from mase_opt.frontend.locations import BoundedParser
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target.torch_lowering import LITERAL
-from mase_opt.locations import BoundedParser
 
 
 def read_generic(text: str, arrays: Mapping[str, NDArray[Any]]) -> ModuleOp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mase_opt.lib.target.interface import Port, PortLayout
+from mase_opt.lib.hardware.interface import Port, PortLayout
 
 SUMS = """
 hw.module @sums(in %a: i36, in %b: i36, out s: i39, out p: i96) {
@@ -149,7 +149,7 @@ CASES = {
 
 def random_inputs(layout: PortLayout, samples: int, seed: int = 0):
     """Codes over the whole range of each input, the extremes among them."""
-    from mase_opt.lib.target.packing import code_range, storage_dtype
+    from mase_opt.lib.hardware.packing import code_range, storage_dtype
 
     generator = np.random.default_rng(seed)
     inputs = {}

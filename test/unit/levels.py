@@ -13,16 +13,16 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.lib.analysis.vectors import input_vectors
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.data.vectors import input_vectors
+from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import StallPattern
+from mase_opt.lib.simulation.verilator import VerilatorSimulator
 from mase_opt.lib.target.circt import export_verilog
-from mase_opt.lib.target.interface import PortLayout
 from mase_opt.lib.target.layout import port_layout
-from mase_opt.lib.target.simulate import Simulator
-from mase_opt.lib.target.streams import StallPattern
-from mase_opt.lib.target.verilator import VerilatorSimulator
-from mase_opt.verify import results_of, to_ports
+from mase_opt.model.verify import results_of, to_ports
 
 Array = NDArray[Any]
 

@@ -22,8 +22,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from mase_opt import driver
-from mase_opt.lib.conversion.hw.registry import TEMPLATES
+from mase_opt.driver.main import run as mase_opt
+from mase_opt.lib.conversion.unrolled.registry import TEMPLATES
 from mase_opt.lib.interpreters.kernels import KERNELS
 from mase_opt.tools import mase_run
 
@@ -89,9 +89,9 @@ from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 from mase_opt.dialects.mase.base import UnaryOp
-from mase_opt.lib.conversion.hw.codec import decode, encode
-from mase_opt.lib.conversion.hw.number import product
-from mase_opt.lib.conversion.hw.registry import template
+from mase_opt.lib.hardware.codec import decode, encode
+from mase_opt.lib.hardware.number import product
+from mase_opt.lib.conversion.unrolled.registry import template
 from mase_opt.lib.interpreters import kernels
 from mase_opt.lib.interpreters.kernels import kernel
 
@@ -463,7 +463,7 @@ def run(command: Sequence[str]) -> tuple[int, str, str]:
     tool, arguments = (
         (mase_run.run, command[1:])
         if command[0] == "mase-run"
-        else (driver.run, command[command[0] == "mase-opt" :])
+        else (mase_opt, command[command[0] == "mase-opt" :])
     )
     out, error = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with (

@@ -9,9 +9,9 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from mase_opt.dialects.mase.types import ElementType, element_of
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import encode_inputs
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 

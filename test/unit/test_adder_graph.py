@@ -18,13 +18,13 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, UFixedType
-from mase_opt.emit import run_pass
-from mase_opt.levels import Model as Levels
 from mase_opt.lib import native
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
+from mase_opt.model.emit import run_pass
+from mase_opt.model.levels import Model as Levels
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

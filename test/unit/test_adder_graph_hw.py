@@ -13,8 +13,8 @@ from xdsl.dialects.builtin import ModuleOp
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import FixedType, UFixedType
-from mase_opt.lib.conversion.hw.builder import width_of
 from mase_opt.lib.formats import Overflow, RoundingMode
+from mase_opt.lib.hardware.builder import width_of
 from mase_opt.lib.target import yosys
 from mase_opt.lib.target.circt import export_verilog
 

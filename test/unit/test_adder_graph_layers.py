@@ -19,6 +19,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase import elementwise, pooling
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
+from mase_opt.dialects.mase.adder_graph_values import levels
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.layers import (
@@ -38,10 +39,8 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import levels
-from mase_opt.lib.analysis.codes import to_codes
 from mase_opt.lib.analysis.ranges import Ranges
-from mase_opt.lib.analysis.vectors import input_vectors
+from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.formats import (
     Binary,
     Fixed,
@@ -54,6 +53,7 @@ from mase_opt.lib.formats import (
 from mase_opt.lib.formats.block import E8M0, Block
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.scaled import Layout
+from mase_opt.lib.interpreters.codes import to_codes
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target import yosys
 from mase_opt.lib.target.circt import export_verilog

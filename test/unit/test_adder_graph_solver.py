@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mase_opt.dialects.mase.adder_graph_values import SparseRows, expand, spans
 from mase_opt.lib import native
-from mase_opt.lib.analysis.adder_graph import SparseRows, expand, spans
 from mase_opt.lib.errors import UserError
 
 pytestmark = pytest.mark.skipif(

@@ -18,11 +18,11 @@ from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks, touches_blocks
-from mase_opt.lib.analysis.vectors import input_vectors
+from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.formats import Block, parse_spec
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate, main_function
-from mase_opt.lib.target import verilator
+from mase_opt.lib.simulation import verilator
 from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )

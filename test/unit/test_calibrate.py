@@ -14,22 +14,12 @@ from mase_text import parse
 from xdsl.utils.exceptions import PassFailedException, VerifyException
 
 from mase_opt.dialects.mase.attrs import CalibrationAttr, DenseAttr, quantile_grid
-from mase_opt.levels import accuracy
 from mase_opt.lib.analysis import observation
-from mase_opt.lib.analysis.array_files import LARGE
 from mase_opt.lib.analysis.calibration import (
     calibration_of,
     channel_axis,
     channels_of,
     quantile_weights,
-)
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import (
-    Input,
-    inputs_of,
-    load_labels,
-    load_samples,
-    random_samples,
 )
 from mase_opt.lib.analysis.sketch import (
     CHANNEL_POINTS,
@@ -37,6 +27,14 @@ from mase_opt.lib.analysis.sketch import (
     POINTS,
     ChannelSketch,
     Sketch,
+)
+from mase_opt.lib.data.array_files import LARGE
+from mase_opt.lib.data.samples import (
+    Input,
+    inputs_of,
+    load_labels,
+    load_samples,
+    random_samples,
 )
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import (
@@ -49,7 +47,9 @@ from mase_opt.lib.formats import (
 )
 from mase_opt.lib.formats.clipping import squared_error
 from mase_opt.lib.interpreters.mase import main_function
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_calibrate import calibrate
+from mase_opt.model.levels import accuracy
 
 X = Input("x", (1, 3), None)
 IDS = Input("ids", (2,), range(-128, 128))

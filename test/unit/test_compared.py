@@ -11,10 +11,10 @@ from xdsl.ir import SSAValue
 from mase_opt import import_torch, to_torch
 from mase_opt.dialects.mase.layers import Conv2dOp
 from mase_opt.dialects.mase.types import element_of
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import encode_inputs, random_samples
+from mase_opt.lib.data.samples import encode_inputs, random_samples
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
 
 
 class Sign(nn.Module):

@@ -17,9 +17,9 @@ from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.normalization import AttentionOp, LayerNormOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.frontend.load_model import load_model
-from mase_opt.levels import Level, Model
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.model.levels import Level, Model
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -9,10 +9,10 @@ import pytest
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.layers import Conv2dOp, LinearOp
-from mase_opt.levels import Level, Model
 from mase_opt.lib import native
 from mase_opt.lib.interpreters.exact import Array
-from mase_opt.pipelines import LOWER_TO_HARDWARE
+from mase_opt.model.levels import Level, Model
+from mase_opt.model.stages import LOWER_TO_HARDWARE
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 SAMPLES = 48
@@ -58,7 +58,7 @@ def test_levels_agree(
 ) -> None:
     if not graphs:
         without = [p for p in LOWER_TO_HARDWARE if p != "mase-build-adder-graphs"]
-        monkeypatch.setattr("mase_opt.levels.LOWER_TO_HARDWARE", without)
+        monkeypatch.setattr("mase_opt.model.levels.LOWER_TO_HARDWARE", without)
     model, x = digits(name, name, quantize)
     assert layers(model) == ((2, 0) if graphs else (0, 2))
     (expected,) = model.run(Level.QUANTIZED, [x])

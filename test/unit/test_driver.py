@@ -13,16 +13,16 @@ from xdsl.passes import ModulePass
 from xdsl.universe import XDSL_UNIVERSE
 from xdsl.utils.arg_spec import ArgSpec
 
-from mase_opt import driver
-from mase_opt.command_line import DriverParser
-from mase_opt.expected import expectations
-from mase_opt.inputs import read_chunks
+from mase_opt.driver.command_line import DriverParser
+from mase_opt.driver.expected import expectations
+from mase_opt.driver.main import run as mase_opt
+from mase_opt.driver.pass_docs import describe
+from mase_opt.frontend.inputs import read_chunks
+from mase_opt.frontend.locations import LocatingParser, SourcePlace, place_of
 from mase_opt.lib import native
 from mase_opt.lib.atomic import atomic_directory, atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
-from mase_opt.locations import LocatingParser, SourcePlace, place_of
-from mase_opt.pass_docs import describe
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.universe import UNIVERSE
 
@@ -268,7 +268,7 @@ def test_error_about_another_file_is_not_about_the_output(tmp_path: Path) -> Non
 
 def test_start_up_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from mase_opt.driver import run; assert run(['-']) == 0; "
+        "import sys; from mase_opt.driver.main import run; assert run(['-']) == 0; "
         "print(sorted({m.partition('.')[0] for m in sys.modules} & "
         "{'numpy', 'torch', 'torch_mlir', 'pycde', 'circt', 'rich'}), file=sys.stderr)"
     )
@@ -326,7 +326,7 @@ def test_legality_comes_before_the_search(
     monkeypatch.setattr(native, "AVAILABLE", True)
     file = tmp_path / "m.mlir"
     file.write_text(MODEL.replace("OP", op[0]).replace("REST", op[1]))
-    assert driver.run([*arguments, str(file)]) == 1
+    assert mase_opt([*arguments, str(file)]) == 1
     error = capsys.readouterr().err
     assert f"function f cannot become hardware:\n  {problem}" in error
 
@@ -340,7 +340,7 @@ def test_own_mistakes_are_bugs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(MaseLowerToLookupPass, "apply", apply)
     Path("m.mlir").write_text("func.func @f() {\n  func.return\n}\n")
-    assert driver.run(["--lower-to-lookup", "m.mlir"]) == 1
+    assert mase_opt(["--lower-to-lookup", "m.mlir"]) == 1
     assert capsys.readouterr().err.startswith(
         "m.mlir: error: pass 'mase-lower-to-lookup': internal error: KeyError: 'gone'\n"
         "note: this is a bug; --debug shows where\n"

@@ -27,12 +27,7 @@ from mase_opt.dialects.mase.formats import (
 from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
 from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.analysis.exact_range import range_of
-from mase_opt.lib.analysis.vectors import input_vectors
-from mase_opt.lib.conversion.hw import codec
-from mase_opt.lib.conversion.hw.builder import Builder
-from mase_opt.lib.conversion.hw.number import Number, Sum
-from mase_opt.lib.conversion.hw.search import choose, search
-from mase_opt.lib.conversion.hw.wire import Wire
+from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.formats import (
     Binary,
     Block,
@@ -49,12 +44,17 @@ from mase_opt.lib.formats.block import Exponent
 from mase_opt.lib.formats.format import Values
 from mase_opt.lib.formats.minifloat import Kind
 from mase_opt.lib.formats.rounding import IntArray, Rounding
+from mase_opt.lib.hardware import codec
+from mase_opt.lib.hardware.builder import Builder
+from mase_opt.lib.hardware.number import Number, Sum
+from mase_opt.lib.hardware.thresholds import choose, search
+from mase_opt.lib.hardware.wire import Wire
 from mase_opt.lib.interpreters.kernels import values
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )
-from mase_opt.verify import results_of
+from mase_opt.model.verify import results_of
 
 NUMBERS = np.array([-2.0, -1.25, -0.75, 0.0, 0.75, 1.25, 2.0, 4.0])
 """Nowhere less than 0.5 apart, and all multiples of 0.25."""

@@ -15,13 +15,14 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import ParseError, PassFailedException
 
-from mase_opt import driver, import_torch
+from mase_opt import import_torch
+from mase_opt.driver.main import run as mase_opt
 from mase_opt.frontend.import_torch import export_module, torch_text
+from mase_opt.frontend.importer.torch_import import quiet_torch
 from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate
-from mase_opt.lib.target.torch_import import quiet_torch
 
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 nn = torch.nn
@@ -583,7 +584,7 @@ def test_foreign_files(
     data, kind = FOREIGN[name]
     (tmp_path / name).write_bytes(data)
     monkeypatch.chdir(tmp_path)
-    assert driver.run([name]) == 1
+    assert mase_opt([name]) == 1
     assert capsys.readouterr().err == f"error: {name} is {kind}\n"
 
 

@@ -20,9 +20,9 @@ from mase_opt.dialects.mase.types import (
     FixedType,
     UFixedType,
 )
-from mase_opt.lib.conversion.hw.rounding import floor_sum, linear_floor
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
-from mase_opt.lib.target import verilator
+from mase_opt.lib.hardware.rounding import floor_sum, linear_floor
+from mase_opt.lib.simulation import verilator
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.

@@ -23,7 +23,7 @@ from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
-from mase_opt.lib.target import verilator
+from mase_opt.lib.simulation import verilator
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.

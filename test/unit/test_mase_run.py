@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mase_opt.lib.target import verilator
+from mase_opt.lib.simulation import verilator
 from mase_opt.tools.mase_run import run
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +98,7 @@ def test_folder_agrees(folder: Path):
 
 def test_codes_and_numbers_of_formats(tmp_path: Path):
     """Codes are the same at every level, and decode to the numbers of the format."""
-    from mase_opt.levels import Level, Model
+    from mase_opt.model.levels import Level, Model
 
     source, result = "!mase.minifloat<4, 3, fn>", "!mase.scaled<!mase.log<4, 3>, 0.3>"
     path, data = tmp_path / "model.mlir", tmp_path / "data.npz"
@@ -132,7 +132,7 @@ def altered(folder: Path, tmp_path: Path, name: str, content: str) -> Path:
 
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
-    from mase_opt.levels import Level, Model
+    from mase_opt.model.levels import Level, Model
 
     model = (folder / "model.mlir").read_text()
     changed = model.replace("mase.relu", "mase.neg", 1)

@@ -20,7 +20,7 @@ from mase_opt.dialects.mase.normalization import SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.masks import masked_scores
-from mase_opt.lib.analysis.model import model_function
+from mase_opt.lib.model_function import model_function
 
 Array = np.ndarray[Any, Any]
 MASKS = [-np.inf, float(np.finfo(np.float32).min), -1e9, -1e4, -100.0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mase_opt.lib.target import packing
+from mase_opt.lib.hardware import packing
 
 
 @st.composite

@@ -10,11 +10,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from xdsl.context import Context
 from xdsl.utils.exceptions import InterpretationError
 
-from mase_opt import driver
-from mase_opt.inputs import load_module, read_chunks
-from mase_opt.lib.conversion.hw.registry import TEMPLATES
+from mase_opt.driver.main import run as mase_opt
+from mase_opt.frontend.inputs import load_module, read_chunks
+from mase_opt.lib.conversion.unrolled.registry import TEMPLATES
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.kernels import KERNELS
 from mase_opt.lib.interpreters.mase import evaluate
@@ -27,10 +28,10 @@ from xdsl.universe import Universe
 import numpy as np
 
 from mase_opt.dialects.mase.base import UnaryOp
-from mase_opt.lib.conversion.hw.codec import decode, encode
-from mase_opt.lib.conversion.hw.number import product, total
-from mase_opt.lib.conversion.hw.registry import template
-from mase_opt.lib.conversion.hw.wire import constant
+from mase_opt.lib.hardware.codec import decode, encode
+from mase_opt.lib.hardware.number import product, total
+from mase_opt.lib.conversion.unrolled.registry import template
+from mase_opt.lib.hardware.wire import constant
 from mase_opt.lib.interpreters import kernels
 from mase_opt.lib.interpreters.kernels import kernel
 
@@ -76,7 +77,7 @@ def write(folder: Path, *, kernel: str = "right", template: str = "right") -> No
 
 
 def run(capsys: Any, *arguments: str) -> str:
-    code = driver.run(["--load-plugin=square.py", *arguments, "m.mlir"])
+    code = mase_opt(["--load-plugin=square.py", *arguments, "m.mlir"])
     error = capsys.readouterr().err
     assert (code == 0) == (error == ""), error
     assert "this is a bug" not in error
@@ -115,7 +116,7 @@ def test_right_ones(folder: Path, capsys: Any) -> None:
 def test_kernels(folder: Path, kernel: str, message: str) -> None:
     write(folder, kernel=kernel)
     universe = load_universe(["square.py"])
-    context = driver.Context()
+    context = Context()
     for name, factory in universe.all_dialects.items():
         context.register_dialect(name, factory)
     (chunk,) = read_chunks("m.mlir", split=False)

@@ -29,9 +29,9 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import aliases
 from mase_opt.lib.formats.catalog import EXAMPLES
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.pruning import all_but_highest, lowest
 from mase_opt.lib.transforms.mase_prune import MasePrunePass
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
-from mase_opt.lib.transforms.prune_masks import all_but_highest, lowest
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 FEW = st.sampled_from([0.0, 0.5, 1.0, 2.0, np.inf])

@@ -17,12 +17,12 @@ from mase_opt.dialects.mase.normalization import LayerNormOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.frontend.load_model import load_model
 from mase_opt.lib.analysis.layers import Layer
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import encode_inputs
 from mase_opt.lib.analysis.scaling import scalable
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_clip import MaseClipPass
 from mase_opt.lib.transforms.mase_correct_bias import MaseCorrectBiasPass
 from mase_opt.lib.transforms.mase_equalize import MaseEqualizePass

@@ -25,15 +25,16 @@ from mase_opt.lib.analysis.layers import (
     set_parameters,
     weight_channels,
 )
-from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
-from mase_opt.lib.analysis.samples import encode_inputs
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError, parse_spec
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.grid import grid_of
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.quantized_copy import quantized_weight
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_clip import RATIOS, MaseClipPass
 from mase_opt.lib.transforms.mase_correct_bias import MaseCorrectBiasPass
@@ -41,7 +42,6 @@ from mase_opt.lib.transforms.mase_equalize import MaseEqualizePass
 from mase_opt.lib.transforms.mase_gptq import MaseGptqPass, round_columns
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 from mase_opt.lib.transforms.mase_smooth import MaseSmoothPass
-from mase_opt.lib.transforms.quantized_copy import quantized_weight
 
 CONV = (
     "strides = array<i64: {0}, {0}>, padding = array<i64: {1}, {1}>, "

@@ -25,12 +25,10 @@ from mase_opt.dialects.mase.formats import ScaledType, element_type
 from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
-from mase_opt.emit import run_pass
 from mase_opt.frontend.from_torch import from_torch
 from mase_opt.frontend.to_torch import MaseModule, to_torch
 from mase_opt.frontend.to_torch.learned import LearnedScale
-from mase_opt.levels import Model as Levels
-from mase_opt.lib.analysis.samples import encode_inputs
+from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.formats import (
     Binary,
     Fixed,
@@ -42,6 +40,8 @@ from mase_opt.lib.formats import (
     Ternary,
 )
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.model.emit import run_pass
+from mase_opt.model.levels import Model as Levels
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

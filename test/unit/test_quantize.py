@@ -14,9 +14,9 @@ from quantize_models import LAYERS, VECTOR, model, quantize, run
 from xdsl.context import Context
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import random_samples
+from mase_opt.lib.data.samples import random_samples
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 

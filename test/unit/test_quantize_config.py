@@ -11,8 +11,8 @@ from xdsl.dialects.test import TestOp as Source
 from mase_opt.dialects.mase.elementwise import ReluOp, SigmoidOp
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Fixed, FormatSpec, Overflow, RoundingMode
-from mase_opt.lib.transforms.quantize_classic import NAMES
-from mase_opt.lib.transforms.quantize_config import (
+from mase_opt.lib.quantization.classic import NAMES
+from mase_opt.lib.quantization.config import (
     OPERANDS,
     LayerConfig,
     load_config,

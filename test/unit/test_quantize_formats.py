@@ -14,10 +14,10 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
-from mase_opt.lib.analysis.model import model_function
-from mase_opt.lib.analysis.samples import random_samples
+from mase_opt.lib.data.samples import random_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import aliases
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 

@@ -21,8 +21,8 @@ from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp, SliceOp
 from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
-from mase_opt.lib.conversion.hw.builder import width_of
-from mase_opt.lib.conversion.hw.registers import Graph, Net, Schedule, Scheduler
+from mase_opt.lib.hardware.builder import width_of
+from mase_opt.lib.hardware.registers import Graph, Net, Schedule, Scheduler
 from mase_opt.lib.target.layout import port_layout
 
 # ---- schedules --------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mase_opt.lib.target.sign_extension import fold_sign_extensions
+from mase_opt.lib.simulation.sign_extension import fold_sign_extensions
 
 EXTENSION = """module {{
   llvm.func @f(%arg0: i8) -> i12 {{

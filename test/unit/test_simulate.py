@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import SimulationError, StallPattern
 from mase_opt.lib.target.circt import CirctError
-from mase_opt.lib.target.interface import Port, PortLayout
-from mase_opt.lib.target.simulate import Simulator
-from mase_opt.lib.target.streams import SimulationError, StallPattern
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -15,7 +15,6 @@ from xdsl.dialects.builtin import ModuleOp, f16, f32, i1, i64
 
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.frontend.load_model import load_model
-from mase_opt.lib.analysis.model import model_function
 from mase_opt.lib.analysis.quantization import Noise, storage_bits, summary
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
@@ -24,6 +23,7 @@ from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.spec import parse_spec
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 from mase_opt.lib.transforms.mase_summarize_quantization import (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mase_opt.lib.target import verilator
+from mase_opt.lib.simulation import verilator
 
 ROOT = Path(__file__).parents[2]
 ENDLESS = ROOT / "test" / "driver" / "Inputs" / "endless.py"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mase_opt.lib.analysis.table import Column, Table
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.table import Column, Table
 
 TABLE = Table(
     "Things",

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mase_opt.lib import atomic
+from mase_opt.lib import atomic, external
 from mase_opt.lib.atomic import atomic_directory, atomic_file
-from mase_opt.lib.target import external
 from mase_opt.lib.temporaries import temporary_file, temporary_folder
 
 WRITER = """

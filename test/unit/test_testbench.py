@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from hw_circuits import CASES, random_inputs
 
-from mase_opt.lib.target import circt, testbench_files, verilator
-from mase_opt.lib.target.testbench import emit_testbench
+from mase_opt.lib.simulation import testbench_files, verilator
+from mase_opt.lib.simulation.testbench import emit_testbench
+from mase_opt.lib.target import circt
 
 FILES = Path(next(iter(testbench_files.__path__)))
 

@@ -11,7 +11,7 @@ from xdsl.rewriter import Rewriter
 
 from mase_opt.dialects.mase.elementwise import AbsOp, ReluOp
 from mase_opt.dialects.mase.types import element_of
-from mase_opt.driver import run
+from mase_opt.driver.main import run
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.target.layout import port_layout
@@ -19,8 +19,8 @@ from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )
 from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
+from mase_opt.model.verify import Lowering, verify_lowering, verify_rtl
 from mase_opt.registry import load_universe
-from mase_opt.verify import Lowering, verify_lowering, verify_rtl
 
 MODEL = """
 func.func @two(%x: tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x2x!mase.fixed<8, 4>> {

@@ -7,9 +7,10 @@ import pytest
 from hw_circuits import CASES, ROM, ROM_LAYOUT, random_inputs
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.target import circt, verilator
-from mase_opt.lib.target.simulate import Simulator
-from mase_opt.lib.target.streams import SimulationError, StallPattern
+from mase_opt.lib.simulation import verilator
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import SimulationError, StallPattern
+from mase_opt.lib.target import circt
 
 needs_verilator = pytest.mark.skipif(
     verilator.available() is not None, reason=str(verilator.available())

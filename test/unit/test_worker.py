@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mase_opt.lib.target.torch_lowering import FX_PIPELINE, lower_program
-from mase_opt.lib.target.worker import Worker, WorkerDied
+from mase_opt.frontend.importer.torch_lowering import FX_PIPELINE, lower_program
+from mase_opt.frontend.importer.worker import Worker, WorkerDied
 
 FUNCTIONS = """
 import ctypes, os, signal
@@ -94,7 +94,7 @@ def ends(pid: int) -> bool:
 
 PARENT = """
 import sys
-from mase_opt.lib.target.worker import Worker
+from mase_opt.frontend.importer.worker import Worker
 worker = Worker()
 print(worker.call("functions_of_a_worker:pid", {})["pid"], flush=True)
 worker.call("functions_of_a_worker:endless", {})

@@ -1,1 +1,50 @@
-../../mase_opt/__init__.py
+"""mase-opt: torch models to SystemVerilog that computes the same bits."""
+
+import os
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mase_opt.frontend.from_torch import from_torch
+    from mase_opt.frontend.import_torch import import_torch
+    from mase_opt.frontend.to_torch import to_torch
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "from_torch", "import_torch", "to_torch"]
+
+
+def __getattr__(name: str) -> object:
+    # Importing the package stays cheap: torch and the IR come with their first use.
+    if name in ("from_torch", "import_torch", "to_torch"):
+        from importlib import import_module
+
+        return getattr(import_module(f"mase_opt.frontend.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _CloneFinder:
+    """
+    Finds in a clone what is elsewhere when the package is installed.
+
+    From the clone's root, `import mase_opt` takes this folder, whatever is installed.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
+        """The spec of a folder beside this one, or of what an installation compiled."""
+        match name:
+            case "mase_opt.dialects" | "mase_opt.lib" | "mase_opt.tools":
+                places = [os.path.dirname(os.path.dirname(__file__))]
+            case "mase_opt.lib.native._native":
+                places = [os.path.join(p, "mase_opt/lib/native") for p in sys.path]
+            case _:
+                return None
+        return PathFinder.find_spec(name, places)
+
+
+# Last: an installation, editable or not, finds everything by itself.
+sys.meta_path.append(_CloneFinder)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
+from mase_opt.dialects.mase.adder_graph_values import levels, powers
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.adder_graph import levels, powers
-from mase_opt.lib.analysis.codes import to_codes
 from mase_opt.lib.formats.rounding import INT64_SAFE, IntArray, integers, max_magnitude
+from mase_opt.lib.interpreters.codes import to_codes
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.registry import kernel
 from mase_opt.lib.interpreters.kernels.values import (

@@ -58,9 +58,9 @@ from mase_opt.frontend.to_torch.learned import (
     learnable_scales,
     learned_rounding,
 )
-from mase_opt.lib.analysis.model import argument_names, layer_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import main_function
+from mase_opt.lib.model_function import argument_names, layer_of
 
 
 def to_torch(module: ModuleOp, *, learn_scales: bool = False) -> MaseModule:

@@ -26,10 +26,10 @@ from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
-from mase_opt.lib.analysis.model import layer_of
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.rounding import Overflow
 from mase_opt.lib.formats.scaled import Scaled
+from mase_opt.lib.model_function import layer_of
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 

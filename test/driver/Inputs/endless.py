@@ -55,7 +55,7 @@ def circt() -> None:
 
 def jit() -> None:
     """Machine code of a large function."""
-    from mase_opt.lib.target.torch_mlir import CompiledModule
+    from mase_opt.frontend.importer.torch_mlir import CompiledModule
 
     lines = "\n".join(
         f"%{n} = llvm.mul %{n - 1}, %{n - 2} : i512" for n in range(2, 20_000)
@@ -69,7 +69,7 @@ def jit() -> None:
 
 def highs() -> None:
     """A linear program."""
-    from mase_opt.lib.conversion.hw.registers import Graph, Net, Scheduler
+    from mase_opt.lib.hardware.registers import Graph, Net, Scheduler
 
     count = 8000
     random = np.random.default_rng(0)
@@ -100,9 +100,9 @@ def yosys() -> None:
 
 def verilator() -> None:
     """A C++ compiler."""
+    from mase_opt.lib.hardware.interface import Port, PortLayout
+    from mase_opt.lib.simulation.verilator import VerilatorSimulator
     from mase_opt.lib.target.circt import export_verilog
-    from mase_opt.lib.target.interface import Port, PortLayout
-    from mase_opt.lib.target.verilator import VerilatorSimulator
 
     ports = tuple(Port(n, d, 1, 32, False) for n, d in (("a", "in"), ("y", "out")))
     layout = PortLayout("top", ports)

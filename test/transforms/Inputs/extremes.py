@@ -10,7 +10,7 @@ from xdsl.parser import Parser
 
 from mase_opt.dialects.mase import Mase
 from mase_opt.lib.analysis.calibration import calibration_of
-from mase_opt.lib.analysis.model import model_function
+from mase_opt.lib.model_function import model_function
 
 context = Context()
 for dialect in (Builtin, Func, Mase):

@@ -12,6 +12,7 @@ from torch import Tensor
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp, graph_codes
+from mase_opt.dialects.mase.adder_graph_values import expand, levels, powers
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -26,7 +27,6 @@ from mase_opt.frontend.to_torch.arithmetic import (
 )
 from mase_opt.frontend.to_torch.grid import Grid, Known
 from mase_opt.frontend.to_torch.kernels.registry import kernel
-from mase_opt.lib.analysis.adder_graph import expand, levels, powers
 from mase_opt.lib.formats import Binary, Scaled
 
 

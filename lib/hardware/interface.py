@@ -1,0 +1,141 @@
+"""
+What a generated circuit looks like from outside.
+
+A `PortLayout` is all that simulators, test benches and the manifest need to know: the
+names of the ports, how the elements of a tensor lie in a port, and when results come.
+Element 0 lies in the lowest bits; each element takes `width` bits (two's complement
+if signed).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+INTERFACE = "mase.interface"
+"""Attribute of the top module that describes its ports, see `interface_attr`."""
+CLOCK = "clk"
+"""Clock; registers take their input at the rising edge."""
+RESET = "rst"
+"""Reset, synchronous and active high."""
+IN_VALID = "in_valid"
+IN_READY = "in_ready"
+OUT_VALID = "out_valid"
+OUT_READY = "out_ready"
+BIT_LAYOUT = (
+    "element i of a port, counted in row-major order of its shape, is in bits "
+    "[width * i + width - 1 : width * i]; signed elements are in two's complement; "
+    "elements that share exponents by blocks have these, row-major, in a second port, "
+    "called like theirs with _scales behind"
+)
+"""How the elements of a tensor lie in a port, in words."""
+INPUT_CODES = (
+    "codes at inputs stand for numbers: where a format has codes of infinities and "
+    "NaN, nothing is promised of results that depend on one"
+)
+"""What a circuit asks of its inputs, in words."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """
+    One data port: a tensor, all elements side by side.
+
+    `shape` and `format` say what the elements mean; simulation needs neither.
+    """
+
+    name: str
+    direction: Literal["in", "out"]
+    elements: int
+    width: int
+    """Bits per element, at least 1; simulation takes up to 64."""
+    signed: bool = True
+    shape: tuple[int, ...] = ()
+    format: str = ""
+    """The element type as it is written in the IR, such as `!mase.fixed<8, 4>`."""
+
+    @property
+    def bits(self) -> int:
+        """The width of the whole port."""
+        return self.elements * self.width
+
+
+@dataclass(frozen=True)
+class PortLayout:
+    """
+    The interface of a top module.
+
+    With `has_clock` there are `clk` and `rst`, with `has_valid` `in_valid` and
+    `out_valid`, with `has_ready` (which needs `has_valid`) `out_ready` and `in_ready`.
+    """
+
+    top: str
+    ports: tuple[Port, ...]
+    latency: int = 0
+    """Rising edges from a sample at the inputs to its result at the outputs."""
+    logic_depth: int = 0
+    """Adders (or what takes as long) between two registers at most."""
+    has_clock: bool = False
+    has_valid: bool = False
+    has_ready: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.has_clock or self.latency == 0, "latency needs a clock"
+        assert self.has_valid or not self.has_ready, "ready needs valid"
+        assert self.has_clock or not self.has_ready, "ready needs a clock"
+        for port in self.ports:
+            assert port.width >= 1, f"port {port.name}: width {port.width}"
+            assert port.elements >= 1, f"port {port.name}: {port.elements} elements"
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(port for port in self.ports if port.direction == "in")
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(port for port in self.ports if port.direction == "out")
+
+    @property
+    def control_inputs(self) -> tuple[str, ...]:
+        """The names of the one-bit inputs, in port order."""
+        return (
+            *((CLOCK, RESET) if self.has_clock else ()),
+            *((IN_VALID,) if self.has_valid else ()),
+            *((OUT_READY,) if self.has_ready else ()),
+        )
+
+    @property
+    def control_outputs(self) -> tuple[str, ...]:
+        """The names of the one-bit outputs, in port order."""
+        return (
+            *((OUT_VALID,) if self.has_valid else ()),
+            *((IN_READY,) if self.has_ready else ()),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout as plain data, for `json.dumps`."""
+        data = asdict(self)
+        data["ports"] = [{**asdict(p), "shape": list(p.shape)} for p in self.ports]
+        return data
+
+    def describe(self) -> str:
+        """The interface in words, for the head of the SystemVerilog."""
+        lines = [f"{self.top}: latency {self.latency} cycles, one sample per cycle"]
+        lines.append("elements are numbered in row-major order of the shape")
+        if self.has_clock:
+            lines.append(f"{CLOCK}: rising edge; {RESET}: synchronous, active high")
+        if self.has_valid:
+            lines.append(f"{IN_VALID}, {OUT_VALID}: the data of this cycle counts")
+        if self.has_ready:
+            lines.append(f"{IN_READY}, {OUT_READY}: low stops the data from moving on")
+        for port in self.ports:
+            last = port.elements - 1
+            meaning = f" {port.format}" if port.format else ""
+            shape = "x".join(str(size) for size in port.shape)
+            lines.append(
+                f"{port.name}: {port.direction}, {port.elements} x {port.width} bits "
+                f"{'signed' if port.signed else 'unsigned'}{meaning}"
+                f"{f', shape {shape}' if shape else ''}; element i in bits "
+                f"[{port.width}*i+{port.width - 1}:{port.width}*i], i = 0..{last}"
+            )
+        return "\n".join(lines)

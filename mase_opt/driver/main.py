@@ -1,0 +1,446 @@
+"""
+`mase-opt`: xDSL's optimizer driver with pass flags, clean errors and `--emit-sv`.
+
+Options, printing and the pass machinery are xDSL's. Added: each registered pass is
+a flag too, every model format is an input, errors are one line with a place,
+`--verify-diagnostics` compares with `expected-error` comments, outputs are written
+atomically, and a bug leaves a reproducer.
+"""
+
+import contextlib
+import inspect
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.universe import XDSL_UNIVERSE
+from xdsl.utils.arg_spec import ArgSpec, parse_spec
+from xdsl.utils.diagnostic import Diagnostic
+from xdsl.utils.exceptions import ArgSpecParseError, ParseError, ShrinkException
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from mase_opt import __version__
+from mase_opt.driver.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
+from mase_opt.driver.diagnostics import Report, failure, report_of
+from mase_opt.driver.expected import expectations, mismatches
+from mase_opt.frontend.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
+from mase_opt.lib.atomic import atomic_file
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.standard_output import stdout_to_stderr, write_result
+from mase_opt.model.stages import (
+    BUILD_HARDWARE,
+    IMPORT_PASS,
+    LOWER_TO_HARDWARE,
+    MAKE_EXPLICIT,
+)
+from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
+from mase_opt.registry import load_universe, new_context, plugin_of, plugin_place
+
+if TYPE_CHECKING:
+    from xdsl.utils.target import Target
+
+    from mase_opt.model.emit import EmitOptions
+    from mase_opt.model.verify import Lowering
+
+
+class _Failed(Exception):
+    """The run has failed, and the user has been told."""
+
+
+class MaseOptMain(xDSLOptMain):
+    """The driver; construct it with the command line, then `run`."""
+
+    def __init__(self, args: Sequence[str]):
+        """Raises `UserError` for a command line that means nothing."""
+        self.command = ("mase-opt", *args)
+        self.universe = load_universe(plugin_files(args))
+        self.available_frontends = {}
+        self.available_passes = dict(self.universe.all_passes)
+        self.available_targets = dict(self.universe.all_targets)
+        self.ctx = new_context(self.universe)
+        self.register_all_frontends()
+
+        parser = DriverParser()
+        self.register_all_arguments(parser)
+        parser.add_driver_options()
+        parser.add_pass_flags(self.available_passes)
+        self.args = parser.parse(args)
+        self._check_target()
+        self._check_emit_options()
+
+        self.ctx.allow_unregistered = self.args.allow_unregistered_dialect
+        if self.args.disable_verify:
+            # Attributes verify themselves when made; xDSL's driver does the same.
+            setattr(Attribute, "__post_init__", _no_post_init)
+        if self.args.syntax_highlight:
+            Diagnostic.colored = True
+        self.setup_pipeline()
+
+    version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
+
+    def _check_target(self) -> None:
+        try:
+            name = parse_spec(self.args.target).name
+        except ArgSpecParseError as error:
+            raise UserError(f"option -t: {error}") from error
+        if name not in self.available_targets:
+            raise UserError(
+                f"unknown target '{name}': choose from "
+                f"{', '.join(self.available_targets)}"
+            )
+        target = self.available_targets[name]
+        # A target that is a function, not the maker of a class, has no options.
+        if "{" not in self.args.target or inspect.signature(target).parameters:
+            return
+        make = cast("Callable[[], type[Target]]", target)
+        try:
+            make().from_spec(parse_spec(self.args.target))
+        except (ArgSpecParseError, ValueError, TypeError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise UserError(f"target '{self.args.target}': {reason}") from error
+
+    def _check_emit_options(self) -> None:
+        given = {
+            "--split": self.args.split,
+            "--synth": self.args.synth,
+            "--verify-rtl": self.args.verify_rtl is not None,
+        }
+        for option, is_given in given.items():
+            if is_given and not self.args.emit_sv:
+                raise UserError(f"{option} is for SystemVerilog: add --emit-sv")
+
+    # Passes.
+
+    def setup_pipeline(self) -> None:
+        """Passes from `-p` or from pass flags; raises `UserError`."""
+        self.passes = self._chosen_passes()
+        # The callback is xDSL's: it verifies, prints and times.
+        self.args.passes = ""
+        super().setup_pipeline()
+        inner = self.pipeline.callback
+        assert inner is not None
+        self._start_progress()
+
+        def callback(
+            previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
+        ) -> None:
+            self.running, self.verifying = None, previous
+            inner(previous, module, following)
+            self.running, self.verifying = following, None
+            self.finished += previous is not None
+            if self.args.emit_sv:
+                self._keep_lowering(previous, module, following)
+            if following is None or following.name not in BUILD_HARDWARE:
+                return
+            if self._remaining()[:2] == list(BUILD_HARDWARE):
+                from mase_opt.lib.conversion.unrolled import legality
+
+                # Now, since searching for adder graphs takes long.
+                legality.check_function(legality.only_function(module))
+            if self.args.emit_sv and self.reference is None:
+                self.reference = module.clone()
+
+        self.pipeline = PassPipeline(self.passes, callback)
+
+    def _keep_lowering(
+        self,
+        previous: ModulePass | None,
+        module: ModuleOp,
+        following: ModulePass | None,
+    ) -> None:
+        """Keep what is on both sides of a pass that must not change results."""
+        from mase_opt.model.verify import Lowering
+
+        if previous is not None and self.before_lowering is not None:
+            before = self.before_lowering
+            self.lowerings.append(Lowering(previous.name, before, module.clone()))
+        lowering = following is not None and following.name in MAKE_EXPLICIT
+        self.before_lowering = module.clone() if lowering else None
+
+    def _chosen_passes(self) -> tuple[ModulePass, ...]:
+        if self.args.passes and self.args.pass_flags:
+            flag = self.args.pass_flags[0][0]
+            raise UserError(
+                f"-p and pass flags (here --{flag}) don't mix: write all passes one way"
+            )
+        if self.args.passes:
+            passes = parse_pipeline_text(self.available_passes, self.args.passes)
+        else:
+            passes = [
+                build_pass(
+                    self.available_passes, ArgSpec(name, parse_flag_options(options))
+                )
+                for name, options in self.args.pass_flags
+            ]
+        if self.args.emit_sv:
+            passes = self._completed(passes)
+        return tuple(passes)
+
+    def _completed(self, passes: list[ModulePass]) -> list[ModulePass]:
+        """
+        Add what `--emit-sv` needs around the user's passes.
+
+        The import comes first; if the user has chosen how hardware is built, the rest
+        of the lowering is added here, else `emit_sv` does all of it.
+        """
+
+        def add(name: str, followers: Sequence[str]) -> None:
+            names = [p.name for p in passes]
+            if name not in names:
+                before = (i for i, n in enumerate(names) if n in followers)
+                new = build_pass(self.available_passes, ArgSpec(name, {}))
+                passes.insert(next(before, len(names)), new)
+
+        if any(p.name in BUILD_HARDWARE for p in passes):
+            for index, name in enumerate(LOWER_TO_HARDWARE):
+                add(name, LOWER_TO_HARDWARE[index + 1 :])
+        add(IMPORT_PASS, [p.name for p in passes])
+        return passes
+
+    def _start_progress(self) -> None:
+        """Forget how far the previous chunk came."""
+        self.finished = 0
+        self.running: ModulePass | None = None
+        self.verifying: ModulePass | None = None
+        self.reference: ModuleOp | None = None
+        """The model before it became hardware, which the circuit must agree with."""
+        self.before_lowering: ModuleOp | None = None
+        self.lowerings: list[Lowering] = []
+
+    def _remaining(self) -> list[str]:
+        """The names of the passes that have not run."""
+        return [p.name for p in self.passes[self.finished :]]
+
+    def _list_passes(self) -> str:
+        from mase_opt.driver.pass_docs import describe, render_pass_list
+
+        own = [
+            factory
+            for name, factory in self.available_passes.items()
+            if name not in XDSL_UNIVERSE.all_passes
+        ]
+        return render_pass_list([describe(factory()) for factory in own])
+
+    # Running.
+
+    def run(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """
+        Do what the command line asks for; the exit code.
+
+        Errors have been printed, except those that `report_of` knows and that happen
+        outside a module: reading the input, writing the output.
+        """
+        if self.args.list_passes:
+            write_result(self._list_passes())
+            return 0
+        if self.args.list_formats:
+            from mase_opt.lib.formats.catalog import listing
+
+            write_result(listing())
+            return 0
+        try:
+            chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
+            as_expected = True
+            with self._output() as write:
+                for index, chunk in enumerate(chunks):
+                    if index > 0:
+                        write(f"{SPLIT_MARKER}\n")
+                    as_expected &= self._run_chunk(chunk, write)
+        except ShrinkException:
+            write_result("Success, can shrink\n")
+            return 0
+        except _Failed:
+            return 1
+        if self.args.shrink:
+            write_result("Failure, can't shrink\n")
+            return 1
+        return 0 if as_expected else 1
+
+    @contextlib.contextmanager
+    def _output(self) -> Generator[Callable[[str], object]]:
+        """Where text goes: `-o`'s file once all went well, else standard output."""
+        name: str | None = self.args.output_file
+        if name in (None, "-") or self.args.emit_sv:
+            yield write_result
+        else:
+            with atomic_file(name) as stream:
+                yield stream.write
+
+    def _run_chunk(self, chunk: Chunk, write: Callable[[str], object]) -> bool:
+        """
+        Compile one chunk; whether its errors are those it expects.
+
+        Without `--verify-diagnostics` none is: the first one raises `_Failed`.
+        """
+        self._start_progress()
+        expecting: bool = self.args.verify_diagnostics
+        expected = (
+            expectations(chunk.text, chunk.line_offset)
+            if expecting and chunk.text is not None
+            else []
+        )
+        report: Report | None = None
+        try:
+            # Standard output is for the result.
+            with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+                text = self._compile(chunk)
+        except ShrinkException:
+            raise
+        # Models and plug-ins may call sys.exit: that is no success.
+        except (Exception, SystemExit) as error:
+            report = self._report(error, chunk)
+            if self.args.debug and not (expecting and report):
+                raise
+            if report is None:
+                self._tell_of_bug(error, chunk)
+                raise _Failed from error
+            if self.args.parsing_diagnostics and isinstance(error, ParseError):
+                write(str(error) + "\n")
+                return True
+        else:
+            write(text)
+        if expecting:
+            wrong = mismatches(expected, report, chunk.name)
+            sys.stderr.writelines(f"{line}\n" for line in wrong)
+            return not wrong
+        if report is not None:
+            sys.stderr.write(report.render(chunk.name, chunk.text, chunk.line_offset))
+            raise _Failed
+        return True
+
+    def _compile(self, chunk: Chunk) -> str:
+        """The text that a chunk becomes."""
+        module = load_module(
+            chunk, self.ctx, implicit_module=not self.args.no_implicit_module
+        )
+        if not self.args.emit_sv:
+            self.pipeline.apply(self.ctx, module)
+            return self.output_resulting_program(module)
+
+        from mase_opt.model.emit import check_output, emit_sv
+
+        options = self._emit_options()
+        check_output(options)
+        self.pipeline.apply(self.ctx, module)
+        return emit_sv(module, self.ctx, options, self.reference, self.lowerings)
+
+    def _emit_options(self) -> "EmitOptions":
+        from mase_opt.model.emit import EmitOptions
+
+        name: str | None = self.args.output_file
+        output = None if name in (None, "-") else Path(name)
+        samples: int | None = self.args.verify_rtl
+        if samples is None:
+            samples = DEFAULT_SAMPLES if output is not None else 0
+        return EmitOptions(
+            output=output,
+            split=self.args.split,
+            synth=self.args.synth,
+            verify_samples=samples,
+            command=shlex.join(self.command),
+        )
+
+    # Failing.
+
+    def _report(self, error: BaseException, chunk: Chunk) -> Report | None:
+        """The report of a user's mistake; None for a bug."""
+        if self.verifying is not None:
+            return None  # a pass left invalid IR behind
+        return report_of(error, chunk.line_offset)
+
+    def _tell_of_bug(self, error: BaseException, chunk: Chunk) -> None:
+        culprit = self.verifying or self.running
+        if self.verifying is not None:
+            plugin = plugin_of(type(self.verifying))
+            owner = f" of plug-in {plugin}" if plugin else ""
+            message = (
+                f"pass '{self.verifying.name}'{owner} left invalid IR behind: {error}"
+            )
+        else:
+            running = plugin_of(type(self.running)) if self.running else None
+            plugin = plugin_place(error.__traceback__) or running
+            message = failure(error, plugin)
+            if self.running is not None:
+                message = f"pass '{self.running.name}': {message}"
+        print(f"{chunk.name}: error: {message}", file=sys.stderr)
+        whose = "" if plugin else "this is a bug; "
+        print(f"note: {whose}--debug shows where", file=sys.stderr)
+        if self.finished == 0 and culprit is None:
+            return  # reading the input failed: the input itself reproduces it
+        try:
+            note = self._reproducer(message, chunk, culprit)
+        except Exception as second:
+            note = f"no reproducer could be written: {second}"
+        print(f"note: {note}", file=sys.stderr)
+
+    def _reproducer(
+        self, message: str, chunk: Chunk, culprit: ModulePass | None
+    ) -> str:
+        """Repeat the passes that went well, and keep their result."""
+        from mase_opt.driver.reproducer import write_reproducer
+
+        ctx = new_context(self.universe)
+        ctx.allow_unregistered = self.ctx.allow_unregistered
+        module = load_module(
+            chunk, ctx, implicit_module=not self.args.no_implicit_module
+        )
+        done = self.finished - (culprit is not None and culprit is self.verifying)
+        for finished in self.passes[: max(done, 0)]:
+            finished.apply(ctx, module)
+        arguments = [f"--load-plugin={file}" for file in self.args.load_plugin]
+        if ctx.allow_unregistered:
+            arguments.append("--allow-unregistered-dialect")
+        if culprit is not None:
+            arguments += ["-p", str(culprit)]
+            stem = culprit.name
+        else:
+            arguments.append("--emit-sv")
+            stem = "emit-sv"
+        path, command = write_reproducer(
+            stem, message, shlex.join(arguments), module, ctx
+        )
+        return f"reproducer: {path}, run with: {command}"
+
+
+def _no_post_init(self: Attribute) -> None:
+    """An attribute's `__post_init__` under `--disable-verify`."""
+
+
+def show_warnings() -> None:
+    """Print warnings as one line each, in the form of errors."""
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_: object, **__: object
+) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run `mase-opt` with these arguments; the exit code."""
+    show_warnings()
+    debug = "--debug" in args
+    try:
+        return MaseOptMain(args).run()
+    except BrokenPipeError:
+        return 128 + 13  # nobody reads any more: as if ended by SIGPIPE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+            return 1
+        report = report_of(error)
+        text = (
+            f"{failure(error)} (--debug shows where)"
+            if report is None
+            else report.message
+        )
+        print(f"error: {text}", file=sys.stderr)
+        return 1

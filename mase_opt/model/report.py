@@ -1,0 +1,265 @@
+"""What a circuit costs, layer by layer: as a table and as data."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+from xdsl.dialects import comb, hw, seq
+from xdsl.dialects.builtin import IntegerAttr, IntegerType, ModuleOp, StringAttr
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from mase_opt.dialects.circt import CompRegClockEnabledOp
+from mase_opt.dialects.mase.base import show
+from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.unrolled.top import LAYER
+from mase_opt.lib.hardware.builder import LATENCY
+from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.interpreters.mase import main_function
+from mase_opt.lib.target.yosys import Resources, synthesize
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the model and the hardware it became."""
+
+    name: str
+    operation: str
+    inputs: str
+    """Shapes and formats of what is not constant."""
+    output: str
+    weights: str
+    """Formats of the constant operands."""
+    parameters: int
+    multiplies: int
+    adders: int
+    """Two-input additions and subtractions."""
+    register_bits: int
+    memory_bits: int
+    """Bits of lookup tables."""
+    latency: int
+    """Register stages, in cycles."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All layers, the totals, and what synthesis says if it was asked."""
+
+    top: str
+    latency: int
+    layers: tuple[Layer, ...]
+    totals: dict[str, int]
+    logic_depth: int
+    """Adders (or what takes as long) between two registers at most."""
+    gate_depth: int | None
+    """Levels of an and-inverter graph between two registers, if synthesized."""
+    synthesis: Resources | None
+    """What Yosys makes of it."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def print(self) -> None:
+        """Print the table to standard error."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=f"{self.top}: latency {self.latency}, one sample per cycle")
+        table.add_column("layer")
+        table.add_column("operation")
+        table.add_column("input")
+        table.add_column("output")
+        table.add_column("weights")
+        numbers = ("parameters", "multiplies", "adders", "register", "memory", "stages")
+        for name in numbers:
+            table.add_column(name, justify="right")
+        for layer in self.layers:
+            table.add_row(
+                layer.name,
+                layer.operation,
+                layer.inputs,
+                layer.output,
+                layer.weights,
+                str(layer.parameters),
+                str(layer.multiplies),
+                str(layer.adders),
+                f"{layer.register_bits} b",
+                f"{layer.memory_bits} b",
+                str(layer.latency),
+            )
+        total = self.totals
+        table.add_section()
+        table.add_row(
+            "total",
+            "",
+            "",
+            "",
+            "",
+            str(total["parameters"]),
+            str(total["multiplies"]),
+            str(total["adders"]),
+            f"{total['register_bits']} b",
+            f"{total['memory_bits']} b",
+            str(self.latency),
+        )
+        width = None if sys.stderr.isatty() else 160
+        console = Console(stderr=True, width=width)
+        console.print(table)
+        console.print(f"logic depth: {self.logic_depth} levels between registers")
+        if self.synthesis is not None:
+            found = self.synthesis
+            console.print(
+                f"{found.version}, {found.family}: {found.lut} LUT "
+                f"(and {found.route_through} for carries alone), {found.ff} FF, "
+                f"{found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
+                f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers"
+            )
+
+
+class _Hardware:
+    """Counts operations of hw modules, instances included."""
+
+    def __init__(self, module: ModuleOp):
+        self.modules = {
+            op.sym_name.data: op for op in module.ops if isinstance(op, hw.HWModuleOp)
+        }
+        self._known: dict[str, Counter[str]] = {}
+
+    def count(self, name: str) -> Counter[str]:
+        """multiplies, adders, register_bits, memory_bits, operations of a module."""
+        if name not in self._known:
+            total: Counter[str] = Counter()
+            for op in self.modules[name].body.block.ops:
+                total += self._of(op)
+            self._known[name] = total
+        return self._known[name]
+
+    def _of(self, op: Operation) -> Counter[str]:
+        one = Counter(operations=1)
+        match op:
+            case hw.InstanceOp():
+                return self.count(op.module_name.string_value())
+            case comb.MulOp():
+                one["multiplies"] = len(op.operands) - 1
+            case comb.AddOp() | comb.SubOp():
+                one["adders"] = len(op.operands) - 1
+            case seq.CompRegOp() | CompRegClockEnabledOp():
+                one["register_bits"] = _bits(op.results[0].type)
+            case hw.ArrayCreateOp():
+                one["memory_bits"] = sum(_bits(v.type) for v in op.operands)
+            case _:
+                pass
+        return one
+
+
+def _bits(type: Attribute) -> int:
+    return type.bitwidth if isinstance(type, IntegerType) else 0
+
+
+def build_report(
+    module: ModuleOp,
+    circuit: str,
+    layout: PortLayout,
+    reference: ModuleOp | None,
+    *,
+    synth: bool = False,
+) -> Report:
+    """
+    The report of `module` (`circuit` is its text), lowered from `reference`.
+
+    Raises `UserError` if synthesis is asked for and Yosys is missing or fails.
+    """
+    from mase_opt.lib.target import circt
+
+    hardware = _Hardware(module)
+    models = _layers(reference) if reference is not None else {}
+    layers: list[Layer] = []
+    for op in hardware.modules[layout.top].body.block.ops:
+        if not isinstance(op, hw.InstanceOp):
+            continue
+        name = op.module_name.string_value()
+        attributes = hardware.modules[name].attributes
+        layer = _string(attributes.get(LAYER)) or op.instance_name.data
+        counts = hardware.count(name)
+        # The instances of a layer are in the order of its ops.
+        model = next(models.get(layer, iter(())), None)
+        layers.append(
+            Layer(
+                name=layer,
+                operation=model.name.removeprefix("mase.") if model else "",
+                inputs=_inputs(model) if model else "",
+                output=_format(model.results[0]) if model else "",
+                weights=_weights(model) if model else "",
+                parameters=_parameters(model) if model else 0,
+                multiplies=counts["multiplies"],
+                adders=counts["adders"],
+                register_bits=counts["register_bits"],
+                memory_bits=counts["memory_bits"],
+                latency=_integer(attributes.get(LATENCY)),
+            )
+        )
+    whole = hardware.count(layout.top)
+    totals = {
+        key: whole[key]
+        for key in ("multiplies", "adders", "register_bits", "memory_bits")
+    }
+    totals["parameters"] = sum(layer.parameters for layer in layers)
+    depth = synthesis = None
+    if synth:
+        depth = circt.gate_depth(circuit, layout.top)
+        synthesis = synthesize(circt.export_verilog(circuit), layout.top)
+    return Report(
+        layout.top,
+        layout.latency,
+        tuple(layers),
+        totals,
+        layout.logic_depth,
+        depth,
+        synthesis,
+    )
+
+
+def _layers(reference: ModuleOp) -> dict[str, Iterator[Operation]]:
+    """The ops of the model that become instances, by layer name."""
+    found: dict[str, list[Operation]] = {}
+    for op in main_function(reference).body.block.ops:
+        layer = _string(op.properties.get("layer"))
+        if layer is not None and len(_constants(op)) < len(op.operands):
+            found.setdefault(layer, []).append(op)
+    return {layer: iter(ops) for layer, ops in found.items()}
+
+
+def _string(attribute: Attribute | None) -> str | None:
+    return attribute.data if isinstance(attribute, StringAttr) else None
+
+
+def _integer(attribute: Attribute | None) -> int:
+    return attribute.value.data if isinstance(attribute, IntegerAttr) else 0
+
+
+def _format(value: SSAValue) -> str:
+    element = str(element_of(value)).removeprefix("!mase.")
+    return f"{show(shape_of(value))} {element}"
+
+
+def _constants(op: Operation) -> list[SSAValue]:
+    return [v for v in op.operands if isinstance(v.owner, ConstantOp)]
+
+
+def _inputs(op: Operation) -> str:
+    constants = _constants(op)
+    return ", ".join(_format(v) for v in op.operands if v not in constants)
+
+
+def _weights(op: Operation) -> str:
+    formats = [str(element_of(v)).removeprefix("!mase.") for v in _constants(op)]
+    return ", ".join(formats)
+
+
+def _parameters(op: Operation) -> int:
+    return sum(prod(shape_of(v)) for v in _constants(op))
