@@ -131,7 +131,7 @@ class Model:
             run_pass(
                 self._ctx, module, "mase-calibrate", {"data": (self._calibration,)}
             )
-        from mase_opt.lib.transforms.mase_quantize import needs_formats
+        from mase_opt.lib.quantization.quantize import needs_formats
 
         # A model file may hold formats already.
         if self._quantize or needs_formats(main_function(module)):
