@@ -24,6 +24,7 @@ from mase_opt.lib.analysis.observation import (
     observe_batches,
 )
 from mase_opt.lib.analysis.sketch import ChannelSketch, Sketch
+from mase_opt.lib.data.samples import Data
 from mase_opt.lib.model_function import describe, model_function
 
 LARGEST = np.finfo(np.float32).max
@@ -33,7 +34,7 @@ LARGEST = np.finfo(np.float32).max
 def calibrate(
     module: ModuleOp,
     *,
-    data: str | None = None,
+    data: Data | None = None,
     samples: int | None = None,
     seed: int = 0,
     channels: bool = False,

@@ -127,7 +127,7 @@ class Recipe(FormatOptions):
         if isinstance(value, Recipe):
             return value
         if isinstance(value, Mapping):
-            return Recipe(**_known(value, "recipe"))
+            return Recipe(**Recipe.known(value, "recipe"))
         return Recipe.load(str(value))
 
     @staticmethod
@@ -145,7 +145,23 @@ class Recipe(FormatOptions):
             for key, value in table.items()
             if isinstance(value, Mapping)
         }
-        return Recipe(**_known(options, where), by=by, layers=layers, source=where)
+        return Recipe(
+            **Recipe.known(options, where), by=by, layers=layers, source=where
+        )
+
+    @staticmethod
+    def known(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """`table` with the names of fields; raises `UserError` for others."""
+        names = [*OPTIONS, "by", "layers"]
+        result: dict[str, Any] = {}
+        for key, value in table.items():
+            if (name := key.replace("-", "_")) not in names:
+                raise UserError(
+                    f"{where}: unknown key '{key}'{did_you_mean(name, names)} (keys: "
+                    f"{', '.join(names)})"
+                )
+            result[name] = value
+        return result
 
     def to_toml(self) -> str:
         """The table that `load` reads as this recipe."""
@@ -175,7 +191,7 @@ class Recipe(FormatOptions):
         table = _value(attribute)
         if not isinstance(table, dict):
             raise UserError(f"mase.recipe is {attribute}, expected a dictionary")
-        known = _known(cast("dict[str, Any]", table), "mase.recipe")
+        known = Recipe.known(cast("dict[str, Any]", table), "mase.recipe")
         try:
             known["layers"] = dict(known.get("layers", []))
         except (TypeError, ValueError) as error:
@@ -314,20 +330,6 @@ def _check_types(recipe: Recipe) -> None:
                 f"{recipe.source}: layers: {name!r} is {settings!r}, expected a name "
                 "with a dictionary of settings"
             )
-
-
-def _known(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`table` with the names of fields; raises `UserError` for others."""
-    names = [*OPTIONS, "by", "layers"]
-    result: dict[str, Any] = {}
-    for key, value in table.items():
-        if (name := key.replace("-", "_")) not in names:
-            raise UserError(
-                f"{where}: unknown key '{key}'{did_you_mean(name, names)} (keys: "
-                f"{', '.join(names)})"
-            )
-        result[name] = value
-    return result
 
 
 def _settings(layer: Mapping[str, Any], where: str) -> dict[str, Any]:
