@@ -81,6 +81,16 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE.npz", help="write the outputs, as numbers"
     )
     parser.add_argument(
+        "--load-plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="load formats and dialects from a file that defines UNIVERSE",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress, only warnings and errors"
+    )
+    parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
     return parser
@@ -94,31 +104,31 @@ def _positive(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
+    from mase_opt.lib.console import phase
     from mase_opt.lib.data.samples import load_labels
     from mase_opt.lib.errors import UserError
-    from mase_opt.model.levels import Level, Model
+    from mase_opt.model.levels import Model
 
+    levels = _levels(arguments)
+    _check_tools(levels)
     model = Model(
-        arguments.model, quantize=arguments.quantize, calibration=arguments.calibrate
+        arguments.model,
+        quantize=arguments.quantize,
+        calibration=arguments.calibrate,
+        plugins=arguments.load_plugin,
     )
-    with _stdout_for_results():
+    with _working():
+        phase(f"read {arguments.model}")
         samples = model.load(arguments.input, arguments.samples)
     if not samples:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
     if arguments.labels:
         labels = load_labels(arguments.input, len(samples[0]))
-    if arguments.compare:
-        levels = [
-            level
-            for level in Level
-            if level is not Level.FLOAT or not Path(arguments.model).is_dir()
-        ]
-    else:
-        levels = [Level(arguments.level)]
     outputs: dict[Level, list[Array]] = {}
     for level in levels:
-        with _stdout_for_results():
+        with _working():
+            phase(f"run {level.value}")
             outputs[level] = model.run(level, samples)
         _print_level(model, level, outputs[level], labels)
     if arguments.output is not None:
@@ -128,12 +138,37 @@ def _run(arguments: argparse.Namespace) -> int:
     return _print_comparison(model, outputs)
 
 
+def _levels(arguments: argparse.Namespace) -> list[Level]:
+    """The levels to run, in this order."""
+    from mase_opt.model.levels import Level
+
+    if not arguments.compare:
+        return [Level(arguments.level)]
+    has_float = not Path(arguments.model).is_dir()
+    return [level for level in Level if has_float or level is not Level.FLOAT]
+
+
+def _check_tools(levels: Sequence[Level]) -> None:
+    """Raise the `UserError` of a level whose tools are missing before anything runs."""
+    from mase_opt.lib.errors import UserError
+    from mase_opt.lib.simulation import verilator
+    from mase_opt.model.levels import Level
+
+    if Level.VERILOG in levels and (missing := verilator.available()):
+        raise UserError(f"level {Level.VERILOG.value}: {missing}")
+
+
 @contextlib.contextmanager
-def _stdout_for_results() -> Generator[None]:
-    """What models and libraries print in the block goes to standard error."""
+def _working() -> Generator[None]:
+    """
+    What models and libraries print in the block goes to standard error.
+
+    Phases show in it: what is written to standard output meanwhile would mix with them.
+    """
+    from mase_opt.lib.console import phases
     from mase_opt.lib.standard_output import stdout_to_stderr
 
-    with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+    with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr(), phases():
         yield
 
 
@@ -209,11 +244,13 @@ def run(args: Sequence[str]) -> int:
     """Run `mase-run` with these arguments; the exit code."""
     from mase_opt.driver.diagnostics import failure, report_of
     from mase_opt.driver.main import show_warnings
+    from mase_opt.lib.console import quietly
 
     show_warnings()
     arguments = _parser().parse_args(args)
     try:
-        return _run(arguments)
+        with quietly(arguments.quiet):
+            return _run(arguments)
     except BrokenPipeError:
         return 128 + 13  # nobody reads any more: as if ended by SIGPIPE
     # Models and plug-ins may call sys.exit: that is no success.

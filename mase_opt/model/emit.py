@@ -28,6 +28,7 @@ from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
+from mase_opt.lib.console import phase, tell
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT
@@ -36,6 +37,7 @@ from mase_opt.registry import load_universe
 
 if TYPE_CHECKING:
     from mase_opt.lib.hardware.interface import PortLayout
+    from mase_opt.model.report import Report
     from mase_opt.model.verify import Lowering
 
 PassOptions = dict[str, ParameterListType]
@@ -78,22 +80,16 @@ def emit_sv(
     there is no output to write, else the empty string. Raises `UserError` if the
     circuit or the lowered model disagrees, or the output cannot be written.
     """
-    from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
-    from mase_opt.model.verify import Lowering, verify_lowering, verify_rtl
 
     if reference is None and not _is_hardware(module):
-        for name in MAKE_EXPLICIT:
-            before = module.clone() if options.verify_samples else module
-            run_pass(ctx, module, name)
-            if options.verify_samples:
-                lowerings = [*lowerings, Lowering(name, before, module.clone())]
-        # Now, since searching for adder graphs takes long.
-        check_function(only_function(module))
+        lowerings = [*lowerings, *_lower(module, ctx, keep=options.verify_samples > 0)]
         reference = module.clone()
         for name in BUILD_HARDWARE:
+            phase(name)
             run_pass(ctx, module, name)
+    phase("export SystemVerilog")
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.
     circuit = circt.to_text(module)
@@ -105,44 +101,108 @@ def emit_sv(
         if options.output is None and not (options.verify_samples or options.synth):
             return text
         files = {f"{layout.top}.sv": text}
-
-    if options.verify_samples:
-        if reference is None:
-            raise UserError(
-                "--verify-rtl needs the quantized model, but the input is hardware "
-                "already: pass --verify-rtl=0"
-            )
-        for lowering in lowerings:
-            verify_lowering(lowering, options.verify_samples)
-        verify_rtl(reference, circuit, layout, options.verify_samples)
+    verified = _verify(reference, lowerings, circuit, layout, options.verify_samples)
 
     from mase_opt.model.report import build_report
 
+    phase("synthesize" if options.synth else "report")
     report = build_report(module, circuit, layout, reference, synth=options.synth)
-    report.print()
+    if options.output is not None:
+        phase(f"write {options.output}")
+        result = _Result(files, layout, circuit, reference, report, options.command)
+        result.write(options.output, ctx)
+    phase(None)
+    report.show()
     if options.output is None:
+        tell(f"{verified}\n")
         return "".join(files.values())
-    if not _is_folder(options.output):
-        with atomic_file(options.output) as stream:
-            stream.write("".join(files.values()))
-        return ""
-    with atomic_directory(options.output, _is_earlier_output) as folder:
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        manifest = {
+    tell(f"{verified}; wrote {options.output}\n")
+    return ""
+
+
+def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
+    """
+    Make all explicit that hardware computes; what that was, if it is to be kept.
+
+    Raises `PassFailedException` for what cannot become hardware.
+    """
+    from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
+    from mase_opt.model.verify import Lowering
+
+    lowerings: list[Lowering] = []
+    for name in MAKE_EXPLICIT:
+        phase(name)
+        before = module.clone() if keep else module
+        run_pass(ctx, module, name)
+        if keep:
+            lowerings.append(Lowering(name, before, module.clone()))
+    # Now, since searching for adder graphs takes long.
+    check_function(only_function(module))
+    return lowerings
+
+
+def _verify(
+    reference: ModuleOp | None,
+    lowerings: Sequence[Lowering],
+    circuit: str,
+    layout: PortLayout,
+    samples: int,
+) -> str:
+    """What has been verified, in words. Raises `UserError` at a difference."""
+    from mase_opt.model.verify import verify_lowering, verify_rtl
+
+    if not samples:
+        return "not verified"
+    if reference is None:
+        raise UserError(
+            "--verify-rtl needs the quantized model, but the input is hardware "
+            "already: pass --verify-rtl=0"
+        )
+    phase(f"verify on {samples} samples")
+    for lowering in lowerings:
+        verify_lowering(lowering, samples)
+    vectors = verify_rtl(reference, circuit, layout, samples)
+    return f"verified: interpreter and circuit agree on {vectors} vectors"
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What `--emit-sv -o` writes."""
+
+    files: dict[str, str]
+    """Names and texts of the SystemVerilog."""
+    layout: PortLayout
+    circuit: str
+    reference: ModuleOp | None
+    """The model, lowered as far as the mase dialect goes, if it is known."""
+    report: Report
+    command: str
+
+    def write(self, output: Path, ctx: Context) -> None:
+        """Write a folder, or the text alone; raises `UserError`."""
+        if not _is_folder(output):
+            with atomic_file(output) as stream:
+                stream.write("".join(self.files.values()))
+            return
+        with atomic_directory(output, _is_earlier_output) as folder:
+            for name, text in self.files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            _write_json(folder / MANIFEST, self._manifest())
+            _write_json(folder / "report.json", self.report.to_json())
+            (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
+            if self.reference is not None:
+                text = to_text(self.reference, ctx)
+                (folder / MODEL).write_text(text, encoding="utf-8")
+                _write_test_bench(folder, self.reference, self.layout)
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
             "mase_opt": __version__,
             "versions": _versions(),
-            "command": options.command,
-            **describe_interface(layout),
-            "sources": [name for name in files if name.endswith(".sv")],
+            "command": self.command,
+            **describe_interface(self.layout),
+            "sources": [name for name in self.files if name.endswith(".sv")],
         }
-        _write_json(folder / MANIFEST, manifest)
-        _write_json(folder / "report.json", report.to_json())
-        (folder / CIRCUIT).write_text(circuit, encoding="utf-8")
-        if reference is not None:
-            (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
-            _write_test_bench(folder, reference, layout)
-    return ""
 
 
 def describe_interface(layout: PortLayout) -> dict[str, Any]:
@@ -153,7 +213,7 @@ def describe_interface(layout: PortLayout) -> dict[str, Any]:
         "input_codes": INPUT_CODES,
         "control_inputs": list(layout.control_inputs),
         "control_outputs": list(layout.control_outputs),
-        "initiation_interval": 1,
+        "initiation_interval": layout.initiation_interval,
     }
 
 

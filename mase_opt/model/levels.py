@@ -58,17 +58,23 @@ class Model:
     """A model file, or a folder that `mase-opt --emit-sv -o` wrote."""
 
     def __init__(
-        self, source: str, *, quantize: str = "", calibration: str | None = None
+        self,
+        source: str,
+        *,
+        quantize: str = "",
+        calibration: str | None = None,
+        plugins: Sequence[str] = (),
     ):
         """
-        `quantize` are options of `mase-quantize`, `calibration` is a data file.
+        `quantize` are options of `mase-quantize`, `calibration` is a data file, and
+        `plugins` are files that define UNIVERSE.
 
-        Raises `UserError` if the source cannot be read.
+        Raises `UserError` if the source or a plug-in cannot be read.
         """
         self.source = source
         self._quantize = quantize
         self._calibration = calibration
-        self._ctx = new_context(load_universe())
+        self._ctx = new_context(load_universe(plugins))
         self._folder = Path(source) if Path(source).is_dir() else None
         if self._folder is not None and (quantize or calibration):
             raise UserError(

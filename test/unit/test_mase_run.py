@@ -175,14 +175,14 @@ DAMAGED: dict[str, tuple[str, str, str, str]] = {
     "deep": ("manifest.json", r".*", "[" * 9999, "manifest.json' is damaged: "),
     "interface of the circuit": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        "latency = 3000 : i64, depth",
+        "latency = [0-9]+ : i64",
+        "latency = 3000 : i64",
         "interface.latency is",
     ),
     "no number": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        'latency = "x", depth',
+        "latency = [0-9]+ : i64",
+        'latency = "x"',
         "mase.interface is damaged: its entry 'latency': it is \"x\"",
     ),
     "no width": ("circuit.mlir", "width = 8", "width = 0", "circuit.mlir' is damaged"),
