@@ -28,8 +28,8 @@ _SHOWN_WIDTH = 160
 
 _UNREGISTERED = re.compile(r"Operation \S+ is not registered")
 _REMEDY = (
-    "; models are read in the torch and mase dialects "
-    "(--allow-unregistered-dialect keeps what is unknown)"
+    "; models are read in the torch and mase dialects and in those of --load-plugin "
+    "files (mase-opt --allow-unregistered-dialect keeps what is unknown)"
 )
 
 
