@@ -93,7 +93,7 @@ class Table:
     def _all_rows(self) -> Sequence[Sequence[Cell]]:
         return [*self.rows, self.total] if self.total else self.rows
 
-    def text_for(self, stream: TextIO) -> str:
+    def text_for(self, stream: TextIO | None) -> str:
         """The table as `stream` can show it."""
         return self.text(line_width(stream), is_ascii(stream))
 
@@ -124,7 +124,8 @@ class Table:
                 for cell in ("" if cell is None else cell for cell in cells)
             ]
             is_text = any(isinstance(row[index], str) for row in self.rows)
-            found.append(_Shown(column, texts, right=not is_text))
+            narrow = width is not None
+            found.append(_Shown(column, texts, right=not is_text, narrow=narrow))
         if found and width is not None and not _fits(found, width):
             found[0].texts = _shortened(found[0].texts, width, ellipsis)
         return found
@@ -139,6 +140,8 @@ class _Shown:
     """Of all rows, the total included."""
     right: bool
     """Whether the texts end below each other."""
+    narrow: bool
+    """Whether the name may take several lines."""
 
     @property
     def head(self) -> str:
@@ -146,7 +149,8 @@ class _Shown:
 
     @property
     def width(self) -> int:
-        return max(map(cell_width, (*self.texts, *self.head.split())))
+        words = self.head.split() if self.narrow else [self.head]
+        return max(map(cell_width, (*self.texts, *words)))
 
 
 def _side_by_side(widths: Sequence[int]) -> int:
