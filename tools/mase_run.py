@@ -242,9 +242,9 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run `mase-run` with these arguments; the exit code."""
-    from mase_opt.driver.diagnostics import failure, report_of
     from mase_opt.driver.main import show_warnings
     from mase_opt.lib.console import quietly
+    from mase_opt.model.diagnostics import failure, report_of
 
     show_warnings()
     arguments = _parser().parse_args(args)

@@ -16,9 +16,10 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.console import progress
 from mase_opt.lib.data.samples import (
+    Data,
+    as_samples,
     encode_inputs,
     inputs_of,
-    load_samples,
     random_samples,
 )
 from mase_opt.lib.errors import UserError
@@ -32,7 +33,7 @@ Inputs = Sequence[NDArray[Any]]
 
 
 def calibration_inputs(
-    function: FuncOp, *, data: str | None, samples: int | None, seed: int
+    function: FuncOp, *, data: Data | None, samples: int | None, seed: int
 ) -> Inputs:
     """
     The numbers in `data` for each argument, or random ones with a warning.
@@ -44,7 +45,7 @@ def calibration_inputs(
     if seed < 0:
         raise UserError(f"seed is {seed}, expected at least 0")
     if data is not None:
-        return load_samples(data, inputs_of(function), samples)
+        return as_samples(data, inputs_of(function), samples)
     count = samples or RANDOM_SAMPLES
     warnings.warn(
         f"no calibration data: using {count} inputs from a normal distribution "

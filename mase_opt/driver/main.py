@@ -28,13 +28,13 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from mase_opt import __version__
 from mase_opt.driver.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
-from mase_opt.driver.diagnostics import Report, failure, report_of
 from mase_opt.driver.expected import expectations, mismatches
 from mase_opt.frontend.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
 from mase_opt.lib import console
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.standard_output import stdout_to_stderr, write_result
+from mase_opt.model.diagnostics import Report, failure, report_of
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
     IMPORT_PASS,

@@ -21,26 +21,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
-from xdsl.dialects import hw
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.printer import Printer
-from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.console import phase, tell
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
-from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT
-from mase_opt.pass_options import build_pass, parse_flag_options
-from mase_opt.registry import load_universe
+from mase_opt.model.stages import (
+    BUILD_HARDWARE,
+    MAKE_EXPLICIT,
+    is_hardware,
+    run_pass,
+)
 
 if TYPE_CHECKING:
     from mase_opt.lib.hardware.interface import PortLayout
     from mase_opt.model.report import Report
     from mase_opt.model.verify import Lowering
-
-PassOptions = dict[str, ParameterListType]
 
 MANIFEST = "manifest.json"
 MODEL = "model.mlir"
@@ -83,7 +82,7 @@ def emit_sv(
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
 
-    if reference is None and not _is_hardware(module):
+    if reference is None and not is_hardware(module):
         lowerings = [*lowerings, *_lower(module, ctx, keep=options.verify_samples > 0)]
         reference = module.clone()
         for name in BUILD_HARDWARE:
@@ -234,27 +233,6 @@ def _is_earlier_output(folder: Path) -> bool:
         return "mase_opt" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-
-
-def _is_hardware(module: ModuleOp) -> bool:
-    return any(isinstance(op, hw.HWModuleOp) for op in module.ops)
-
-
-def run_pass(
-    ctx: Context, module: ModuleOp, name: str, options: str | PassOptions = ""
-) -> None:
-    """
-    Run a registered pass and verify the result.
-
-    `options` are those of a pass flag (`width=6 by=type`) or already parsed ones.
-    Hardware is left to CIRCT's verifiers.
-    """
-    if isinstance(options, str):
-        options = parse_flag_options(options)
-    spec = ArgSpec(name, options)
-    build_pass(load_universe().all_passes, spec).apply(ctx, module)
-    if not _is_hardware(module):
-        module.verify()
 
 
 def to_text(module: ModuleOp, ctx: Context) -> str:

@@ -33,6 +33,7 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.model.emit import CIRCUIT, MANIFEST, MODEL, describe_interface, run_pass
 from mase_opt.model.stages import LOWER_TO_HARDWARE
 from mase_opt.model.verify import from_ports, results_of, to_ports
+from mase_opt.pass_options import parse_flag_options
 from mase_opt.registry import load_universe, new_context
 
 BATCH = 256
@@ -137,11 +138,12 @@ class Model:
             run_pass(
                 self._ctx, module, "mase-calibrate", {"data": (self._calibration,)}
             )
-        from mase_opt.lib.transforms.mase_quantize import needs_formats
+        from mase_opt.lib.quantization.quantize import needs_formats
 
         # A model file may hold formats already.
+        options = parse_flag_options(self._quantize)
         if self._quantize or needs_formats(main_function(module)):
-            run_pass(self._ctx, module, "mase-quantize", self._quantize)
+            run_pass(self._ctx, module, "mase-quantize", options)
         return module
 
     @cached_property

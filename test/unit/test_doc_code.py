@@ -2,8 +2,8 @@
 The code in the README and in docs/ runs, from the root, in the order of each page.
 
 Python and MLIR whose first line names a file (`# square.py`) is in that file for what
-follows. A block of language `text` is what the command before it shows. A comment before
-a block says why it does not run here: `<!-- not run: … -->`.
+follows. A block of language `text` is what the command before it shows. A comment
+before a block says why it does not run here: `<!-- not run: … -->`.
 """
 
 import os

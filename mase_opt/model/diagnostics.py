@@ -42,6 +42,11 @@ class Report:
     notes: tuple[tuple[SourcePlace | None, str], ...] = ()
     """Further places that the error refers to."""
 
+    @property
+    def summary(self) -> str:
+        """The message behind its place, in one line."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
     def render(self, name: str, source: str | None, line_offset: int = 0) -> str:
         """
         The lines to print, each ending with a newline.
