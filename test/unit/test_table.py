@@ -100,7 +100,10 @@ def test_every_width(table: Table, width: int, ascii: bool) -> None:
     assert not wanted - words
 
 
-def test_without_a_width_nothing_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_width_nothing_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     table = Table("Long", [Column("name")], [["x" * 500]], ["total"])
     table.write("table", None)
     assert f"{'x' * 500}\n" in capsys.readouterr().err
