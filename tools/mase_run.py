@@ -15,7 +15,7 @@ from mase_opt.lib.standard_output import fill_closed_streams, write_result
 
 if TYPE_CHECKING:
     from mase_opt.lib.interpreters.exact import Array
-    from mase_opt.model.levels import Level, Model
+    from mase_opt.model.model import Level, Model
 
 LEVELS = ("float", "quantized", "lowered", "rtl", "verilog")
 
@@ -105,21 +105,24 @@ def _positive(text: str) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
     from mase_opt.lib.console import phase
-    from mase_opt.lib.data.samples import load_labels
+    from mase_opt.lib.data.samples import inputs_of, load_labels, load_samples
     from mase_opt.lib.errors import UserError
-    from mase_opt.model.levels import Model
+    from mase_opt.model.model import Level, load
 
     levels = _levels(arguments)
     _check_tools(levels)
-    model = Model(
-        arguments.model,
-        quantize=arguments.quantize,
-        calibration=arguments.calibrate,
-        plugins=arguments.load_plugin,
-    )
+    if Path(arguments.model).is_dir() and (arguments.quantize or arguments.calibrate):
+        raise UserError(
+            f"'{arguments.model}' is quantized already: --quantize and --calibrate are "
+            "for model files"
+        )
     with _working():
         phase(f"read {arguments.model}")
-        samples = model.load(arguments.input, arguments.samples)
+        model = load(arguments.model, plugins=arguments.load_plugin)
+        inputs = inputs_of(model.function)
+        samples = load_samples(arguments.input, inputs, arguments.samples)
+        if levels != [Level.FLOAT]:
+            model = _quantized(model, arguments)
     if not samples:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
@@ -129,7 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for level in levels:
         with _working():
             phase(f"run {level.value}")
-            outputs[level] = model.run(level, samples)
+            outputs[level] = model.results(level, samples)
         _print_level(model, level, outputs[level], labels)
     if arguments.output is not None:
         _write(arguments.output, model, levels[-1], outputs[levels[-1]])
@@ -138,9 +141,21 @@ def _run(arguments: argparse.Namespace) -> int:
     return _print_comparison(model, outputs)
 
 
+def _quantized(model: Model, arguments: argparse.Namespace) -> Model:
+    """The model in formats; a model file may hold some already."""
+    from mase_opt.pass_options import parse_flag_options
+
+    if arguments.calibrate is not None:
+        model = model.calibrate(arguments.calibrate)
+    options = parse_flag_options(arguments.quantize)
+    if not options and model.is_quantized:
+        return model
+    return model.apply("mase-quantize", **options)
+
+
 def _levels(arguments: argparse.Namespace) -> list[Level]:
     """The levels to run, in this order."""
-    from mase_opt.model.levels import Level
+    from mase_opt.model.model import Level
 
     if not arguments.compare:
         return [Level(arguments.level)]
@@ -152,7 +167,7 @@ def _check_tools(levels: Sequence[Level]) -> None:
     """Raise the `UserError` of a level whose tools are missing before anything runs."""
     from mase_opt.lib.errors import UserError
     from mase_opt.lib.simulation import verilator
-    from mase_opt.model.levels import Level
+    from mase_opt.model.model import Level
 
     if Level.VERILOG in levels and (missing := verilator.available()):
         raise UserError(f"level {Level.VERILOG.value}: {missing}")
@@ -175,23 +190,23 @@ def _working() -> Generator[None]:
 def _print_level(
     model: Model, level: Level, outputs: list[Array], labels: Array | None
 ) -> None:
-    from mase_opt.model.levels import accuracy
+    from mase_opt.model.metrics import accuracy
 
     line = f"{level.value}: {len(outputs[0])} samples"
     if labels is not None:
-        scores = model.decode(level, outputs)[0]
+        scores = model.numbers(level, outputs)[0]
         line += f", accuracy {100 * accuracy(scores, labels):.2f} %"
     write_result(f"{line}\n")
 
 
 def _print_comparison(model: Model, outputs: dict[Level, list[Array]]) -> int:
     """How many samples agree; 0 if all do."""
-    from mase_opt.model.levels import Level
+    from mase_opt.model.model import Level
     from mase_opt.model.verify import accumulating_layers
 
     levels = [Level.QUANTIZED, Level.LOWERED, Level.RTL, Level.VERILOG]
     count = len(outputs[Level.LOWERED][0])
-    if layers := accumulating_layers(model.quantized):
+    if layers := accumulating_layers(model.ir):
         same = _agree(outputs, levels[:2]).sum()
         write_result(
             f"accumulators: {same} of {count} samples have the same codes at quantized "
@@ -232,7 +247,7 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
     from mase_opt.lib.atomic import atomic_file
 
-    arrays = {f"out{i}": a for i, a in enumerate(model.decode(level, outputs))}
+    arrays = {f"out{i}": a for i, a in enumerate(model.numbers(level, outputs))}
     # In memory first: a zip archive is written with seeks.
     archive = io.BytesIO()
     np.savez(archive, allow_pickle=False, **arrays)

@@ -18,11 +18,12 @@ class RecipeOptions(FormatOptions):
     """What names layers in `config`, instead of its `by`: type, name, regex_name."""
 
     def recipe(self) -> Recipe | None:
-        """The recipe that the options make; None if none is given."""
+        """The recipe that the options make; None if none is given but `complete`."""
         options = Recipe(**self.options)
         if self.by is not None:
             check_by(self.by, options.source)
         if self.config is None:
-            return options if self.options or self.by is not None else None
+            given = self.options.keys() - {"complete"} or self.by is not None
+            return options if given else None
         recipe = Recipe.load(self.config)
         return replace(recipe, **self.options, by=self.by or recipe.by)

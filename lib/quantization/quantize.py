@@ -32,6 +32,9 @@ from mase_opt.lib.quantization.ops import (
 from mase_opt.lib.quantization.plan import Plan
 from mase_opt.lib.quantization.recipe import Recipe
 
+SHOWN = 4
+"""Layers that a warning names."""
+
 
 def quantize(
     module: ModuleOp,
@@ -54,6 +57,8 @@ def quantize(
     function = model_function(module)
     if any(map(concerned, _ops(function))):
         configs = _select(config, module)
+        if recipe.complete:
+            _tell_of_completed(recipe, list(configs))
         changes = any(not layer.bypass for layer in configs.values())
     else:
         configs = {}
@@ -77,6 +82,19 @@ def quantize(
         Quantizer(function, plan, masters=masters).run()
     strip(function)
     return changes
+
+
+def _tell_of_completed(recipe: Recipe, ops: list[Operation]) -> None:
+    """Warn of layers that get formats although the settings leave them alone."""
+    selected = replace(recipe, complete=None).config.select(ops)
+    if left := [op for op in ops if selected[op].bypass]:
+        names = ", ".join(describe(op.results[0]) for op in left[:SHOWN])
+        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        warnings.warn(
+            f"{recipe.source}: what the settings leave in floating point gets formats, "
+            f"which hardware needs: {names}{more}",
+            stacklevel=2,
+        )
 
 
 def needs_formats(function: FuncOp) -> bool:

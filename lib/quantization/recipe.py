@@ -220,7 +220,6 @@ class Recipe(FormatOptions):
             "percentile": d.percentile,
             "rounding": d.rounding,
             "overflow": d.overflow.value,
-            "complete": bool(self.complete),
             "by": self.config.by if self.layers else "",
             "layers": {k: dict(v) for k, v in self.layers.items()},
         }

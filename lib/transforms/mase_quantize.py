@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -56,6 +56,8 @@ class MaseQuantizePass(RecipeOptions, ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = model_function(op)
         recipe = chosen(function, self.recipe())
+        if self.complete is not None:
+            recipe = replace(recipe, complete=self.complete)
         data = self.data
         if is_calibrated(function) and data == prepared_with(function):
             data = None  # a pass before has looked at it

@@ -36,4 +36,4 @@ class MaseSetRecipePass(RecipeOptions, ModulePass):
     name = "mase-set-recipe"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        decide(model_function(op), self.recipe() or Recipe())
+        decide(model_function(op), self.recipe() or Recipe(complete=self.complete))

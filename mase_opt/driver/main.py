@@ -8,6 +8,7 @@ atomically, and a bug leaves a reproducer.
 """
 
 import contextlib
+import dataclasses
 import inspect
 import shlex
 import sys
@@ -15,7 +16,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute
@@ -196,6 +197,13 @@ class MaseOptMain(xDSLOptMain):
         if self.args.emit_sv and any(p.name in BUILD_HARDWARE for p in passes):
             for index, name in enumerate(LOWER_TO_HARDWARE):
                 self._add(passes, name, LOWER_TO_HARDWARE[index + 1 :])
+        if self.args.emit_sv:
+            # Hardware has no floating point, whatever the settings leave in it.
+            undecided = [getattr(p, "complete", False) is None for p in passes]
+            passes = [
+                dataclasses.replace(cast(Any, p), complete=True) if u else p
+                for p, u in zip(passes, undecided, strict=True)
+            ]
         return passes
 
     def _add(
@@ -353,7 +361,11 @@ class MaseOptMain(xDSLOptMain):
             options = self._emit_options()
             check_output(options)
             self._run_passes(module)
-            return emit_sv(module, self.ctx, options, self.reference, self.lowerings)
+            result = emit_sv(module, self.ctx, options, self.reference, self.lowerings)
+        if options.output is not None or options.verify_samples or options.synth:
+            result.report.show()
+            console.tell(f"{result.summary}\n")
+        return result.verilog if options.output is None else ""
 
     def _run_passes(self, module: ModuleOp) -> None:
         self.passes = self._passes_for(module)

@@ -14,8 +14,9 @@ A folder that it writes holds
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,15 +27,17 @@ from xdsl.printer import Printer
 
 from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
-from mase_opt.lib.console import phase, tell
+from mase_opt.lib.console import phase
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
     MAKE_EXPLICIT,
+    Options,
     is_hardware,
     run_pass,
 )
+from mase_opt.model.synthesis import Synthesis
 
 if TYPE_CHECKING:
     from mase_opt.lib.hardware.interface import PortLayout
@@ -70,14 +73,15 @@ def emit_sv(
     options: EmitOptions,
     reference: ModuleOp | None = None,
     lowerings: Sequence[Lowering] = (),
-) -> str:
+    hardware: Mapping[str, Options] | None = None,
+) -> Result:
     """
     Lower what is still missing and write what `options` ask for.
 
-    `reference` is the lowered model that `module` was built from, if that has happened
-    already, and `lowerings` are the passes that did so. Returns the SystemVerilog if
-    there is no output to write, else the empty string. Raises `UserError` if the
-    circuit or the lowered model disagrees, or the output cannot be written.
+    `module` becomes hardware. `reference` is the lowered model that it was built from,
+    if that has happened already, and `lowerings` are the passes that did so; `hardware`
+    are options of those that build it here. Raises `UserError` if the circuit or the
+    lowered model disagrees, or the output cannot be written.
     """
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
@@ -87,7 +91,7 @@ def emit_sv(
         reference = module.clone()
         for name in BUILD_HARDWARE:
             phase(name)
-            run_pass(ctx, module, name)
+            run_pass(ctx, module, name, (hardware or {}).get(name))
     phase("export SystemVerilog")
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.
@@ -96,27 +100,24 @@ def emit_sv(
     if options.split:
         files = circt.export_split_verilog(circuit, comments)
     else:
-        text = circt.export_verilog(circuit, comments)
-        if options.output is None and not (options.verify_samples or options.synth):
-            return text
-        files = {f"{layout.top}.sv": text}
+        files = {f"{layout.top}.sv": circt.export_verilog(circuit, comments)}
     verified = _verify(reference, lowerings, circuit, layout, options.verify_samples)
+    synthesis = None
+    if options.synth:
+        from mase_opt.lib.target.yosys import synthesize
 
-    from mase_opt.model.report import build_report
-
-    phase("synthesize" if options.synth else "report")
-    report = build_report(module, circuit, layout, reference, synth=options.synth)
+        phase("synthesize")
+        plain = circt.export_verilog(circuit)
+        depth = circt.gate_depth(circuit, layout.top)
+        synthesis = Synthesis(synthesize(plain, layout.top), depth)
+    result = Result(
+        files, layout, verified, options.output, circuit, module, reference, synthesis
+    )
     if options.output is not None:
         phase(f"write {options.output}")
-        result = _Result(files, layout, circuit, reference, report, options.command)
-        result.write(options.output, ctx)
+        result.write(options.output, ctx, options.command)
     phase(None)
-    report.show()
-    if options.output is None:
-        tell(f"{verified}\n")
-        return "".join(files.values())
-    tell(f"{verified}; wrote {options.output}\n")
-    return ""
+    return result
 
 
 def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
@@ -146,12 +147,12 @@ def _verify(
     circuit: str,
     layout: PortLayout,
     samples: int,
-) -> str:
-    """What has been verified, in words. Raises `UserError` at a difference."""
+) -> int:
+    """How many vectors have been compared. Raises `UserError` at a difference."""
     from mase_opt.model.verify import verify_lowering, verify_rtl
 
     if not samples:
-        return "not verified"
+        return 0
     if reference is None:
         raise UserError(
             "--verify-rtl needs the quantized model, but the input is hardware "
@@ -160,33 +161,82 @@ def _verify(
     phase(f"verify on {samples} samples")
     for lowering in lowerings:
         verify_lowering(lowering, samples)
-    vectors = verify_rtl(reference, circuit, layout, samples)
-    return f"verified: interpreter and circuit agree on {vectors} vectors"
+    return verify_rtl(reference, circuit, layout, samples)
 
 
 @dataclass(frozen=True)
-class _Result:
-    """What `--emit-sv -o` writes."""
+class Result:
+    """What a model has become: SystemVerilog, what it costs, and what was checked."""
 
-    files: dict[str, str]
+    files: Mapping[str, str]
     """Names and texts of the SystemVerilog."""
     layout: PortLayout
+    """The ports of the circuit, and when results come."""
+    verified: int
+    """Vectors on which interpreter and circuit agree; 0: not compared."""
+    output: Path | None
+    """The file or folder that was written."""
     circuit: str
+    """The circuit, in CIRCT's hw, comb and seq dialects."""
+    hardware: ModuleOp
+    """The same as xDSL has it."""
     reference: ModuleOp | None
     """The model, lowered as far as the mase dialect goes, if it is known."""
-    report: Report
-    command: str
+    synthesis: Synthesis | None
+    """What Yosys says, if it was asked."""
 
-    def write(self, output: Path, ctx: Context) -> None:
+    @property
+    def verilog(self) -> str:
+        """The SystemVerilog of all modules."""
+        return "".join(self.files.values())
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a sample to its results."""
+        return self.layout.latency
+
+    @property
+    def initiation_interval(self) -> int:
+        """Cycles from one sample to the next."""
+        return self.layout.initiation_interval
+
+    @cached_property
+    def report(self) -> Report:
+        """What each layer costs."""
+        from mase_opt.model.report import build_report
+
+        return build_report(self.hardware, self.layout, self.reference, self.synthesis)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were written."""
+        if self.output is None or not _is_folder(self.output):
+            return [] if self.output is None else [self.output]
+        return sorted(p for p in self.output.rglob("*") if p.is_file())
+
+    @property
+    def summary(self) -> str:
+        """What was verified and written, in a line."""
+        verified = "not verified"
+        if self.verified:
+            verified = (
+                f"verified: interpreter and circuit agree on {self.verified} vectors"
+            )
+        return verified + (f"; wrote {self.output}" if self.output is not None else "")
+
+    def __repr__(self) -> str:
+        return f"{self.report.text()}{self.summary}"
+
+    def write(self, output: Path, ctx: Context, command: str) -> None:
         """Write a folder, or the text alone; raises `UserError`."""
         if not _is_folder(output):
             with atomic_file(output) as stream:
-                stream.write("".join(self.files.values()))
+                stream.write(self.verilog)
             return
         with atomic_directory(output, _is_earlier_output) as folder:
             for name, text in self.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
-            _write_json(folder / MANIFEST, self._manifest())
+            _write_json(folder / MANIFEST, self._manifest(command))
             _write_json(folder / "report.json", self.report.to_json())
             (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
             if self.reference is not None:
@@ -194,11 +244,11 @@ class _Result:
                 (folder / MODEL).write_text(text, encoding="utf-8")
                 _write_test_bench(folder, self.reference, self.layout)
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self, command: str) -> dict[str, Any]:
         return {
             "mase_opt": __version__,
             "versions": _versions(),
-            "command": self.command,
+            "command": command,
             **describe_interface(self.layout),
             "sources": [name for name in self.files if name.endswith(".sv")],
         }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +22,7 @@ from xdsl.utils.exceptions import InterpretationError
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
+from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.data.samples import (
     Array,
     Data,
@@ -41,9 +42,11 @@ from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.quantization.decision import decide, recipe_of
 from mase_opt.lib.quantization.quantize import needs_formats
 from mase_opt.lib.quantization.recipe import Recipe
+from mase_opt.lib.suggest import did_you_mean
 from mase_opt.model.diagnostics import report_of
 from mase_opt.model.metrics import METRICS
-from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, run_pass
+from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
+from mase_opt.pass_options import option_fields
 from mase_opt.registry import load_universe, new_context
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 
     from mase_opt.frontend.to_torch import MaseModule
     from mase_opt.lib.hardware.interface import PortLayout
+    from mase_opt.model.emit import Result
+    from mase_opt.model.estimate import Estimate
     from mase_opt.model.folder import Folder
 
 BATCH = 256
@@ -88,6 +93,16 @@ def user_errors() -> Generator[None]:
         raise UserError(report.summary) from error
 
 
+class _Home:
+    """Where models live that were made from another: passes, and a context."""
+
+    def __init__(self, universe: Universe):
+        self.universe = universe
+        self.context = new_context(universe)
+        for name in ("builtin", "func", "mase"):
+            self.context.get_dialect(name)
+
+
 class Model:
     """
     A model in the mase dialect: immutable, every step gives a new one.
@@ -103,30 +118,29 @@ class Model:
         `plugins` are files that define UNIVERSE.
         """
         with user_errors():
-            self._start(ir, load_universe(plugins))
+            self._start(ir, _Home(load_universe(plugins)))
 
     def _start(
         self,
         ir: ModuleOp,
-        universe: Universe,
+        home: _Home,
         unquantized: Model | None = None,
         folder: Folder | None = None,
     ) -> None:
         self._ir = ir
-        self._universe = universe
+        self._home = home
         self._unquantized = unquantized
         self._folder = folder
-        self._ctx = new_context(universe)
 
     @staticmethod
     def _made(
         ir: ModuleOp,
-        universe: Universe,
+        home: _Home,
         unquantized: Model | None = None,
         folder: Folder | None = None,
     ) -> Model:
         model = Model.__new__(Model)
-        model._start(ir, universe, unquantized, folder)
+        model._start(ir, home, unquantized, folder)
         return model
 
     # ---- what it is ---------------------------------------------------------------
@@ -222,7 +236,7 @@ class Model:
         `options` are those of the pass, with underscores; lists for several values.
         """
         with user_errors():
-            known = self._universe.all_passes
+            known = self._home.universe.all_passes
             name = name if name in known else f"mase-{name}".removeprefix("mase-mase-")
             module = self._ir.clone()
             self._run(module, name, **options)
@@ -232,7 +246,7 @@ class Model:
         unquantized = self._unquantized
         if unquantized is None and not needs_formats(model_function(module)):
             unquantized = None if self.is_quantized else self
-        return Model._made(module, self._universe, unquantized)
+        return Model._made(module, self._home, unquantized)
 
     def _run(self, module: ModuleOp, name: str, **options: Any) -> None:
         values: dict[str, ParameterListType] = {}
@@ -241,7 +255,7 @@ class Model:
             if value is not None:
                 is_list = isinstance(value, list | tuple)
                 values[option] = tuple(several) if is_list else (value,)
-        run_pass(self._ctx, module, name, values, self._universe)
+        run_pass(self._home.context, module, name, values, self._home.universe)
 
     # ---- running ------------------------------------------------------------------
 
@@ -364,6 +378,13 @@ class Model:
         assert returned is not None
         return returned.operands
 
+    def save(self, path: str | Path) -> None:
+        """Write the IR, with its weights, to a file that `load` and `mase-opt` read."""
+        from mase_opt.model.emit import to_text
+
+        with user_errors(), atomic_file(str(path)) as stream:
+            stream.write(to_text(self._ir, self._home.context))
+
     # ---- lowering -----------------------------------------------------------------
 
     @cached_property
@@ -373,16 +394,22 @@ class Model:
             return self._ir
         module = self._explicit.clone()
         for name in BUILD_HARDWARE[:-1]:
-            run_pass(self._ctx, module, name)
+            run_pass(self._home.context, module, name)
+        return module
+
+    def _codes(self) -> ModuleOp:
+        """The IR without masters for training: constants are codes."""
+        module = self._ir
+        if any(isinstance(op, ConstantOp) and _is_master(op) for op in module.walk()):
+            module = module.clone()
+            run_pass(self._home.context, module, "canonicalize")
         return module
 
     @cached_property
     def _explicit(self) -> ModuleOp:
-        module = self._ir.clone()
-        if any(isinstance(op, ConstantOp) and _is_master(op) for op in module.walk()):
-            run_pass(self._ctx, module, "canonicalize")
+        module = self._codes().clone()
         for name in MAKE_EXPLICIT:
-            run_pass(self._ctx, module, name)
+            run_pass(self._home.context, module, name)
         return module
 
     @cached_property
@@ -390,13 +417,17 @@ class Model:
         """The hardware: a module, or the text that the folder holds."""
         if self._folder is not None:
             return self._folder.circuit
+        self._check_legal(self._explicit)
+        module = self.lowered.clone()
+        run_pass(self._home.context, module, BUILD_HARDWARE[-1])
+        return module
+
+    @staticmethod
+    def _check_legal(module: ModuleOp) -> None:
+        """Before the search for adder graphs, which takes long."""
         from mase_opt.lib.conversion.unrolled.legality import check_function
 
-        # Now, since searching for adder graphs takes long.
-        check_function(model_function(self._explicit))
-        module = self.lowered.clone()
-        run_pass(self._ctx, module, BUILD_HARDWARE[-1])
-        return module
+        check_function(model_function(module))
 
     @cached_property
     def layout(self) -> PortLayout:
@@ -416,6 +447,79 @@ class Model:
         from mase_opt.lib.target.circt import export_verilog
 
         return export_verilog(self.circuit)
+
+    def emit(
+        self,
+        output: str | Path | None = None,
+        *,
+        verify: int = 64,
+        split: bool = False,
+        synth: bool = False,
+        **options: Any,
+    ) -> Result:
+        """
+        SystemVerilog, written to a folder or a `.sv` file if `output` names one.
+
+        Interpreter and circuit are compared on corners and `verify` random vectors, 0
+        for none. `split` writes one file per module; `synth` asks Yosys. `options` are
+        those of `mase-build-adder-graphs` and `convert-mase-to-hw`: `effort`, `dsp`,
+        `max_logic_depth`, `stages`, `stall` and so on.
+        """
+        from mase_opt.model.emit import EmitOptions, check_output, emit_sv
+
+        with user_errors():
+            if self._folder is not None:
+                raise UserError(f"folder '{self._folder.path}' is emitted already")
+            self._level(Level.LOWERED)
+            path = None if output is None else Path(output)
+            chosen = EmitOptions(
+                path, split, synth, verify, f"Model.emit({str(output)!r})"
+            )
+            check_output(chosen)
+            module = self._codes().clone()
+            hardware = self._hardware_options(options)
+            return emit_sv(module, self._home.context, chosen, hardware=hardware)
+
+    def estimate(self, **options: Any) -> Estimate:
+        """
+        What the circuit costs, without SystemVerilog: LUTs, registers, latency.
+
+        `options` are those of `emit` that build hardware.
+        """
+        from mase_opt.model.estimate import estimate
+
+        with user_errors():
+            if self._folder is not None:
+                raise UserError(f"folder '{self._folder.path}' is emitted already")
+            self._level(Level.LOWERED)
+            hardware = self._hardware_options(options)
+            circuit = self.circuit
+            if options:
+                circuit = self._explicit.clone()
+                self._check_legal(circuit)
+                for name in BUILD_HARDWARE:
+                    run_pass(self._home.context, circuit, name, hardware[name])
+            assert isinstance(circuit, ModuleOp)
+            return estimate(circuit)
+
+    def _hardware_options(self, options: Mapping[str, Any]) -> dict[str, Options]:
+        """Options by the pass that builds hardware and has them."""
+        fields = {
+            n: option_fields(self._home.universe.all_passes[n]())
+            for n in BUILD_HARDWARE
+        }
+        known = [option for names in fields.values() for option in names]
+        for option in options:
+            if (name := option.replace("_", "-")) not in known:
+                raise UserError(
+                    f"unknown option '{option}'{did_you_mean(name, known)} (options: "
+                    f"{', '.join(known)})"
+                )
+        given = {k.replace("_", "-"): v for k, v in options.items() if v is not None}
+        return {
+            name: {k: (given[k],) for k in fields[name] if k in given}
+            for name in BUILD_HARDWARE
+        }
 
     # ---- torch --------------------------------------------------------------------
 
@@ -446,14 +550,14 @@ def load(source: str | Path, *, plugins: Sequence[str] = ()) -> Model:
     from mase_opt.frontend.inputs import load_mase
 
     with user_errors():
-        universe, name, folder = load_universe(plugins), str(source), None
+        home, name, folder = _Home(load_universe(plugins)), str(source), None
         if Path(source).is_dir():
             from mase_opt.model.folder import Folder
 
             folder = Folder(name)
             name = folder.model
-        module = load_mase(name, new_context(universe))
-        return Model._made(module, universe, folder=folder)  # pyright: ignore[reportPrivateUsage]
+        module = load_mase(name, home.context)
+        return Model._made(module, home, folder=folder)  # pyright: ignore[reportPrivateUsage]
 
 
 def import_torch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +23,8 @@ from mase_opt.lib.hardware.builder import LATENCY
 from mase_opt.lib.hardware.interface import PortLayout, rate
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.table import Column, Table
-from mase_opt.lib.target.yosys import Resources, synthesize
+from mase_opt.lib.target.yosys import Resources
+from mase_opt.model.synthesis import Synthesis
 
 COLUMNS = (
     Column("layer"),
@@ -83,6 +85,13 @@ class Report:
 
     def show(self) -> None:
         """Write the table, and what there is beside it, to standard error."""
+        tell(self.table().text_for(sys.stderr) + self._notes())
+
+    def text(self, width: int | None = 80) -> str:
+        """The table, in lines of at most `width` characters, and what is beside it."""
+        return self.table().text(width) + self._notes()
+
+    def _notes(self) -> str:
         lines = [f"logic depth: {self.logic_depth} levels between registers"]
         if self.synthesis is not None:
             found = self.synthesis
@@ -92,10 +101,10 @@ class Report:
                 f"  {found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
                 f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers",
             ]
-        self._table().write("table", None)
-        tell("".join(f"{line}\n" for line in lines))
+        return "".join(f"{line}\n" for line in lines)
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """A row for each layer."""
         total = self.totals
         return Table(
             f"{self.top}: latency {self.latency}, {rate(self.initiation_interval)}",
@@ -171,19 +180,11 @@ def _bits(type: Attribute) -> int:
 
 def build_report(
     module: ModuleOp,
-    circuit: str,
     layout: PortLayout,
     reference: ModuleOp | None,
-    *,
-    synth: bool = False,
+    synthesis: Synthesis | None = None,
 ) -> Report:
-    """
-    The report of `module` (`circuit` is its text), lowered from `reference`.
-
-    Raises `UserError` if synthesis is asked for and Yosys is missing or fails.
-    """
-    from mase_opt.lib.target import circt
-
+    """The report of `module`, lowered from `reference`."""
     hardware = _Hardware(module)
     layers = tuple(_layers(hardware, layout.top, reference))
     whole = hardware.count(layout.top)
@@ -192,10 +193,6 @@ def build_report(
         for key in ("multiplies", "adders", "register_bits", "memory_bits")
     }
     totals["parameters"] = sum(layer.parameters for layer in layers)
-    depth = synthesis = None
-    if synth:
-        depth = circt.gate_depth(circuit, layout.top)
-        synthesis = synthesize(circt.export_verilog(circuit), layout.top)
     return Report(
         top=layout.top,
         latency=layout.latency,
@@ -203,8 +200,8 @@ def build_report(
         layers=layers,
         totals=totals,
         logic_depth=layout.logic_depth,
-        gate_depth=depth,
-        synthesis=synthesis,
+        gate_depth=synthesis.gate_depth if synthesis else None,
+        synthesis=synthesis.resources if synthesis else None,
     )
 
 

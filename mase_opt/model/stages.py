@@ -7,6 +7,8 @@ on a module of any stage: it does whatever is still missing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from xdsl.context import Context
 from xdsl.dialects import hw
 from xdsl.dialects.builtin import ModuleOp
@@ -15,6 +17,8 @@ from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt.pass_options import build_pass
 from mase_opt.registry import load_universe
+
+Options = Mapping[str, ParameterListType]
 
 IMPORT_PASS = "convert-torch-to-mase"
 """Brings what is still in the torch dialect to mase."""
@@ -42,7 +46,7 @@ def run_pass(
     ctx: Context,
     module: ModuleOp,
     name: str,
-    options: dict[str, ParameterListType] | None = None,
+    options: Options | None = None,
     universe: Universe | None = None,
 ) -> None:
     """
@@ -51,6 +55,6 @@ def run_pass(
     Hardware is left to CIRCT's verifiers.
     """
     passes = (universe or load_universe()).all_passes
-    build_pass(passes, ArgSpec(name, options or {})).apply(ctx, module)
+    build_pass(passes, ArgSpec(name, dict(options or {}))).apply(ctx, module)
     if not is_hardware(module):
         module.verify()
