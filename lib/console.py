@@ -40,16 +40,16 @@ def is_watched() -> bool:
     return not _quiet and sys.stderr.isatty()
 
 
-def line_width(stream: TextIO) -> int | None:
+def line_width(stream: TextIO | None) -> int | None:
     """
     How many characters a line of `stream` has; None: as many as there are.
 
     That is the variable COLUMNS, or the width of the terminal. Files and pipes have no
-    width of their own.
+    width of their own, nor has a standard stream that is closed (None).
     """
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns) > 0:
         return int(columns)
-    if not stream.isatty():
+    if stream is None or not stream.isatty():
         return None
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
@@ -57,10 +57,10 @@ def line_width(stream: TextIO) -> int | None:
         return 80
 
 
-def is_ascii(stream: TextIO) -> bool:
+def is_ascii(stream: TextIO | None) -> bool:
     """Whether `stream` takes no more than ASCII, by its encoding or its terminal."""
-    encoding = (stream.encoding or "ascii").lower().replace("-", "").replace("_", "")
-    return not encoding.startswith("utf") or os.environ.get("TERM") == "dumb"
+    encoding = (stream and stream.encoding) or "ascii"
+    return not encoding.lower().startswith("utf") or os.environ.get("TERM") == "dumb"
 
 
 def tell(text: str) -> None:

@@ -97,11 +97,8 @@ class Table:
     def html(self) -> str:
         """The table for notebooks; columns without content are left out."""
         rows = self._all_rows()
-        shown = [
-            i
-            for i in range(len(self.columns))
-            if any(r[i] not in (None, "") for r in rows)
-        ]
+        columns = range(len(self.columns))
+        shown = [i for i in columns if any(r[i] not in (None, "") for r in rows)]
 
         def line(cells: Sequence[Cell], tag: str) -> str:
             texts = [_text(cells[i], self.columns[i].spec) for i in shown]
@@ -114,7 +111,7 @@ class Table:
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 
-    def text_for(self, stream: TextIO) -> str:
+    def text_for(self, stream: TextIO | None) -> str:
         """The table as `stream` can show it."""
         return self.text(line_width(stream), is_ascii(stream))
 
@@ -142,7 +139,8 @@ class Table:
                 continue
             texts = [_text(cell, column.spec) for cell in cells]
             is_text = any(isinstance(row[index], str) for row in self.rows)
-            found.append(_Shown(column, texts, right=not is_text))
+            narrow = width is not None
+            found.append(_Shown(column, texts, right=not is_text, narrow=narrow))
         if found and width is not None and not _fits(found, width):
             found[0].texts = _shortened(found[0].texts, width, ellipsis)
         return found
@@ -163,6 +161,8 @@ class _Shown:
     """Of all rows, the total included."""
     right: bool
     """Whether the texts end below each other."""
+    narrow: bool
+    """Whether the name may take several lines."""
 
     @property
     def head(self) -> str:
@@ -170,7 +170,8 @@ class _Shown:
 
     @property
     def width(self) -> int:
-        return max(map(cell_width, (*self.texts, *self.head.split())))
+        words = self.head.split() if self.narrow else [self.head]
+        return max(map(cell_width, (*self.texts, *words)))
 
 
 def _side_by_side(widths: Sequence[int]) -> int:

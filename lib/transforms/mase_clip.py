@@ -18,7 +18,8 @@ from mase_opt.lib.analysis.layers import (
     set_parameters,
 )
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
-from mase_opt.lib.analysis.observation import calibration_inputs, progress
+from mase_opt.lib.analysis.observation import calibration_inputs
+from mase_opt.lib.console import progress
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.parts import Parts

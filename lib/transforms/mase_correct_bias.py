@@ -27,8 +27,8 @@ from mase_opt.lib.analysis.observation import (
     Inputs,
     calibration_inputs,
     observe_batches,
-    progress,
 )
+from mase_opt.lib.console import progress
 from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError

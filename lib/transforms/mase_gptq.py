@@ -14,7 +14,8 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.lib.analysis.layers import Floats, numbers, set_parameters
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
-from mase_opt.lib.analysis.observation import calibration_inputs, progress
+from mase_opt.lib.analysis.observation import calibration_inputs
+from mase_opt.lib.console import progress
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.formats.format import Format

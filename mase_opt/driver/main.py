@@ -249,7 +249,8 @@ class MaseOptMain(xDSLOptMain):
             for name, factory in self.available_passes.items()
             if name not in XDSL_UNIVERSE.all_passes
         ]
-        return render_pass_list([describe(factory()) for factory in own])
+        width = console.line_width(sys.stdout)
+        return render_pass_list([describe(factory()) for factory in own], width)
 
     # Running.
 
@@ -266,7 +267,7 @@ class MaseOptMain(xDSLOptMain):
         if self.args.list_formats:
             from mase_opt.lib.formats.catalog import listing
 
-            write_result(listing())
+            write_result(listing(sys.stdout))
             return 0
         try:
             chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
