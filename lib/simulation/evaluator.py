@@ -38,6 +38,7 @@ from mase_opt.lib.simulation.kernels import (
     LIMB,
     Array,
     Kernel,
+    UnknownOperationError,
     Value,
     constant,
     each_part,
@@ -100,6 +101,8 @@ class Evaluator:
         self, name: str, arguments: Iterable[int], results: Sequence[int]
     ) -> None:
         """Add the nodes of a module between these values."""
+        if name not in self._modules:
+            raise UnknownOperationError(f"module {name} is not in the circuit")
         block = self._modules[name].body.block
         ids: dict[SSAValue, int] = dict(zip(block.args, arguments, strict=True))
 
@@ -145,6 +148,8 @@ class Evaluator:
 
         reg(x, enable, reset to r) -> reg(reset ? r : x, enable | reset)
         """
+        if isinstance(op, seq.CompRegOp) and op.power_on_value is not None:
+            raise UnknownOperationError("no kernel for seq.compreg with powerOn")
         width = width_of(op.input.type)
         data = of(op.input)
         load = [of(op.clock_enable)] if isinstance(op, CompRegClockEnabledOp) else []
@@ -165,7 +170,7 @@ class Evaluator:
         offers, samples = next(self._ids), next(self._ids)
         given, taken = next(self._ids), next(self._ids)
         valid = self._ports[IN_VALID]
-        left = self._add(lambda a, b: (a < b).astype(np.uint64), (given, samples), 1)
+        left = self._add(_less, (given, samples), 1)
         self._add(np.bitwise_and, (offers, left), 1, valid)
         sums = (
             (given, valid, self._ports[IN_READY]),
@@ -225,9 +230,10 @@ class Evaluator:
         return len(self._nodes)
 
     @property
-    def loops(self) -> int:
-        """How many of them are evaluated cycle by cycle."""
-        return len(self._loops)
+    def work(self) -> int:
+        """What a sample takes, compared with an operation on an array of limbs."""
+        wide = sum(node.width > LIMB for node in self._nodes)
+        return self.operations + 20 * wide + 600 * len(self._loops)
 
     def run(self, inputs: Codes, stall: StallPattern | None = None) -> Codes:
         """
@@ -255,7 +261,7 @@ class Evaluator:
     def _run_stream(self, inputs: Codes) -> list[Array]:
         """The rows of the results of samples in consecutive cycles."""
         layout = self.layout
-        samples = len(next(iter(inputs.values()))) if inputs else 1
+        samples = len(next(iter(inputs.values())))
         edges = transactions.first_cycle(layout)
         # What is seen after an edge is there before the next one.
         start = layout.has_clock * RESET_CYCLES
@@ -264,13 +270,14 @@ class Evaluator:
         sample = np.arange(-start, after - start + cycles)
         values = self._control(sample)
         valid = ((sample >= 0) & (sample < samples)).astype(np.uint64)
-        values[self._ports.get(IN_VALID, -1)] = valid
+        if layout.has_valid:
+            values[self._ports[IN_VALID]] = valid
         row = np.where(sample < 0, samples, np.minimum(sample, samples - 1))
         for port in layout.inputs:
             codes = inputs[port.name]
             # All inputs are zero during reset.
-            table = np.concatenate([codes, np.zeros_like(codes[:1])])
-            values[self._ports[port.name]] = _row(row, _packed(table, port))
+            table = _table(port, codes, np.zeros_like(codes[:1]))
+            values[self._ports[port.name]] = _row(row, table)
         self._evaluate(values, len(sample))
         if layout.has_valid:
             seen = _column(values[self._ports[OUT_VALID]], len(sample))[after:, None]
@@ -294,8 +301,7 @@ class Evaluator:
         values[self._samples] = np.array([samples], np.uint64)
         for port in self.layout.inputs:
             noise = transactions.noise_row(stall, port.elements, port.width)
-            table = np.concatenate([inputs[port.name], noise])
-            values[self._tables[port.name]] = _packed(table, port)
+            values[self._tables[port.name]] = _table(port, inputs[port.name], noise)
         used = self._evaluate(values, len(cycle), samples)
         ready, valid = (
             _column(values[self._ports[name]], used)[RESET_CYCLES:].astype(np.uint8)
@@ -404,15 +410,19 @@ def _unchanged(value: Value) -> Value:
     return value
 
 
+def _less(x: Array, y: Array) -> Array:
+    return (x < y).astype(np.uint64)
+
+
 def _row(row: Array, table: Value) -> Value:
     """Rows of a table, by their numbers over time."""
     return each_part(lambda part: part[row], table)
 
 
-def _packed(codes: NDArray[np.integer], port: Port) -> Value:
-    """Samples as rows of a table."""
-    columns = packing.to_storage(codes, port.width).astype(np.uint64).T
-    return join([(column, port.width) for column in columns])
+def _table(port: Port, *codes: NDArray[np.integer]) -> Value:
+    """Samples, one behind the other, as rows of a table."""
+    rows = np.concatenate([packing.to_storage(c, port.width) for c in codes])
+    return join([(column, port.width) for column in rows.astype(np.uint64).T])
 
 
 def _column(value: Value, cycles: int) -> Array:
@@ -424,5 +434,5 @@ def _column(value: Value, cycles: int) -> Array:
 def _sequence(values: Sequence[Value], width: int) -> Value:
     """A value over time, from those of the cycles."""
     if width <= LIMB:
-        return np.concatenate(values)
+        return np.concatenate([v for v in values if isinstance(v, np.ndarray)])
     return from_integers(np.concatenate([to_integers(v) for v in values]), width)

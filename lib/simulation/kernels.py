@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate
 from typing import Any, cast
 
@@ -53,8 +53,8 @@ class UnknownOperationError(Exception):
 def width_of(type: Attribute) -> int:
     """Bits of an integer or of each element of an array; 1 for a clock."""
     if isinstance(type, hw.ArrayType):
-        type = type.get_element_type()
-    return type.width.data if isinstance(type, IntegerType) else 1
+        return width_of(cast(Attribute, type.get_element_type()))
+    return cast(IntegerType, type).width.data if isinstance(type, IntegerType) else 1
 
 
 def each_part(function: Callable[[Array], Array], value: Value) -> Value:
@@ -73,9 +73,11 @@ def constant(code: int, width: int) -> Value:
 def to_integers(value: Value) -> Array:
     """Python's integers."""
     if isinstance(value, Wide):
-        starts = [0, *value.ends]
-        parts = zip(value.parts, starts, strict=False)
-        return sum(part.astype(object) << start for part, start in parts)
+        starts = [
+            end - bits for end, bits in zip(value.ends, value.widths, strict=True)
+        ]
+        parts = zip(value.parts, starts, strict=True)
+        return reduce(np.bitwise_or, (p.astype(object) << start for p, start in parts))
     return value.astype(object)
 
 
@@ -125,7 +127,7 @@ def extract(value: Value, low: int, width: int) -> Value:
     return join(found)
 
 
-def register(cycles: int, data: Value, load: Array | None = None) -> Value:
+def register(cycles: int, data: Value, load: Value | None = None) -> Value:
     """
     What was last at the input before each cycle, at first 0.
 
@@ -135,6 +137,7 @@ def register(cycles: int, data: Value, load: Array | None = None) -> Value:
     # 0 stands for the value at first, n for what came in cycle n - 1.
     source = cycle
     if load is not None:
+        assert isinstance(load, np.ndarray)
         loaded = np.where(load[:-1] if load.size > 1 else load, cycle[1:], 0)
         source = np.concatenate([[0], np.maximum.accumulate(loaded)])
 
@@ -161,23 +164,36 @@ def kernel(op: Operation) -> Kernel:
             code = constant(op.value.value.data, width)
             return lambda: code
         case comb.ExtractOp():
-            low = op.low_bit.value.data
-            return lambda value: extract(value, low, width)
+            return partial(extract, low=op.low_bit.value.data, width=width)
         case comb.ConcatOp():
-            return lambda *values: join([*zip(values, widths, strict=True)][::-1])
-        case comb.ReplicateOp() if width <= LIMB:
-            copies = np.uint64(sum(1 << i for i in range(0, width, widths[0])))
-            return lambda value: value * copies
+            return partial(_concatenated, widths)
         case comb.ReplicateOp():
-            return lambda value: join([(value, widths[0])] * (width // widths[0]))
+            return partial(_replicated, width // widths[0], widths[0])
         case hw.ArrayCreateOp() if width <= LIMB:
-            return lambda *values: np.stack(np.broadcast_arrays(*values[::-1]))
+            return _array
         case hw.ArrayGetOp() if (
             len(cast(hw.ArrayType, op.input.type)) == 1 << widths[1]
         ):
-            return lambda array, index: array[index, np.arange(array.shape[1])]
+            return _element
         case _:
-            return lifted(_arithmetic(op, widths[-1]), widths, width)
+            return lifted(_arithmetic(op, widths), widths, width)
+
+
+def _concatenated(widths: Sequence[int], *values: Value) -> Value:
+    return join([*zip(values, widths, strict=True)][::-1])
+
+
+def _replicated(count: int, width: int, value: Value) -> Value:
+    return join([(value, width)] * count)
+
+
+def _array(*values: Array) -> Array:
+    # The first operand is the element of the highest index.
+    return np.stack(np.broadcast_arrays(*values[::-1]))
+
+
+def _element(array: Array, index: Array) -> Array:
+    return array[index, np.arange(array.shape[1])]
 
 
 _FOLDS: dict[type[Operation], np.ufunc] = {
@@ -204,23 +220,30 @@ _COMPARISONS: dict[int, tuple[np.ufunc, bool]] = {
 """By the number of the predicate; whether they are signed."""
 
 
-def _arithmetic(op: Operation, compared: int) -> Callable[..., Array]:
+def _arithmetic(op: Operation, widths: Sequence[int]) -> Callable[..., Array]:
     """For codes and for Python's integers; all but the low bits are of no account."""
     if isinstance(op, comb.MuxOp):
         return np.where
     if isinstance(op, comb.ICmpOp) and op.predicate.value.data in _COMPARISONS:
         compare, signed = _COMPARISONS[op.predicate.value.data]
-        sign = 1 << compared - 1 if signed else 0
-        return lambda *values: compare(*(v ^ sign for v in values)).astype(np.uint64)
+        sign = 1 << widths[0] - 1 if signed else 0
+        return partial(_compared, compare, sign)
     fold = _FOLDS.get(type(op))
     if fold is None:
         raise UnknownOperationError(f"no kernel for {op.name}")
-    return lambda *values: reduce(fold, values)
+    return partial(_folded, fold)
 
 
-def lifted(
-    function: Callable[..., Array], widths: Sequence[int], width: int
-) -> Kernel:
+def _compared(compare: np.ufunc, sign: int, x: Array, y: Array) -> Array:
+    """The order of signed numbers is that of unsigned ones with the sign inverted."""
+    return compare(x ^ sign, y ^ sign).astype(np.uint64)
+
+
+def _folded(fold: np.ufunc, *values: Array) -> Array:
+    return reduce(fold, values)
+
+
+def lifted(function: Callable[..., Array], widths: Sequence[int], width: int) -> Kernel:
     """The low `width` bits of a function of operands of `widths`."""
     if max(width, *widths) > LIMB:
         return lambda *values: from_integers(

@@ -114,7 +114,7 @@ def emit_sv(
             )
         for lowering in lowerings:
             verify_lowering(lowering, options.verify_samples)
-        verify_rtl(reference, circuit, layout, options.verify_samples)
+        verify_rtl(reference, module, layout, options.verify_samples)
 
     from mase_opt.model.report import build_report
 

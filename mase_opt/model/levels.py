@@ -226,11 +226,11 @@ class Model:
                 results = results_of(main_function(self.quantized))
                 return [to_codes(v, a) for v, a in zip(results, outputs, strict=True)]
             case Level.RTL:
-                from mase_opt.lib.simulation.simulator import Simulator
+                from mase_opt.lib.simulation.choose import simulator_for
 
-                layout = self.layout
+                layout, count = self.layout, len(samples[0])
                 with self._reading(CIRCUIT):
-                    simulator = Simulator(self.circuit, layout)
+                    simulator = simulator_for(self.circuit, layout, count)
                 return self._on_ports(simulator.run, samples)
             case Level.VERILOG:
                 from mase_opt.lib.simulation.verilator import VerilatorSimulator
