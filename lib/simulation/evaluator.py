@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +57,12 @@ ROWS = 4096
 """Samples that are evaluated at a time: that bounds the memory."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """An operation of the circuit, all instances taken apart."""
 
     kernel: Kernel | None
     """None for a register: its operands are its input and, if any, when to load it."""
-    operands: tuple[int, ...]
+    operands: Sequence[int]
     result: int
     width: int
 
@@ -112,22 +111,22 @@ class Evaluator:
             return ids[value]
 
         for op in block.ops:
+            if isinstance(op, seq.CompRegOp | CompRegClockEnabledOp):
+                self._add_register(op, of)
+                continue
             operands = [of(v) for v in op.operands]
-            match op:
-                case hw.InstanceOp():
-                    child = op.module_name.string_value()
-                    self._instantiate(child, operands, [of(v) for v in op.results])
-                case hw.OutputOp():
-                    for operand, value, result in zip(
-                        operands, op.operands, results, strict=True
-                    ):
-                        self._add(_unchanged, (operand,), width_of(value.type), result)
-                case seq.CompRegOp() | CompRegClockEnabledOp():
-                    self._add_register(op, of)
-                case _:
-                    result = op.results[0]
-                    width = width_of(result.type)
-                    self._add(kernel(op), operands, width, of(result))
+            if isinstance(op, hw.InstanceOp):
+                child = op.module_name.string_value()
+                self._instantiate(child, operands, [of(v) for v in op.results])
+            elif isinstance(op, hw.OutputOp):
+                for i, value, result in zip(
+                    operands, op.operands, results, strict=True
+                ):
+                    self._add(_unchanged, (i,), width_of(value.type), result)
+            else:
+                (result,) = op.results
+                width = width_of(result.type)
+                self._add(kernel(op, width), operands, width, of(result))
 
     def _add(
         self,
@@ -137,7 +136,7 @@ class Evaluator:
         result: int | None = None,
     ) -> int:
         result = next(self._ids) if result is None else result
-        self._nodes.append(Node(kernel, tuple(operands), result, width))
+        self._nodes.append(Node(kernel, operands, result, width))
         return result
 
     def _add_register(

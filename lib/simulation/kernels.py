@@ -149,42 +149,66 @@ def register(cycles: int, data: Value, load: Value | None = None) -> Value:
     return each_part(delayed, data)
 
 
-def kernel(op: Operation) -> Kernel:
+def lifted(function: Callable[..., Array], widths: Sequence[int], width: int) -> Kernel:
     """
-    The function of the operands of `op`, an operation of a generated circuit.
+    The low `width` bits of a function of operands of `widths`.
+
+    It must give these for arrays of limbs as for those of Python's integers.
+    """
+    if max(width, *widths) > LIMB:
+        return lambda *values: from_integers(
+            function(*map(to_integers, values)).astype(object), width
+        )
+    mask = np.uint64((1 << width) - 1)
+    return lambda *values: function(*values) & mask
+
+
+def kernel(op: Operation, width: int) -> Kernel:
+    """
+    The function of the operands of `op`, whose result has `width` bits.
 
     Raises `UnknownOperationError` for others.
     """
-    if not op.results:
+    make = _KERNELS.get(type(op))
+    made = make(op, width) if make is not None else None
+    if made is None:
         raise UnknownOperationError(f"no kernel for {op.name}")
-    widths = [width_of(v.type) for v in op.operands]
-    width = width_of(op.results[0].type)
-    match op:
-        case hw.ConstantOp():
-            code = constant(op.value.value.data, width)
-            return lambda: code
-        case comb.ExtractOp():
-            return partial(extract, low=op.low_bit.value.data, width=width)
-        case comb.ConcatOp():
-            return partial(_concatenated, widths)
-        case comb.ReplicateOp():
-            return partial(_replicated, width // widths[0], widths[0])
-        case hw.ArrayCreateOp() if width <= LIMB:
-            return _array
-        case hw.ArrayGetOp() if (
-            len(cast(hw.ArrayType, op.input.type)) == 1 << widths[1]
-        ):
-            return _element
-        case _:
-            return lifted(_arithmetic(op, widths), widths, width)
+    return made
+
+
+def _operand_widths(op: Operation) -> list[int]:
+    return [width_of(v.type) for v in op.operands]
+
+
+def _constant(op: hw.ConstantOp, width: int) -> Kernel:
+    code = constant(op.value.value.data, width)
+    return lambda: code
+
+
+def _extract(op: comb.ExtractOp, width: int) -> Kernel:
+    return partial(extract, low=op.low_bit.value.data, width=width)
+
+
+def _concat(op: comb.ConcatOp, width: int) -> Kernel:
+    return partial(_concatenated, _operand_widths(op)[::-1])
 
 
 def _concatenated(widths: Sequence[int], *values: Value) -> Value:
-    return join([*zip(values, widths, strict=True)][::-1])
+    # The first operand is in the highest bits.
+    return join([*zip(values[::-1], widths, strict=True)])
 
 
-def _replicated(count: int, width: int, value: Value) -> Value:
+def _replicate(op: comb.ReplicateOp, width: int) -> Kernel:
+    (copied,) = _operand_widths(op)
+    return partial(_copied, copied, width // copied)
+
+
+def _copied(width: int, count: int, value: Value) -> Value:
     return join([(value, width)] * count)
+
+
+def _array_create(op: hw.ArrayCreateOp, width: int) -> Kernel | None:
+    return _array if width <= LIMB else None
 
 
 def _array(*values: Array) -> Array:
@@ -192,18 +216,22 @@ def _array(*values: Array) -> Array:
     return np.stack(np.broadcast_arrays(*values[::-1]))
 
 
+def _array_get(op: hw.ArrayGetOp, width: int) -> Kernel | None:
+    elements = len(cast(hw.ArrayType, op.input.type))
+    return _element if elements == 1 << width_of(op.index.type) else None
+
+
 def _element(array: Array, index: Array) -> Array:
     return array[index, np.arange(array.shape[1])]
 
 
-_FOLDS: dict[type[Operation], np.ufunc] = {
-    comb.AddOp: np.add,
-    comb.SubOp: np.subtract,
-    comb.MulOp: np.multiply,
-    comb.AndOp: np.bitwise_and,
-    comb.OrOp: np.bitwise_or,
-    comb.XorOp: np.bitwise_xor,
-}
+def _fold(function: np.ufunc, op: Operation, width: int) -> Kernel:
+    return lifted(partial(_folded, function), _operand_widths(op), width)
+
+
+def _folded(function: np.ufunc, *values: Array) -> Array:
+    return reduce(function, values)
+
 
 _COMPARISONS: dict[int, tuple[np.ufunc, bool]] = {
     0: (np.equal, False),
@@ -220,18 +248,13 @@ _COMPARISONS: dict[int, tuple[np.ufunc, bool]] = {
 """By the number of the predicate; whether they are signed."""
 
 
-def _arithmetic(op: Operation, widths: Sequence[int]) -> Callable[..., Array]:
-    """For codes and for Python's integers; all but the low bits are of no account."""
-    if isinstance(op, comb.MuxOp):
-        return np.where
-    if isinstance(op, comb.ICmpOp) and op.predicate.value.data in _COMPARISONS:
-        compare, signed = _COMPARISONS[op.predicate.value.data]
-        sign = 1 << widths[0] - 1 if signed else 0
-        return partial(_compared, compare, sign)
-    fold = _FOLDS.get(type(op))
-    if fold is None:
-        raise UnknownOperationError(f"no kernel for {op.name}")
-    return partial(_folded, fold)
+def _icmp(op: comb.ICmpOp, width: int) -> Kernel | None:
+    if op.predicate.value.data not in _COMPARISONS:
+        return None
+    compare, signed = _COMPARISONS[op.predicate.value.data]
+    widths = _operand_widths(op)
+    sign = 1 << widths[0] - 1 if signed else 0
+    return lifted(partial(_compared, compare, sign), widths, width)
 
 
 def _compared(compare: np.ufunc, sign: int, x: Array, y: Array) -> Array:
@@ -239,15 +262,24 @@ def _compared(compare: np.ufunc, sign: int, x: Array, y: Array) -> Array:
     return compare(x ^ sign, y ^ sign).astype(np.uint64)
 
 
-def _folded(fold: np.ufunc, *values: Array) -> Array:
-    return reduce(fold, values)
+def _mux(op: comb.MuxOp, width: int) -> Kernel:
+    return lifted(np.where, _operand_widths(op), width)
 
 
-def lifted(function: Callable[..., Array], widths: Sequence[int], width: int) -> Kernel:
-    """The low `width` bits of a function of operands of `widths`."""
-    if max(width, *widths) > LIMB:
-        return lambda *values: from_integers(
-            function(*map(to_integers, values)).astype(object), width
-        )
-    mask = np.uint64((1 << width) - 1)
-    return lambda *values: function(*values) & mask
+_KERNELS: dict[type[Operation], Callable[[Any, int], Kernel | None]] = {
+    hw.ConstantOp: _constant,
+    hw.ArrayCreateOp: _array_create,
+    hw.ArrayGetOp: _array_get,
+    comb.ExtractOp: _extract,
+    comb.ConcatOp: _concat,
+    comb.ReplicateOp: _replicate,
+    comb.ICmpOp: _icmp,
+    comb.MuxOp: _mux,
+    comb.AddOp: partial(_fold, np.add),
+    comb.SubOp: partial(_fold, np.subtract),
+    comb.MulOp: partial(_fold, np.multiply),
+    comb.AndOp: partial(_fold, np.bitwise_and),
+    comb.OrOp: partial(_fold, np.bitwise_or),
+    comb.XorOp: partial(_fold, np.bitwise_xor),
+}
+"""A function of the operation and the width of its result; None: it has no kernel."""
