@@ -124,9 +124,10 @@ class Evaluator:
                 ):
                     self._add(_unchanged, (i,), width_of(value.type), result)
             else:
-                (result,) = op.results
-                width = width_of(result.type)
-                self._add(kernel(op, width), operands, width, of(result))
+                if len(op.results) != 1:
+                    raise UnknownOperationError(f"no kernel for {op.name}")
+                width = width_of(op.results[0].type)
+                self._add(kernel(op, width), operands, width, of(op.results[0]))
 
     def _add(
         self,
@@ -192,9 +193,17 @@ class Evaluator:
         On the way from a loop to another counts as on a loop.
         """
         nodes = {node.result: node for node in self._nodes}
-        before = {i: [o for o in n.operands if o in nodes] for i, n in nodes.items()}
-        first = _sorted(before)
-        before = {i: before[i] for i in before.keys() - set(first)}
+        # Most are in order already.
+        first: list[int] = []
+        waiting = set(nodes)
+        for i, node in nodes.items():
+            if waiting.isdisjoint(node.operands):
+                first.append(i)
+                waiting.remove(i)
+        before = {i: [o for o in nodes[i].operands if o in waiting] for i in waiting}
+        more = _sorted(before)
+        first += more
+        before = {i: before[i] for i in waiting.difference(more)}
         users: dict[int, list[int]] = {i: [] for i in before}
         for i, operands in before.items():
             for operand in operands:
