@@ -131,10 +131,10 @@ def _layer(
 
 def digits(name: str) -> tuple[Any, PortLayout]:
     """A digits model, quantized to 8 bits and lowered."""
-    from mase_opt.model.levels import Model
+    from mase_opt import load
 
     calibration = str(DIGITS / f"{name}_calibration.npz")
-    model = Model(str(DIGITS / f"{name}.mlir"), calibration=calibration)
+    model = load(DIGITS / f"{name}.mlir").calibrate(calibration).quantize()
     return model.circuit, model.layout
 
 

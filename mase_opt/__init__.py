@@ -6,22 +6,42 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mase_opt.frontend.from_torch import from_torch
-    from mase_opt.frontend.import_torch import import_torch
-    from mase_opt.frontend.to_torch import to_torch
+    from mase_opt.lib.errors import UserError
+    from mase_opt.lib.quantization.recipe import Recipe
+    from mase_opt.model.model import Model, from_torch, import_torch, load
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "from_torch", "import_torch", "to_torch"]
+__all__ = [
+    "Model",
+    "Recipe",
+    "UserError",
+    "__version__",
+    "from_torch",
+    "import_torch",
+    "load",
+]
+
+_HOMES = {
+    "Recipe": "mase_opt.lib.quantization.recipe",
+    "UserError": "mase_opt.lib.errors",
+    **dict.fromkeys(
+        ("Model", "from_torch", "import_torch", "load"), "mase_opt.model.model"
+    ),
+}
 
 
 def __getattr__(name: str) -> object:
     # Importing the package stays cheap: torch and the IR come with their first use.
-    if name in ("from_torch", "import_torch", "to_torch"):
+    if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"mase_opt.frontend.{name}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 class _CloneFinder:

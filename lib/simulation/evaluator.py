@@ -275,9 +275,11 @@ class Evaluator:
         start = layout.has_clock * RESET_CYCLES
         after = start + (layout.latency > 0)
         cycles = transactions.stream_cycles(layout, samples)
-        sample = np.arange(-start, after - start + cycles)
-        values = self._control(sample)
-        valid = ((sample >= 0) & (sample < samples)).astype(np.uint64)
+        cycle = np.arange(-start, after - start + cycles)
+        sample, wait = np.divmod(cycle, layout.initiation_interval)
+        values = self._control(cycle)
+        offered = (sample >= 0) & (sample < samples) & (wait == 0)
+        valid = offered.astype(np.uint64)
         if layout.has_valid:
             values[self._ports[IN_VALID]] = valid
         row = np.where(sample < 0, samples, np.minimum(sample, samples - 1))
@@ -286,14 +288,15 @@ class Evaluator:
             # All inputs are zero during reset.
             table = _table(port, codes, np.zeros_like(codes[:1]))
             values[self._ports[port.name]] = _row(row, table)
-        self._evaluate(values, len(sample))
+        self._evaluate(values, len(cycle))
         if layout.has_valid:
-            seen = _column(values[self._ports[OUT_VALID]], len(sample))[after:, None]
-            offered = valid[start : start + cycles, None]
-            transactions.check_valid(layout, offered, seen)
-        part = slice(after + edges, after + edges + samples)
+            seen = _column(values[self._ports[OUT_VALID]], len(cycle))[after:]
+            given = valid[start : start + cycles]
+            transactions.check_valid(layout, given[:, None], seen[:, None])
+        there = slice(after + edges, None, layout.initiation_interval)
         return [
-            self._unpacked(values, port, len(sample))[part] for port in layout.outputs
+            self._unpacked(values, port, len(cycle))[there][:samples]
+            for port in layout.outputs
         ]
 
     def _run_handshake(

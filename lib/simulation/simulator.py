@@ -143,14 +143,15 @@ class Simulator:
         offered = np.zeros((width, rows), np.uint8)
         offered.reshape(-1)[:samples] = 1
         in_valid = np.zeros((cycles, width), np.uint8)
-        in_valid[:rows] = offered.T
+        interval = self.layout.initiation_interval
+        in_valid[: rows * interval : interval] = offered.T
         out_valid = np.zeros((cycles, width), np.uint8)
         if self.layout.has_valid:
             buffers += [in_valid, out_valid]
         self._call(state, buffers, rows, cycles)
         if self.layout.has_valid:
             transactions.check_valid(self.layout, in_valid, out_valid)
-        return [trace[edges : edges + rows] for trace in traces]
+        return [trace[edges::interval][:rows] for trace in traces]
 
     def _run_handshake(
         self,

@@ -1,8 +1,9 @@
 """
 What simulators have in common: checks of what goes in and of what comes out.
 
-Data goes through a circuit as a stream: a sample per cycle if the interface has no
-ready signals, else under valid and ready, by patterns that a test can choose.
+Data goes through a circuit as a stream: a sample per initiation interval if the
+interface has no ready signals, else under valid and ready, by patterns that a test can
+choose.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def empty_results(layout: PortLayout) -> Codes:
 
 def stream_cycles(layout: PortLayout, samples: int) -> int:
     """How many cycles to run; one more than needed shows results too many."""
-    return samples + first_cycle(layout) + (1 if layout.has_valid else 0)
+    last = (samples - 1) * layout.initiation_interval
+    return last + 1 + first_cycle(layout) + (1 if layout.has_valid else 0)
 
 
 def first_cycle(layout: PortLayout) -> int:
@@ -134,7 +136,8 @@ def check_stream(layout: PortLayout, samples: int, count: int, first: int) -> No
 def handshake_cycles(layout: PortLayout, samples: int, stall: StallPattern) -> int:
     """Enough cycles for all samples, with a margin for bad luck."""
     rate = max(stall.in_valid * stall.out_ready, 0.01)
-    return int((samples + layout.latency + 64) / rate) * 4
+    cycles = samples * layout.initiation_interval + layout.latency + 64
+    return int(cycles / rate) * 4
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class _CircuitPrinter(Printer):
             return
         text = self._types.get(key)
         if text is None:
-            text = self._types[key] = str(attribute)
+            text = self._types[key] = str(key)
         self._write(text)
 
 

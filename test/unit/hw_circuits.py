@@ -148,7 +148,46 @@ def stall(inputs):
     return {"y": inputs["x"].astype(np.int64) ** 2 + 1}
 
 
+TURNS = """
+hw.module @turns(in %clk: !seq.clock, in %rst: i1, in %in_valid: i1, in %x: i16,
+                 out out_valid: i1, out y: i16) {
+  %false = hw.constant false
+  %x0 = comb.extract %x from 0 : (i16) -> i8
+  %x1 = comb.extract %x from 8 : (i16) -> i8
+  %later = seq.compreg %x1, %clk : i8
+  %busy = seq.compreg %in_valid, %clk reset %rst, %false : i1
+  %v = seq.compreg %busy, %clk reset %rst, %false : i1
+  %now = comb.mux %busy, %later, %x0 : i8
+  %sign = comb.extract %now from 7 : (i8) -> i1
+  %signs = comb.replicate %sign : (i1) -> i8
+  %wide = comb.concat %signs, %now : i8, i8
+  %square = comb.mul %wide, %wide : i16
+  %sum = comb.add %square, %total : i16
+  %next = comb.mux %busy, %sum, %square : i16
+  %total = seq.compreg %next, %clk : i16
+  hw.output %v, %total : i1, i16
+}
+"""
+"""The sum of two squares, with one multiplier in turns: a sample every two cycles."""
+
+TURNS_LAYOUT = PortLayout(
+    "turns",
+    (Port("x", "in", 2, 8), Port("y", "out", 1, 16, signed=False)),
+    latency=2,
+    initiation_interval=2,
+    has_clock=True,
+    has_valid=True,
+)
+
+
+def turns(inputs):
+    """What `TURNS` computes."""
+    squares = inputs["x"].astype(np.int64) ** 2
+    return {"y": squares.sum(axis=1, keepdims=True)}
+
+
 CASES = {
+    "turns": (TURNS, TURNS_LAYOUT, turns),
     "sums": (SUMS, SUMS_LAYOUT, sums),
     "rom": (ROM, ROM_LAYOUT, rom),
     "stall": (STALL, STALL_LAYOUT, stall),

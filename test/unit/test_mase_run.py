@@ -98,7 +98,7 @@ def test_folder_agrees(folder: Path):
 
 def test_codes_and_numbers_of_formats(tmp_path: Path):
     """Codes are the same at every level, and decode to the numbers of the format."""
-    from mase_opt.model.levels import Level, Model
+    from mase_opt import load
 
     source, result = "!mase.minifloat<4, 3, fn>", "!mase.scaled<!mase.log<4, 3>, 0.3>"
     path, data = tmp_path / "model.mlir", tmp_path / "data.npz"
@@ -110,12 +110,11 @@ def test_codes_and_numbers_of_formats(tmp_path: Path):
         }}"""
     )
     np.savez(data, x=np.array([[1.0, -2.6], [300.0, -0.001], [0.0, 0.4]]))
-    model = Model(str(path))
-    samples = model.load(str(data))
-    (quantized,) = model.run(Level.QUANTIZED, samples)
-    (rtl,) = model.run(Level.RTL, samples)
-    assert np.array_equal(quantized, rtl)
-    (numbers,) = model.decode(Level.RTL, [rtl])
+    model = load(path)
+    quantized = model.run(data, codes=True)
+    assert np.array_equal(quantized, model.run(data, level="rtl", codes=True))
+    numbers = model.run(data, level="rtl")
+    assert numbers.shape == (3, 2)
     single = np.float32(0.3).astype(np.float64)
     assert numbers.ravel().tolist() == [
         v * single for v in (-4.0, 8.0, -16.0, 0.0, 0.0, -1.0)
@@ -132,16 +131,16 @@ def altered(folder: Path, tmp_path: Path, name: str, content: str) -> Path:
 
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
-    from mase_opt.model.levels import Level, Model
+    from mase_opt import load
 
     model = (folder / "model.mlir").read_text()
     changed = model.replace("mase.relu", "mase.neg", 1)
     assert changed != model
-    loaded = Model(str(altered(folder, tmp_path, "model.mlir", changed)))
-    samples = loaded.load(str(DIGITS / "mlp_test.npz"), 20)
-    quantized = loaded.run(Level.QUANTIZED, samples)[0]
-    rtl = loaded.run(Level.RTL, samples)[0]
-    assert not np.array_equal(quantized, rtl)
+    loaded = load(altered(folder, tmp_path, "model.mlir", changed))
+    with np.load(DIGITS / "mlp_test.npz") as data:
+        x = data["x"][:20]
+    quantized = loaded.run(x, codes=True)
+    assert not np.array_equal(quantized, loaded.run(x, level="rtl", codes=True))
 
 
 DAMAGED: dict[str, tuple[str, str, str, str]] = {
@@ -175,14 +174,14 @@ DAMAGED: dict[str, tuple[str, str, str, str]] = {
     "deep": ("manifest.json", r".*", "[" * 9999, "manifest.json' is damaged: "),
     "interface of the circuit": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        "latency = 3000 : i64, depth",
+        "latency = [0-9]+ : i64",
+        "latency = 3000 : i64",
         "interface.latency is",
     ),
     "no number": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        'latency = "x", depth',
+        "latency = [0-9]+ : i64",
+        'latency = "x"',
         "mase.interface is damaged: its entry 'latency': it is \"x\"",
     ),
     "no width": ("circuit.mlir", "width = 8", "width = 0", "circuit.mlir' is damaged"),

@@ -11,6 +11,8 @@ from hw_circuits import (
     SIMULATORS,
     STALL,
     STALL_LAYOUT,
+    TURNS,
+    TURNS_LAYOUT,
     random_inputs,
 )
 from hypothesis import given, settings
@@ -34,7 +36,7 @@ def test_results_are_those_of_the_circuit(simulate: str, name: str):
 
 
 @pytest.mark.parametrize("samples", [1, 15, 16, 17, 100, 16 * 512, 16 * 512 + 3])
-@pytest.mark.parametrize("name", ["sums", "rom"])
+@pytest.mark.parametrize("name", ["sums", "rom", "turns"])
 def test_lanes_take_any_number_of_samples(name: str, samples: int):
     text, layout, reference = CASES[name]
     simulator = Simulator(text, layout)
@@ -138,6 +140,32 @@ def test_broken_handshake_is_found(simulate: str, outputs: str, message: str):
     broken = STALL.replace("hw.output %v1, %ready0", f"hw.output {outputs}")
     with pytest.raises(SimulationError, match=message):
         SIMULATORS[simulate](broken, STALL_LAYOUT).run(random_inputs(STALL_LAYOUT, 4))
+
+
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_samples_wait_for_the_interval(simulate: str):
+    """At a sample per cycle, the multiplier would be taken from the one before."""
+    layout = dataclasses.replace(TURNS_LAYOUT, initiation_interval=1)
+    inputs = random_inputs(layout, 40)
+    wrong = SIMULATORS[simulate](TURNS, layout).run(inputs)["y"]
+    assert (wrong != CASES["turns"][2](inputs)["y"]).any()
+
+
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_results_without_valid_come_by_the_interval(simulate: str):
+    text = TURNS.replace("out out_valid: i1, ", "")
+    text = text.replace("hw.output %v, %total : i1, i16", "hw.output %total : i16")
+    # Without valid, the circuit counts by itself from reset on.
+    text = text.replace("in %in_valid: i1, ", "")
+    text = text.replace("compreg %in_valid,", "compreg %idle,")
+    text = text.replace(
+        "%v = seq.compreg %busy, %clk reset %rst, %false : i1",
+        "%true = hw.constant true\n  %idle = comb.xor %busy, %true : i1",
+    )
+    layout = dataclasses.replace(TURNS_LAYOUT, has_valid=False)
+    inputs = random_inputs(layout, 40)
+    results = SIMULATORS[simulate](text, layout).run(inputs)["y"]
+    assert (results == CASES["turns"][2](inputs)["y"]).all()
 
 
 @pytest.mark.parametrize("latency", [2, 3])
