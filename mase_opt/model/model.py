@@ -364,13 +364,14 @@ class Model:
         layout = self.layout
         ports = to_ports(held, self.function.args, layout, "in")
         if level is Level.RTL:
-            from mase_opt.lib.simulation.simulator import Simulator
+            from mase_opt.lib.simulation.choose import simulator_for
 
+            count = len(held[0]) if held else 0
             if self._folder is None:
-                simulator = Simulator(self.circuit, layout)
+                simulator = simulator_for(self.circuit, layout, count)
             else:
                 with self._folder.reading("circuit.mlir"):
-                    simulator = Simulator(self.circuit, layout)
+                    simulator = simulator_for(self.circuit, layout, count)
             codes = simulator.run(ports)
         else:
             from mase_opt.lib.simulation.verilator import VerilatorSimulator
