@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mase_opt.lib.errors import UserError
     from mase_opt.lib.quantization.recipe import Recipe
-    from mase_opt.model.model import Model, from_torch, import_torch, load
+    from mase_opt.model.emit import Result
+    from mase_opt.model.estimate import Estimate
+    from mase_opt.model.model import Level, Model, from_torch, import_torch, load
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Estimate",
+    "Level",
     "Model",
     "Recipe",
+    "Result",
     "UserError",
     "__version__",
     "from_torch",
@@ -23,11 +28,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Estimate": "mase_opt.model.estimate",
+    "Level": "mase_opt.model.model",
+    "Model": "mase_opt.model.model",
     "Recipe": "mase_opt.lib.quantization.recipe",
+    "Result": "mase_opt.model.emit",
     "UserError": "mase_opt.lib.errors",
-    **dict.fromkeys(
-        ("Model", "from_torch", "import_torch", "load"), "mase_opt.model.model"
-    ),
+    "from_torch": "mase_opt.model.model",
+    "import_torch": "mase_opt.model.model",
+    "load": "mase_opt.model.model",
 }
 
 
