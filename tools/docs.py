@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -348,7 +348,7 @@ def api_page() -> str:
 def _class(thing: Any) -> list[str]:
     doc = inspect.cleandoc(thing.__dict__.get("__doc__") or "")
     lines = [doc, ""]
-    if is_dataclass(thing):
+    if hasattr(thing, "__dataclass_fields__"):
         texts = field_docstrings(thing)
         rows = [
             (f"`{f.name}`", f"`{f.type}`", texts.get(f.name, ""))

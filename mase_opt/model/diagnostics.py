@@ -61,6 +61,14 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
+class ReportedError(UserError):
+    """A report as an exception of Python users."""
+
+    def __init__(self, report: Report):
+        super().__init__(report.summary)
+        self.report = report
+
+
 def _located(place: SourcePlace | None, kind: str, message: str) -> str:
     return f"{place}: {kind}: {message}" if place else f"{kind}: {message}"
 
@@ -143,6 +151,8 @@ def report_of(error: BaseException, line_offset: int = 0) -> Report | None:
         case DiagnosticException():
             op = _blamed_op(error.__traceback__)
             return Report(str(error), place_of(op) if op is not None else None)
+        case ReportedError():
+            return error.report
         case UserError():
             return Report(str(error))
         case UnicodeDecodeError():

@@ -45,7 +45,7 @@ from mase_opt.lib.quantization.quantize import needs_formats
 from mase_opt.lib.quantization.recipe import Recipe
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
-from mase_opt.model.diagnostics import report_of
+from mase_opt.model.diagnostics import ReportedError, report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
 from mase_opt.pass_options import option_fields
@@ -92,7 +92,7 @@ def user_errors() -> Generator[None]:
         report = report_of(error)
         if report is None:
             raise
-        raise UserError(report.summary) from error
+        raise ReportedError(report) from error
 
 
 class _Home:
