@@ -10,6 +10,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import zip_longest
 from math import isfinite
 from typing import TextIO
@@ -93,6 +94,23 @@ class Table:
     def _all_rows(self) -> Sequence[Sequence[Cell]]:
         return [*self.rows, self.total] if self.total else self.rows
 
+    def html(self) -> str:
+        """The table for notebooks; columns without content are left out."""
+        rows = self._all_rows()
+        columns = range(len(self.columns))
+        shown = [i for i in columns if any(r[i] not in (None, "") for r in rows)]
+
+        def line(cells: Sequence[Cell], tag: str) -> str:
+            texts = [_text(cells[i], self.columns[i].spec) for i in shown]
+            return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
+
+        head = line([column.name for column in self.columns], "th")
+        body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
+        return (
+            f"<table><caption>{escape(self.title)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
     def text_for(self, stream: TextIO | None) -> str:
         """The table as `stream` can show it."""
         return self.text(line_width(stream), is_ascii(stream))
@@ -119,16 +137,19 @@ class Table:
             cells = [row[index] for row in self._all_rows()]
             if all(cell in (None, "") for cell in cells):
                 continue
-            texts = [
-                cell if isinstance(cell, str) else format(cell, column.spec)
-                for cell in ("" if cell is None else cell for cell in cells)
-            ]
+            texts = [_text(cell, column.spec) for cell in cells]
             is_text = any(isinstance(row[index], str) for row in self.rows)
             narrow = width is not None
             found.append(_Shown(column, texts, right=not is_text, narrow=narrow))
         if found and width is not None and not _fits(found, width):
             found[0].texts = _shortened(found[0].texts, width, ellipsis)
         return found
+
+
+def _text(cell: Cell, spec: str) -> str:
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else format(cell, spec)
 
 
 @dataclass(eq=False)

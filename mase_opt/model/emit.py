@@ -101,7 +101,7 @@ def emit_sv(
         files = circt.export_split_verilog(circuit, comments)
     else:
         files = {f"{layout.top}.sv": circt.export_verilog(circuit, comments)}
-    verified = _verify(reference, lowerings, circuit, layout, options.verify_samples)
+    verified = _verify(reference, lowerings, module, layout, options.verify_samples)
     synthesis = None
     if options.synth:
         from mase_opt.lib.target.yosys import synthesize
@@ -144,7 +144,7 @@ def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
 def _verify(
     reference: ModuleOp | None,
     lowerings: Sequence[Lowering],
-    circuit: str,
+    circuit: ModuleOp,
     layout: PortLayout,
     samples: int,
 ) -> int:

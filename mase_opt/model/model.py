@@ -22,6 +22,7 @@ from xdsl.utils.exceptions import InterpretationError
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
+from mase_opt.lib.analysis.quantization import summary
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.data.samples import (
     Array,
@@ -43,6 +44,7 @@ from mase_opt.lib.quantization.decision import decide, recipe_of
 from mase_opt.lib.quantization.quantize import needs_formats
 from mase_opt.lib.quantization.recipe import Recipe
 from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.table import Table
 from mase_opt.model.diagnostics import report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
@@ -178,6 +180,17 @@ class Model:
                 "--level float on the model file"
             )
         return self
+
+    def _table(self) -> Table:
+        state = "quantized" if self.is_quantized else "floating point"
+        table = summary(self.function)
+        return replace(table, title=f"{self.function.sym_name.data}: {state}")
+
+    def __repr__(self) -> str:
+        return self._table().text(80)
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
 
     # ---- new models ---------------------------------------------------------------
 
@@ -351,13 +364,14 @@ class Model:
         layout = self.layout
         ports = to_ports(held, self.function.args, layout, "in")
         if level is Level.RTL:
-            from mase_opt.lib.simulation.simulator import Simulator
+            from mase_opt.lib.simulation.choose import simulator_for
 
+            count = len(held[0]) if held else 0
             if self._folder is None:
-                simulator = Simulator(self.circuit, layout)
+                simulator = simulator_for(self.circuit, layout, count)
             else:
                 with self._folder.reading("circuit.mlir"):
-                    simulator = Simulator(self.circuit, layout)
+                    simulator = simulator_for(self.circuit, layout, count)
             codes = simulator.run(ports)
         else:
             from mase_opt.lib.simulation.verilator import VerilatorSimulator
@@ -392,10 +406,11 @@ class Model:
         """The model after every pass that stays in the mase dialect."""
         if self._folder is not None:
             return self._ir
-        module = self._explicit.clone()
-        for name in BUILD_HARDWARE[:-1]:
-            run_pass(self._home.context, module, name)
-        return module
+        with user_errors():
+            module = self._explicit.clone()
+            for name in BUILD_HARDWARE[:-1]:
+                run_pass(self._home.context, module, name)
+            return module
 
     def _codes(self) -> ModuleOp:
         """The IR without masters for training: constants are codes."""
@@ -417,10 +432,11 @@ class Model:
         """The hardware: a module, or the text that the folder holds."""
         if self._folder is not None:
             return self._folder.circuit
-        self._check_legal(self._explicit)
-        module = self.lowered.clone()
-        run_pass(self._home.context, module, BUILD_HARDWARE[-1])
-        return module
+        with user_errors():
+            self._check_legal(self._explicit)
+            module = self.lowered.clone()
+            run_pass(self._home.context, module, BUILD_HARDWARE[-1])
+            return module
 
     @staticmethod
     def _check_legal(module: ModuleOp) -> None:

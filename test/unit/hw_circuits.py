@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects import comb, hw, seq
+from xdsl.dialects.builtin import Builtin, ModuleOp
+from xdsl.ir import Dialect
+from xdsl.parser import Parser
 
+from mase_opt.dialects.circt import CompRegClockEnabledOp
 from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.simulation.evaluator import Evaluator
+from mase_opt.lib.simulation.simulator import Simulator
 
 SUMS = """
 hw.module @sums(in %a: i36, in %b: i36, out s: i39, out p: i96) {
@@ -184,6 +192,24 @@ CASES = {
     "rom": (ROM, ROM_LAYOUT, rom),
     "stall": (STALL, STALL_LAYOUT, stall),
 }
+
+
+def parse(text: str) -> ModuleOp:
+    """A circuit as xDSL has it, with the operations that CIRCT alone has."""
+    ctx = Context()
+    operations = [*seq.Seq.operations, CompRegClockEnabledOp]
+    all_of_seq = Dialect("seq", operations, list(seq.Seq.attributes))
+    for dialect in (Builtin, comb.Comb, hw.HW, all_of_seq):
+        ctx.load_dialect(dialect)
+    return Parser(ctx, text).parse_module()
+
+
+def evaluator(text: str, layout: PortLayout) -> Evaluator:
+    """As `Simulator`, for the text of a circuit."""
+    return Evaluator(parse(text), layout)
+
+
+SIMULATORS = {"compiled": Simulator, "evaluated": evaluator}
 
 
 def random_inputs(layout: PortLayout, samples: int, seed: int = 0):

@@ -1,4 +1,4 @@
-"""Compares the levels: interpreter, simulated circuit, Verilator."""
+"""Compares the levels: interpreter, evaluated and simulated circuit, Verilator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.simulation.evaluator import Evaluator
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.simulation.transactions import StallPattern
 from mase_opt.lib.simulation.verilator import VerilatorSimulator
@@ -90,7 +91,7 @@ def assert_levels_agree(
     inputs: Sequence[Array] | None = None,
 ) -> PortLayout:
     """
-    Interpreter == simulated circuit (== Verilator).
+    Interpreter == circuit evaluated == circuit simulated (== Verilator).
 
     On `inputs`, or on corners and `samples` random ones.
     """
@@ -101,7 +102,8 @@ def assert_levels_agree(
     expected = to_ports(evaluate(module, inputs), results_of(function), layout, "out")
     ports = to_ports(inputs, function.args, layout, "in")
     pattern = StallPattern(seed) if stall else None
-    compare(expected, Simulator(circuit, layout).run(ports, pattern), layout)
+    for simulate in (Evaluator, Simulator):
+        compare(expected, simulate(circuit, layout).run(ports, pattern), layout)
     if verilator:
         with VerilatorSimulator(export_verilog(circuit), layout) as simulator:
             compare(expected, simulator.run(ports, pattern), layout)
