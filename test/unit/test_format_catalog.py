@@ -29,7 +29,8 @@ def test_entries():
     assert len(lines) > 20
 
 
-def test_listing_has_all_of_it():
+def test_listing_has_all_of_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     text = listing(io.StringIO())
     for entry in entries():
         pattern = r"\s+".join(re.escape(cell) for cell in entry.cells)

@@ -300,10 +300,8 @@ def test_a_folder_with_what_a_plugin_defines(tmp_path: Path):
     ran = [out, "--input", data, "--level", "rtl", "--output", result]
     done = mase_run(*ran)
     assert done.returncode == 1
-    message = (
-        r"\S+/model.mlir:3:\d+: error: .*extra.square.* those of --load-plugin .*\n"
-    )
-    assert re.fullmatch(message, done.stderr)
+    assert re.search(r"model.mlir:3:\d+: .*extra.square.* --load-plugin", done.stderr)
+    assert done.stderr.count("\n") == 1
     done = mase_run(*ran, *load)
     assert done.returncode == 0, done.stderr
     with np.load(result) as arrays:
