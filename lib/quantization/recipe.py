@@ -141,7 +141,7 @@ class Recipe(FormatOptions):
         options = {k: v for k, v in table.items() if not isinstance(v, Mapping)}
         by = options.pop("by", "type")
         layers = {
-            key: _settings(cast("Settings", value), f"{where}: {key}")
+            key: settings_of(cast("Settings", value), f"{where}: {key}")
             for key, value in table.items()
             if isinstance(value, Mapping)
         }
@@ -166,12 +166,12 @@ class Recipe(FormatOptions):
     def to_toml(self) -> str:
         """The table that `load` reads as this recipe."""
         lines = ["[passes.quantize]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in self.options.items()]
+        lines += [f"{key} = {toml(value)}" for key, value in self.options.items()]
         if self.layers:
-            lines.append(f"by = {_toml(self.by)}")
+            lines.append(f"by = {toml(self.by)}")
         for name, settings in self.layers.items():
             lines += ["", f"[passes.quantize.{_key(name)}.config]"]
-            lines += [f"{_key(k)} = {_toml(v)}" for k, v in settings.items()]
+            lines += [f"{_key(k)} = {toml(v)}" for k, v in settings.items()]
         return "\n".join(lines) + "\n"
 
     def to_attribute(self) -> DictionaryAttr:
@@ -331,7 +331,8 @@ def _check_types(recipe: Recipe) -> None:
             )
 
 
-def _settings(layer: Mapping[str, Any], where: str) -> dict[str, Any]:
+def settings_of(layer: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings in a table of a layer; raises `UserError`."""
     config = layer.get("config")
     if not isinstance(config, Mapping):
         raise UserError(f"{where}: expected a table with a table 'config'")
@@ -343,10 +344,10 @@ def _settings(layer: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """A value as TOML; strings and lists are written as in JSON."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

@@ -81,6 +81,11 @@ class DriverParser(argparse.ArgumentParser):
             f"(default with -o: {DEFAULT_SAMPLES}; 0: don't)",
         )
         self.add_argument(
+            "--config",
+            metavar="FILE.toml",
+            help="input, passes and emission from a file; the command line goes first",
+        )
+        self.add_argument(
             "--load-plugin",
             action="append",
             default=[],

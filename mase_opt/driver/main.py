@@ -75,6 +75,7 @@ class MaseOptMain(xDSLOptMain):
         parser.add_driver_options()
         parser.add_pass_flags(self.available_passes)
         self.args = parser.parse(args)
+        self._follow_run_file()
         self._check_target()
         self._check_emit_options()
 
@@ -85,6 +86,31 @@ class MaseOptMain(xDSLOptMain):
         if self.args.syntax_highlight:
             Diagnostic.colored = True
         self.setup_pipeline()
+
+    def _follow_run_file(self) -> None:
+        """Add what the file of `--config` says and the command line does not."""
+        flags = [
+            (name, parse_flag_options(text)) for name, text in self.args.pass_flags
+        ]
+        self.pass_specs = flags
+        if self.args.config is None:
+            return
+        from mase_opt.driver.run_file import read_run_file
+
+        if self.args.passes:
+            raise UserError("-p and --config don't mix: write passes as flags")
+        run = read_run_file(self.args.config, self.available_passes)
+        self.pass_specs = run.with_flags(flags)
+        if self.args.input_file is None:
+            self.args.input_file = run.input
+        if run.emit is not None:
+            self.args.emit_sv = True
+            self.args.split |= run.emit.get("split", False)
+            self.args.synth |= run.emit.get("synth", False)
+            if self.args.output_file is None:
+                self.args.output_file = run.emit.get("output")
+            if self.args.verify_rtl is None:
+                self.args.verify_rtl = run.emit.get("verify-rtl")
 
     version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
 
@@ -187,10 +213,8 @@ class MaseOptMain(xDSLOptMain):
             passes = parse_pipeline_text(self.available_passes, self.args.passes)
         else:
             passes = [
-                build_pass(
-                    self.available_passes, ArgSpec(name, parse_flag_options(options))
-                )
-                for name, options in self.args.pass_flags
+                build_pass(self.available_passes, ArgSpec(name, options))
+                for name, options in self.pass_specs
             ]
         # If the user has chosen how hardware is built, the rest of the lowering comes
         # here, else `emit_sv` does all of it.
