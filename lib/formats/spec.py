@@ -33,6 +33,11 @@ class FormatSpec:
     width: int | None = None
     frac: int | None = None
 
+    @property
+    def for_results(self) -> bool:
+        """As `Format.for_results`."""
+        return True
+
     def __post_init__(self):
         if self.width is not None and not 1 <= self.width <= MAX_WIDTH:
             raise FormatError(
@@ -57,6 +62,11 @@ class ScaledSpec:
     affine: bool = False
     power_of_two: bool = False
     """Whether the scales are to be powers of two."""
+
+    @property
+    def for_results(self) -> bool:
+        """As `Format.for_results`."""
+        return self.layout.axis is None and self.element.for_results
 
     def __str__(self) -> str:
         scale = "power_of_two" if self.power_of_two else "auto"

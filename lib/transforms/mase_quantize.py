@@ -41,7 +41,6 @@ from mase_opt.lib.quantization.config import (
 )
 from mase_opt.lib.quantization.defaults import Defaults
 from mase_opt.lib.quantization.formats import WIDE, bits_of
-from mase_opt.lib.quantization.masks import may_be_mask
 from mase_opt.lib.quantization.ops import (
     concerned,
     float_operands,
@@ -334,7 +333,7 @@ def check_constants(function: FuncOp) -> None:
                 continue
             array = value.owner.array().astype(np.float64)
             fits = np.isfinite(array)
-            if may_be_mask(op, index):
+            if op.may_read_mask(index):
                 fits |= np.isneginf(array)
             if fits.all():
                 continue

@@ -26,7 +26,7 @@ from mase_opt.dialects.mase.formats import (
 )
 from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
 from mase_opt.frontend.to_torch import to_torch
-from mase_opt.lib.analysis.exact_range import range_of
+from mase_opt.lib.analysis.exact_range import narrowest, range_of
 from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.formats import (
     Binary,
@@ -181,7 +181,7 @@ def test_range() -> None:
     with Model((UNEVEN, [2])) as (x,):
         numbers = range_of(x)
     assert numbers is not None
-    assert numbers.format == Fixed(6, 2)
+    assert narrowest(numbers) == Fixed(6, 2)
 
 
 def blocks_of_two() -> BlockType:

@@ -20,19 +20,20 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known, products
 from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank, same_samples, take
+from mase_opt.frontend.to_torch.known import Known, products
+from mase_opt.lib.formats.multiples import Multiples
 
 
 def contract(
     op: Operation,
     product: Function,
     operands: Sequence[Known],
-    sums: Grid | None,
+    sums: Multiples | None,
     *,
     convolution: bool = False,
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """
     `product(x, weight, bias)`, exactly where its `sums` of products allow it.
 
@@ -124,7 +125,7 @@ def _by_halves(product: Function, operands: Sequence[Known], frac: int) -> Funct
 @kernel(layers.LinearOp)
 def linear(
     op: layers.LinearOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if weight.shape[0] == 1 and (bias is None or bias.shape[0] == 1):
             return functional.linear(x, weight[0], None if bias is None else bias[0])
@@ -141,7 +142,7 @@ def linear(
 @kernel(layers.MatmulOp)
 def matmul(
     op: layers.MatmulOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
 
     def product(lhs: Tensor, rhs: Tensor) -> Tensor:
@@ -186,7 +187,9 @@ def _folded(
 
 
 @kernel(layers.Conv1dOp, layers.Conv2dOp)
-def conv(op: layers.ConvOp, operands: Sequence[Known]) -> tuple[Function, Grid | None]:
+def conv(
+    op: layers.ConvOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
     of = functional.conv1d if op.SPATIAL == 1 else functional.conv2d
     strides, padding = ints(op.strides), ints(op.padding)
     dilation, groups = ints(op.dilation), op.groups.value.data
@@ -206,7 +209,7 @@ def conv(op: layers.ConvOp, operands: Sequence[Known]) -> tuple[Function, Grid |
 @kernel(layers.ConvTranspose2dOp)
 def conv_transpose(
     op: layers.ConvTranspose2dOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     strides, dilation = ints(op.strides), ints(op.dilation)
     groups = op.groups.value.data
     # Torch takes no output padding beyond the stride.
@@ -243,7 +246,7 @@ def conv_transpose(
 @kernel(layers.EmbeddingOp)
 def embedding(
     op: layers.EmbeddingOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     def run(weight: Tensor, indices: Tensor) -> Tensor:
         return take(weight, indices.to(torch.int64), 0)
 

@@ -11,15 +11,16 @@ from xdsl.dialects.builtin import i1
 from mase_opt.dialects.mase import normalization
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function, working_dtype
-from mase_opt.frontend.to_torch.grid import Grid, Known
 from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.lib.formats.multiples import Multiples
 
 
 @kernel(normalization.BatchNormOp)
 def batch_norm(
     op: normalization.BatchNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     eps = op.eps.value.data
 
@@ -66,7 +67,7 @@ def _affine(
 @kernel(normalization.LayerNormOp)
 def layer_norm(
     op: normalization.LayerNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     axes, eps = tuple(range(-op.rank.value.data, 0)), op.eps.value.data
 
@@ -79,7 +80,7 @@ def layer_norm(
 @kernel(normalization.GroupNormOp)
 def group_norm(
     op: normalization.GroupNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     groups, eps = op.groups.value.data, op.eps.value.data
     trailing = len(shape_of(op.input)) - 2
@@ -103,7 +104,7 @@ def _exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 @kernel(normalization.SoftmaxOp)
 def softmax(
     op: normalization.SoftmaxOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype([op.input], None) or torch.float64
     axis = op.axis.value.data + 1
 
@@ -117,7 +118,7 @@ def softmax(
 @kernel(normalization.AttentionOp)
 def attention(
     op: normalization.AttentionOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     values = [op.query, op.key, op.value]
     rank = max(len(shape_of(v)) for v in values)
     length, source = shape_of(op.query)[-2], shape_of(op.key)[-2]

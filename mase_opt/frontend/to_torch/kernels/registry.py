@@ -8,9 +8,10 @@ from typing import Any
 from xdsl.ir import Operation
 
 from mase_opt.frontend.to_torch.arithmetic import Function
-from mase_opt.frontend.to_torch.grid import Grid, Known
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.lib.formats.multiples import Multiples
 
-Kernel = Callable[[Any, Sequence[Known]], tuple[Function, Grid | None]]
+Kernel = Callable[[Any, Sequence[Known]], tuple[Function, Multiples | None]]
 """
 `(op, operands) -> (function, numbers)`, decided once, from types and constants.
 

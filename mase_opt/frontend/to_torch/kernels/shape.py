@@ -13,8 +13,9 @@ from mase_opt.dialects.mase import layers, shape
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function
-from mase_opt.frontend.to_torch.grid import Grid, Known
 from mase_opt.frontend.to_torch.kernels.registry import kernel
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.lib.formats.multiples import Multiples
 
 
 def same_rank(tensors: Sequence[Tensor], rank: int) -> list[Tensor]:
@@ -64,7 +65,7 @@ def take(values: Tensor, indices: Tensor, axis: int) -> Tensor:
 @kernel(layers.LookupOp)
 def lookup(
     op: layers.LookupOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     element = element_of(op.input)
     assert isinstance(element, FixedPoint), "verified"
     scale, mask = 2.0**element.frac.data, (1 << element.width.data) - 1
@@ -80,7 +81,7 @@ def lookup(
 @kernel(shape.ReshapeOp)
 def reshape(
     op: shape.ReshapeOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     sizes = shape_of(op.result)
 
     def run(x: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ def reshape(
 @kernel(shape.TransposeOp)
 def transpose(
     op: shape.TransposeOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     order = (0, *(p + 1 for p in ints(op.permutation)))
 
     def run(x: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ def transpose(
 @kernel(shape.BroadcastOp)
 def broadcast(
     op: shape.BroadcastOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     sizes = shape_of(op.result)
 
     def run(x: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ def broadcast(
 @kernel(shape.ConcatOp)
 def concat(
     op: shape.ConcatOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axis = op.axis.value.data + 1
 
     def run(*tensors: Tensor) -> Tensor:
@@ -126,9 +127,9 @@ def concat(
     return run, _all(operands)
 
 
-def _all(operands: Sequence[Known]) -> Grid | None:
+def _all(operands: Sequence[Known]) -> Multiples | None:
     """Where the numbers of all of `operands` lie."""
-    total: Grid | None = None
+    total: Multiples | None = None
     for known in operands:
         if known.grid is None:
             return None
@@ -139,7 +140,7 @@ def _all(operands: Sequence[Known]) -> Grid | None:
 @kernel(shape.SliceOp)
 def slice_(
     op: shape.SliceOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     spans = zip(ints(op.starts), ints(op.stops), ints(op.strides), strict=True)
     index = (slice(None), *(slice(*span) for span in spans))
 
@@ -150,7 +151,9 @@ def slice_(
 
 
 @kernel(shape.PadOp)
-def pad(op: shape.PadOp, operands: Sequence[Known]) -> tuple[Function, Grid | None]:
+def pad(
+    op: shape.PadOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
     pairs = zip(reversed(ints(op.low)), reversed(ints(op.high)), strict=True)
     margins = [n for pair in pairs for n in pair]
     value: Any = op.value.value.data
@@ -166,7 +169,7 @@ def pad(op: shape.PadOp, operands: Sequence[Known]) -> tuple[Function, Grid | No
 @kernel(shape.GatherOp)
 def gather(
     op: shape.GatherOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axis = op.axis.value.data
     size = shape_of(op.input)[axis]
 
