@@ -21,6 +21,7 @@ from mase_opt.lib.formats.spec import (
     Spec,
     parse_spec,
 )
+from mase_opt.lib.plugins import load_pending
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def element_of(spec: Spec) -> Element | None:
 
 def listing() -> str:
     """The text of `--list-formats`."""
+    load_pending()
     lines = ["formats"]
     lines += [f"  {spelling}" for _, spelling in FAMILIES.values()]
     lines += ["", "examples and everyday names (numbers in a name may be others)"]

@@ -22,6 +22,7 @@ from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.plugins import load_pending
 from mase_opt.lib.suggest import did_you_mean
 
 
@@ -305,6 +306,8 @@ def build(term: Term) -> Spec:
             raise term.fail(str(error)) from None
     if (text := aliases.meaning(term.name)) and not (term.arguments or term.options):
         return parse_spec(text)
+    if load_pending():
+        return build(term)
     valid = [*FAMILIES, *aliases.names()]
     raise FormatError(
         f"unknown format '{term.name}' in '{term.text}', expected one of "

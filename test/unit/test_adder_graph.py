@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from levels import Model, assert_levels_agree
+from levels import Model
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -25,6 +25,7 @@ from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 from mase_opt.model.emit import run_pass
 from mase_opt.model.levels import Model as Levels
+from mase_opt.testing import assert_levels_agree
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from levels import Model, assert_levels_agree
+from levels import Model
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Data
@@ -55,6 +55,7 @@ from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )
 from mase_opt.model.verify import results_of
+from mase_opt.testing import assert_levels_agree
 
 NUMBERS = np.array([-2.0, -1.25, -0.75, 0.0, 0.75, 1.25, 2.0, 4.0])
 """Nowhere less than 0.5 apart, and all multiples of 0.25."""

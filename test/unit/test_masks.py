@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from levels import assert_levels_agree
 from mase_text import parse
 from quantize_models import quantize, run
 from torch import nn
@@ -21,6 +20,7 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.analysis.masks import masked_scores
 from mase_opt.lib.model_function import model_function
+from mase_opt.testing import assert_levels_agree
 
 Array = np.ndarray[Any, Any]
 MASKS = [-np.inf, float(np.finfo(np.float32).min), -1e9, -1e4, -100.0]

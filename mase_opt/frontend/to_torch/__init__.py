@@ -51,7 +51,7 @@ from mase_opt.frontend.to_torch.arithmetic import (
     into,
     rounded_into,
 )
-from mase_opt.frontend.to_torch.kernels import KERNELS
+from mase_opt.frontend.to_torch.kernels import TORCH_KERNELS
 from mase_opt.frontend.to_torch.known import Known, multiples_of
 from mase_opt.frontend.to_torch.learned import (
     LearnedScale,
@@ -160,11 +160,11 @@ class MaseModule(nn.Module):
                 known[result] = _known(op)
                 self._add_constant(op, numbers[result])
                 continue
-            kernel = KERNELS.get(type(op))
+            kernel = TORCH_KERNELS.get(type(op))
             if kernel is None or not isinstance(op, MaseOp):
                 raise UserError(
                     f"{op.name} has no meaning in torch: lower it to other mase ops, "
-                    "or add a kernel to mase_opt.frontend.to_torch.kernels"
+                    "or add a kernel where it is defined (docs/extending.md)"
                 )
             run, exact = kernel(op, [known[v] for v in op.operands])
             rounding, grid = into(op, exact)

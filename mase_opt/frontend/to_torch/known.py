@@ -44,18 +44,18 @@ def multiples_of(element: Attribute) -> Multiples | None:
 class Known:
     """What is known of the numbers in a tensor."""
 
-    grid: Multiples | None
+    numbers: Multiples | None
     codes: NDArray[Any] | None = None
-    """Of a constant: the numbers are `codes * 2**-grid.frac`."""
+    """Of a constant: they are `codes * 2**-numbers.frac`."""
 
     def row_sums(
         self, axes: tuple[int, ...]
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Sums over `axes` of positive codes, and of the magnitudes of the others."""
-        if self.grid is None or self.codes is None:
+        if self.numbers is None or self.codes is None:
             return None
         terms = math.prod(self.codes.shape[a] for a in axes)
-        if self.grid.magnitude * terms >= INT64_SAFE:
+        if self.numbers.magnitude * terms >= INT64_SAFE:
             return None
         above = np.maximum(self.codes, 0).sum(axis=axes, dtype=np.int64)
         below = np.minimum(self.codes, 0).sum(axis=axes, dtype=np.int64)
@@ -71,12 +71,12 @@ def products(
     `axes` are those of the weight that are summed over: constant weights, which rarely
     are at their maximum all together, give a narrower range.
     """
-    if data.grid is None or weight.grid is None:
+    if data.numbers is None or weight.numbers is None:
         return None
     sums = weight.row_sums(axes)
     if sums is None:
-        return (data.grid * weight.grid).sum_of(terms)
+        return (data.numbers * weight.numbers).sum_of(terms)
     above, below = (s.astype(object) for s in sums)
-    high = (above * data.grid.high - below * data.grid.low).max(initial=0)
-    low = (above * data.grid.low - below * data.grid.high).min(initial=0)
-    return Multiples(data.grid.frac + weight.grid.frac, int(low), int(high))
+    high = (above * data.numbers.high - below * data.numbers.low).max(initial=0)
+    low = (above * data.numbers.low - below * data.numbers.high).min(initial=0)
+    return Multiples(data.numbers.frac + weight.numbers.frac, int(low), int(high))

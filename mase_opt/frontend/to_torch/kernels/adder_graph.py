@@ -25,13 +25,13 @@ from mase_opt.frontend.to_torch.arithmetic import (
     odd,
     product_rest,
 )
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats import Binary, Scaled
 from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(AdderGraphOp)
+@torch_kernel(AdderGraphOp)
 def adder_graph(
     op: AdderGraphOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:

@@ -23,18 +23,18 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
 from mase_opt.frontend.to_torch.known import Known, multiples_of
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats import Rounding, RoundingMode
 from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(elementwise.CastOp)
+@torch_kernel(elementwise.CastOp)
 def cast(
     op: elementwise.CastOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
-    return _identity, operands[0].grid
+    return _identity, operands[0].numbers
 
 
 # ---- functions of one element -------------------------------------------------------
@@ -75,7 +75,7 @@ FUNCTIONS: dict[type[UnaryOp], Callable[[Tensor], Tensor]] = {
 """Real functions, computed in float64 unless the input is a builtin float."""
 
 
-@kernel(*FUNCTIONS, elementwise.GeluOp, elementwise.EluOp)
+@torch_kernel(*FUNCTIONS, elementwise.GeluOp, elementwise.EluOp)
 def function(
     op: UnaryOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -94,7 +94,7 @@ def function(
     return run, None
 
 
-@kernel(
+@torch_kernel(
     elementwise.NegOp,
     elementwise.AbsOp,
     elementwise.ReluOp,
@@ -103,7 +103,7 @@ def function(
 def piecewise_linear(
     op: UnaryOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
-    grid = operands[0].grid
+    grid = operands[0].numbers
     match op:
         case elementwise.NegOp():
             return torch.neg, None if grid is None else -grid
@@ -127,7 +127,7 @@ def _identity(x: Tensor) -> Tensor:
     return x
 
 
-@kernel(elementwise.LeakyReluOp)
+@torch_kernel(elementwise.LeakyReluOp)
 def leaky_relu(
     op: elementwise.LeakyReluOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -178,12 +178,12 @@ ARITHMETIC: dict[type[elementwise.BinaryOp], Arithmetic] = {
 }
 
 
-@kernel(*ARITHMETIC)
+@torch_kernel(*ARITHMETIC)
 def binary(
     op: elementwise.BinaryOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
     rank, arithmetic = len(shape_of(op.result)), ARITHMETIC[type(op)]
-    lhs, rhs = (known.grid for known in operands)
+    lhs, rhs = (known.numbers for known in operands)
     numbers = None
     if lhs is not None and rhs is not None:
         numbers = arithmetic.grid(lhs, rhs)
@@ -215,7 +215,7 @@ def _divide_integers(a: Tensor, b: Tensor, mode: str) -> Tensor:
     return torch.where(opposite, -a, quotient)
 
 
-@kernel(elementwise.PowOp)
+@torch_kernel(elementwise.PowOp)
 def power(
     op: elementwise.PowOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -239,7 +239,7 @@ COMPARISONS: dict[str, Function] = {
 }
 
 
-@kernel(elementwise.CompareOp)
+@torch_kernel(elementwise.CompareOp)
 def compare(
     op: elementwise.CompareOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -254,12 +254,12 @@ def compare(
     return run, None
 
 
-@kernel(elementwise.SelectOp)
+@torch_kernel(elementwise.SelectOp)
 def select(
     op: elementwise.SelectOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
-    lhs, rhs = operands[1].grid, operands[2].grid
+    lhs, rhs = operands[1].numbers, operands[2].numbers
 
     def run(*tensors: Tensor) -> Tensor:
         condition, a, b = same_rank(tensors, rank)
@@ -270,7 +270,7 @@ def select(
     return run, None if lhs is None or rhs is None else lhs | rhs
 
 
-@kernel(elementwise.AndOp, elementwise.OrOp, elementwise.XorOp)
+@torch_kernel(elementwise.AndOp, elementwise.OrOp, elementwise.XorOp)
 def bitwise(
     op: elementwise.BitwiseOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:

@@ -11,13 +11,13 @@ from xdsl.dialects.builtin import i1
 from mase_opt.dialects.mase import normalization
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function, working_dtype
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
 from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(normalization.BatchNormOp)
+@torch_kernel(normalization.BatchNormOp)
 def batch_norm(
     op: normalization.BatchNormOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -64,7 +64,7 @@ def _affine(
     return x
 
 
-@kernel(normalization.LayerNormOp)
+@torch_kernel(normalization.LayerNormOp)
 def layer_norm(
     op: normalization.LayerNormOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -77,7 +77,7 @@ def layer_norm(
     return run, None
 
 
-@kernel(normalization.GroupNormOp)
+@torch_kernel(normalization.GroupNormOp)
 def group_norm(
     op: normalization.GroupNormOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -101,7 +101,7 @@ def _exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return terms, terms.sum(axis, keepdim=True)
 
 
-@kernel(normalization.SoftmaxOp)
+@torch_kernel(normalization.SoftmaxOp)
 def softmax(
     op: normalization.SoftmaxOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -115,7 +115,7 @@ def softmax(
     return run, None
 
 
-@kernel(normalization.AttentionOp)
+@torch_kernel(normalization.AttentionOp)
 def attention(
     op: normalization.AttentionOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:

@@ -24,8 +24,8 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.known import Known, dtype_of, multiples_of
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.interpreters.kernels.pool import adaptive_bounds, pool_counts
 
@@ -39,7 +39,7 @@ def _sums(
     op: UnaryOp, known: Known, terms: int, of: Sum
 ) -> tuple[Function, Multiples | None]:
     """Sums of `terms` elements at most; exact on a grid of 62 bits."""
-    numbers = None if known.grid is None else known.grid.sum_of(terms)
+    numbers = None if known.numbers is None else known.numbers.sum_of(terms)
     dtype = working_dtype((op.input,), numbers)
     if wraps_integers(op, dtype):
 
@@ -130,12 +130,12 @@ MAX_POOLS = {
 }
 
 
-@kernel(pooling.MaxPoolOp)
+@torch_kernel(pooling.MaxPoolOp)
 def max_pool(
     op: pooling.MaxPoolOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
     rank, sizes = len(op.kernel), shape_of(op.result)
-    dtype = working_dtype((op.input,), operands[0].grid) or torch.float64
+    dtype = working_dtype((op.input,), operands[0].numbers) or torch.float64
     of = MAX_POOLS.get(rank)
     # [S, N, C, …] -> [S · N, C, …], which keeps the channels last where they are.
     channels = shape_of(op.input)[-rank - 1 : -rank] or (1,)
@@ -155,10 +155,10 @@ def max_pool(
         result = of(x.reshape(-1, *channels, *x.shape[-rank:]), *parameters)
         return result.reshape(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(pooling.AvgPoolOp)
+@torch_kernel(pooling.AvgPoolOp)
 def avg_pool(
     op: pooling.AvgPoolOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -190,14 +190,16 @@ def _adaptive(
     return of
 
 
-@kernel(pooling.AdaptiveMaxPoolOp)
+@torch_kernel(pooling.AdaptiveMaxPoolOp)
 def adaptive_max_pool(
     op: pooling.AdaptiveMaxPoolOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
-    return _adaptive(op, lambda x, axis: x.amax(axis, keepdim=True)), operands[0].grid
+    return _adaptive(op, lambda x, axis: x.amax(axis, keepdim=True)), operands[
+        0
+    ].numbers
 
 
-@kernel(pooling.AdaptiveAvgPoolOp)
+@torch_kernel(pooling.AdaptiveAvgPoolOp)
 def adaptive_avg_pool(
     op: pooling.AdaptiveAvgPoolOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -213,7 +215,7 @@ def adaptive_avg_pool(
 # ---- reductions ---------------------------------------------------------------------
 
 
-@kernel(pooling.ReduceOp)
+@torch_kernel(pooling.ReduceOp)
 def reduce(
     op: pooling.ReduceOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -236,10 +238,10 @@ def reduce(
         result = of(x, axes) if axes else x
         return result.reshape(x.shape[0], *sizes)
 
-    return extreme, operands[0].grid
+    return extreme, operands[0].numbers
 
 
-@kernel(pooling.ArgmaxOp)
+@torch_kernel(pooling.ArgmaxOp)
 def argmax(
     op: pooling.ArgmaxOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:

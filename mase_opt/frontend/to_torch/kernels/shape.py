@@ -13,8 +13,8 @@ from mase_opt.dialects.mase import layers, shape
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats.multiples import Multiples
 
 
@@ -62,7 +62,7 @@ def take(values: Tensor, indices: Tensor, axis: int) -> Tensor:
     return result.movedim(before, tuple(range(1, axis + 1)))
 
 
-@kernel(layers.LookupOp)
+@torch_kernel(layers.LookupOp)
 def lookup(
     op: layers.LookupOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -75,10 +75,10 @@ def lookup(
         codes = (x * scale).to(torch.int64) & mask
         return take(table, codes, 0)
 
-    return run, operands[1].grid
+    return run, operands[1].numbers
 
 
-@kernel(shape.ReshapeOp)
+@torch_kernel(shape.ReshapeOp)
 def reshape(
     op: shape.ReshapeOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -87,10 +87,10 @@ def reshape(
     def run(x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.TransposeOp)
+@torch_kernel(shape.TransposeOp)
 def transpose(
     op: shape.TransposeOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -99,10 +99,10 @@ def transpose(
     def run(x: Tensor) -> Tensor:
         return x.permute(order)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.BroadcastOp)
+@torch_kernel(shape.BroadcastOp)
 def broadcast(
     op: shape.BroadcastOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -112,10 +112,10 @@ def broadcast(
         (x,) = same_rank([x], len(sizes))
         return x.expand(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.ConcatOp)
+@torch_kernel(shape.ConcatOp)
 def concat(
     op: shape.ConcatOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -131,13 +131,13 @@ def _all(operands: Sequence[Known]) -> Multiples | None:
     """Where the numbers of all of `operands` lie."""
     total: Multiples | None = None
     for known in operands:
-        if known.grid is None:
+        if known.numbers is None:
             return None
-        total = known.grid if total is None else total | known.grid
+        total = known.numbers if total is None else total | known.numbers
     return total
 
 
-@kernel(shape.SliceOp)
+@torch_kernel(shape.SliceOp)
 def slice_(
     op: shape.SliceOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -147,10 +147,10 @@ def slice_(
     def run(x: Tensor) -> Tensor:
         return x[index]
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.PadOp)
+@torch_kernel(shape.PadOp)
 def pad(
     op: shape.PadOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -166,7 +166,7 @@ def pad(
     return run, None
 
 
-@kernel(shape.GatherOp)
+@torch_kernel(shape.GatherOp)
 def gather(
     op: shape.GatherOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
@@ -177,4 +177,4 @@ def gather(
         indices = indices.to(torch.int64)
         return take(x, torch.where(indices < 0, indices + size, indices), axis)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
