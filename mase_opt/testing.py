@@ -23,13 +23,12 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 from mase_opt.dialects.mase import Mase
-from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.types import (
     FixedType,
     element_of,
-    exact_format,
     fixed_type,
     shape_of,
 )
@@ -54,7 +53,6 @@ from mase_opt.lib.hardware.codec import has_codec
 from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.interpreters.kernels import decode
 from mase_opt.lib.interpreters.mase import evaluate, main_function
-from mase_opt.lib.simulation import verilator as verilator_tools
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.simulation.transactions import StallPattern
 from mase_opt.lib.simulation.verilator import VerilatorSimulator
@@ -150,7 +148,7 @@ def assert_torch_agrees(
 
     function = main_function(module)
     tensors = [
-        torch.from_numpy(_batch(array, value))
+        torch.from_numpy(_batch(array, value))  # pyright: ignore[reportUnknownMemberType]
         for array, value in zip(inputs, function.args, strict=True)
     ]
     with torch.no_grad():
@@ -163,7 +161,7 @@ def assert_torch_agrees(
         _same_numbers(
             f"result {index} in torch",
             _batch(output, value),
-            results[index].numpy().astype(np.float64),
+            results[index].double().numpy(),
         )
 
 
@@ -192,14 +190,15 @@ def check_op(
     *inputs: tuple[Attribute, Sequence[int]],
     samples: int = 64,
     seed: int = 0,
+    verilator: bool = False,
 ) -> None:
     """
     Check the op that `make` gives for operands of element types and shapes `inputs`.
 
     Its text reads back; what it promises (sign, directions, exact result) holds; and
-    the interpreter, torch, the circuit (of a table where the op is a function) and,
-    where it is installed, Verilator give the same bits, as far as the op has a kernel
-    and a template. On corners and `samples` random inputs.
+    the interpreter, torch, the circuit (of a table where the op is a function) and, if
+    asked for, Verilator give the same bits, as far as the op has a kernel and a
+    template. On corners and `samples` random inputs.
     """
     types = [TensorType(element, shape) for element, shape in inputs]
     function = func.FuncOp("top", (types, ()))
@@ -227,7 +226,7 @@ def check_op(
             lowered,
             inputs=vectors,
             reference=module,
-            verilator=verilator_tools.available() is None,
+            verilator=verilator,
         )
 
 
@@ -299,11 +298,7 @@ def _check_promises(
         assert (low <= high).all(), f"{where} does not follow {op.directions}"
     exact = range_of_result(op)
     format = exact and narrowest(exact)
-    if (
-        format is not None
-        and format.width <= 50
-        and exact_format(element_of(op.result))
-    ):
+    if isinstance(op, ArithmeticOp) and format is not None and format.width <= 50:
         # A step finer and an octave more, for what should not be there.
         wide = FixedType(format.width + 3, format.frac + 1)
         narrow, more = (
@@ -334,7 +329,9 @@ def _retyped(module: ModuleOp, element: Attribute) -> ModuleOp:
 # ---- formats ------------------------------------------------------------------------
 
 
-def check_format(spec: str | Element, *, seed: int = 0) -> None:
+def check_format(
+    spec: str | Element, *, seed: int = 0, verilator: bool = False
+) -> None:
     """
     Check a format of elements, given as itself or as the text that stands for it.
 
@@ -342,7 +339,7 @@ def check_format(spec: str | Element, *, seed: int = 0) -> None:
     says of its values is so; casts give values of the format, do not fall where numbers
     rise, leave values alone, in every mode the format has, and are the same in torch.
     Its text, and that of its type, read back. Where hardware has the format, casts into
-    it and out of it are checked at every level.
+    it and out of it are checked at every level, in Verilator if asked for.
     """
     format = _element(parse_spec(spec)) if isinstance(spec, str) else spec
     type = element_type(format)
@@ -356,10 +353,15 @@ def check_format(spec: str | Element, *, seed: int = 0) -> None:
         if _has(format, rounding, overflow):
             _check_cast(format, values, probes, rounding, overflow)
     source = FixedType(12, 6)
-    if not format.per_sample:  # which no circuit can be
-        check_op(lambda x: CastOp(x, element=type), (source, [2]), samples=256)
+    options: dict[str, Any] = {"samples": 256, "seed": seed, "verilator": verilator}
+    if has_codec(format) and not format.per_sample:
+        check_op(_cast_to(type), (source, [2]), **options)
     if has_codec(format):
-        check_op(lambda x: CastOp(x, element=source), (type, [2]), samples=256)
+        check_op(_cast_to(source), (type, [2]), **options)
+
+
+def _cast_to(element: Attribute) -> Callable[[SSAValue], CastOp]:
+    return lambda x: CastOp(x, element=element)
 
 
 def _element(spec: Spec) -> Element:

@@ -34,7 +34,7 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 from mase_opt.lib.formats.format import Element, Format
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
 from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.block import alone, to_blocks, with_exponents
@@ -247,6 +247,10 @@ def encode(
 def _encode_elements(
     b: Builder, element: Element, sums: Sequence[Sum], rounding: Rounding
 ) -> Wires:
+    try:
+        element.rounded(np.zeros(1), rounding.mode)
+    except FormatError as error:
+        raise HardwareError(str(error)) from error
     function = ENCODERS[type(element)]
     return [function(b, element, alone(b, x, element), rounding) for x in sums]
 
