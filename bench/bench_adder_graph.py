@@ -48,6 +48,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Operation, SSAValue
 
+from mase_opt import load
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ArithmeticOp
@@ -75,7 +76,6 @@ from mase_opt.lib.transforms.mase_build_adder_graphs import (
     added_bits,
 )
 from mase_opt.model.emit import run_pass
-from mase_opt.model.levels import Model
 
 SEED = 0
 EFFORT = 1
@@ -214,7 +214,7 @@ def lenet(draw: Draw) -> ModuleOp:
 
 def digits(name: str) -> ModuleOp:
     """A trained model with 8 bits."""
-    module = Model(str(DIGITS / f"{name}.mlir")).imported.clone()
+    module = load(DIGITS / f"{name}.mlir").ir.clone()
     data = str(DIGITS / f"{name}_calibration.npz")
     run_pass(
         Context(), module, "mase-quantize", {"data": (data,), "rounding": ("half_up",)}

@@ -109,7 +109,7 @@ def bench_text() -> None:
     torch_dialect = generic_form(torch_text(module, inputs))
     ctx = context()
     ctx.load_registered_dialect("mase")
-    text = show(mase_opt.import_torch(module, inputs), ctx)
+    text = show(mase_opt.import_torch(module, inputs).ir, ctx)
     bare: list[float] = []
     ours: list[float] = []
     for _ in range(RUNS):

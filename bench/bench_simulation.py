@@ -6,6 +6,9 @@ to the first result, tools and their imports included. Rates are the median of s
 runs, the two simulators in turn: in process from codes to codes, of Verilator the C++
 loop alone, without files and packing. Results are compared.
 
+For models, also the CPU time for the vectors of a verification, of which few are worth
+compiling a circuit: evaluated by NumPy, against compiled in process.
+
 `python bench/bench_simulation.py [generated] [mlp] [cnn]`: a generated MLP with
 multipliers, and the digits models; `generated mlp` by default.
 """
@@ -23,16 +26,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
 
 from mase_opt.lib.hardware import packing
 from mase_opt.lib.hardware.interface import Port, PortLayout
 from mase_opt.lib.simulation import verilator
+from mase_opt.lib.simulation.evaluator import Evaluator
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.simulation.transactions import Codes
 from mase_opt.lib.target import circt
 
 RUNS = 5
 SAMPLES = 200_000
+VERIFIED = 265
+"""Vectors on which mase-opt compares circuit and model where nothing else is said."""
+VERIFY_TARGET = 0.15
 RATE_TARGET = 1.3
 FIRST_TARGET = 0.2
 DIGITS = Path(__file__).parents[1] / "examples" / "digits"
@@ -131,10 +139,10 @@ def _layer(
 
 def digits(name: str) -> tuple[Any, PortLayout]:
     """A digits model, quantized to 8 bits and lowered."""
-    from mase_opt.model.levels import Model
+    from mase_opt import load
 
     calibration = str(DIGITS / f"{name}_calibration.npz")
-    model = Model(str(DIGITS / f"{name}.mlir"), calibration=calibration)
+    model = load(DIGITS / f"{name}.mlir").calibrate(calibration).quantize()
     return model.circuit, model.layout
 
 
@@ -206,10 +214,36 @@ def measure(name: str, circuit: Any, layout: PortLayout) -> None:
         print(json.dumps(line), flush=True)
 
 
+def verify(name: str, circuit: ModuleOp, layout: PortLayout) -> None:
+    """Print what it costs to compare a circuit on few vectors."""
+    inputs = random_codes(layout, VERIFIED)
+    seconds: list[float] = []
+    results: list[Codes] = []
+    for simulator in (Evaluator, Simulator):
+        start = time.process_time()
+        results.append(simulator(circuit, layout).run(inputs))
+        seconds.append(time.process_time() - start)
+    evaluated, compiled = results
+    for port, codes in compiled.items():
+        assert (evaluated[port] == codes).all(), f"{name}: {port} differs"
+    line = {
+        "benchmark": f"simulate_{name}_verify",
+        "cpu_s": round(seconds[0], 3),
+        "peer_cpu_s": round(seconds[1], 3),
+        "ratio": round(seconds[0] / seconds[1], 3),
+        "target_max": VERIFY_TARGET,
+        "samples": VERIFIED,
+        "peer": "compiled in process",
+    }
+    print(json.dumps(line), flush=True)
+
+
 def main(names: list[str]) -> None:
     """Measure the named circuits."""
     for name in names:
         circuit, layout = generated() if name == "generated" else digits(name)
+        if isinstance(circuit, ModuleOp):
+            verify(name, circuit, layout)
         measure(name, circuit, layout)
 
 

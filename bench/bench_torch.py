@@ -69,8 +69,8 @@ def quantized(model: nn.Module) -> nn.Module:
     """The model in 8-bit fixed point; one result is checked against the interpreter."""
     from xdsl.context import Context
 
-    from mase_opt import import_torch
     from mase_opt.dialects.mase.types import ElementType, element_of
+    from mase_opt.frontend.import_torch import import_torch
     from mase_opt.frontend.to_torch import to_torch
     from mase_opt.lib.interpreters.mase import evaluate, main_function
     from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass

@@ -6,22 +6,51 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mase_opt.frontend.from_torch import from_torch
-    from mase_opt.frontend.import_torch import import_torch
-    from mase_opt.frontend.to_torch import to_torch
+    from mase_opt.lib.errors import UserError
+    from mase_opt.lib.quantization.recipe import Recipe
+    from mase_opt.model.emit import Result
+    from mase_opt.model.estimate import Estimate
+    from mase_opt.model.model import Level, Model, from_torch, import_torch, load
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "from_torch", "import_torch", "to_torch"]
+__all__ = [
+    "Estimate",
+    "Level",
+    "Model",
+    "Recipe",
+    "Result",
+    "UserError",
+    "__version__",
+    "from_torch",
+    "import_torch",
+    "load",
+]
+
+_HOMES = {
+    "Estimate": "mase_opt.model.estimate",
+    "Level": "mase_opt.model.model",
+    "Model": "mase_opt.model.model",
+    "Recipe": "mase_opt.lib.quantization.recipe",
+    "Result": "mase_opt.model.emit",
+    "UserError": "mase_opt.lib.errors",
+    "from_torch": "mase_opt.model.model",
+    "import_torch": "mase_opt.model.model",
+    "load": "mase_opt.model.model",
+}
 
 
 def __getattr__(name: str) -> object:
     # Importing the package stays cheap: torch and the IR come with their first use.
-    if name in ("from_torch", "import_torch", "to_torch"):
+    if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"mase_opt.frontend.{name}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 class _CloneFinder:

@@ -53,6 +53,7 @@ from mase_opt.lib.hardware.codec import has_codec
 from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.interpreters.kernels import decode
 from mase_opt.lib.interpreters.mase import evaluate, main_function
+from mase_opt.lib.simulation.evaluator import Evaluator
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.simulation.transactions import StallPattern
 from mase_opt.lib.simulation.verilator import VerilatorSimulator
@@ -93,7 +94,7 @@ def assert_levels_agree(
     reference: ModuleOp | None = None,
 ) -> PortLayout:
     """
-    Interpreter == simulated circuit, and if asked for == torch == Verilator.
+    Interpreter == circuit evaluated == simulated; if asked for == torch == Verilator.
 
     On `inputs`, as the interpreter takes them, `[samples, *shape]`; or on corners and
     `samples` random ones. The interpreter runs `reference`, if there is one. Gives the
@@ -110,7 +111,8 @@ def assert_levels_agree(
     expected = to_ports(outputs, results_of(function), layout, "out")
     ports = to_ports(inputs, function.args, layout, "in")
     pattern = StallPattern(seed) if stall else None
-    _compare(expected, Simulator(circuit, layout).run(ports, pattern), layout)
+    for simulate in (Evaluator, Simulator):
+        _compare(expected, simulate(circuit, layout).run(ports, pattern), layout)
     if verilator:
         with VerilatorSimulator(export_verilog(circuit), layout) as simulator:
             _compare(expected, simulator.run(ports, pattern), layout)

@@ -58,6 +58,7 @@ UNIVERSE = Universe(
         ),
         "mase-prune": _pass("transforms.mase_prune", "MasePrunePass"),
         "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
+        "mase-set-recipe": _pass("transforms.mase_set_recipe", "MaseSetRecipePass"),
         "mase-smooth": _pass("transforms.mase_smooth", "MaseSmoothPass"),
         "mase-summarize-quantization": _pass(
             "transforms.mase_summarize_quantization", "MaseSummarizeQuantizationPass"

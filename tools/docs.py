@@ -1,5 +1,5 @@
 """
-Write docs/passes.md, docs/dialects/*.md and docs/formats.md with its pictures.
+Write docs/api.md, docs/passes.md, docs/dialects/*.md and docs/formats.md.
 
 `python tools/docs.py` writes, `--check` compares and fails if a page is stale.
 """
@@ -8,7 +8,11 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from xdsl.ir import Attribute, Dialect, Operation
@@ -34,6 +38,7 @@ from xdsl.irdl import (
 )
 from xdsl.passes import ModulePass
 
+import mase_opt
 from mase_opt.driver.pass_docs import PassDoc, describe, field_docstrings, short_flag
 from mase_opt.lib.formats import (
     Binary,
@@ -304,6 +309,86 @@ def picture_name(element: Element) -> str:
     return "_".join(re.findall(r"[-\w]+", str(element))) + ".svg"
 
 
+# The Python API.
+
+
+API = (
+    "load",
+    "import_torch",
+    "from_torch",
+    "Model",
+    "Recipe",
+    "Level",
+    "Result",
+    "Estimate",
+    "UserError",
+)
+"""The public names, in the order in which one meets them."""
+
+
+def api_page() -> str:
+    """docs/api.md: every public name with its signature and docstring."""
+    assert set(API) == set(mase_opt.__all__) - {"__version__"}
+    lines = [GENERATED, "# The Python API", "", "`import mase_opt as mo`", ""]
+    for name in API:
+        thing: Any = getattr(mase_opt, name)
+        lines += [f"## {name}", ""]
+        if not isinstance(thing, type):
+            lines += _callable(name, thing)
+        elif issubclass(thing, StrEnum):
+            values = field_docstrings(thing)
+            lines += [inspect.getdoc(thing) or "", ""]
+            rows = [(f"`{m.value}`", values.get(m.name, "")) for m in thing]
+            lines += table(("value", "meaning"), rows)
+        else:
+            lines += _class(thing)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _class(thing: Any) -> list[str]:
+    doc = inspect.cleandoc(thing.__dict__.get("__doc__") or "")
+    lines = [doc, ""]
+    if is_dataclass(thing):
+        texts = field_docstrings(thing)
+        rows = [
+            (f"`{f.name}`", f"`{f.type}`", texts.get(f.name, ""))
+            for f in fields(thing)
+            if f.name in texts
+        ]
+        lines += table(("field", "type", "meaning"), rows)
+    elif "__init__" in thing.__dict__ and not issubclass(thing, Exception):
+        lines += _callable(thing.__name__, thing.__init__)
+    for name, member in thing.__dict__.items():
+        if name.startswith("_"):
+            continue
+        function = getattr(member, "__func__", member)
+        if isinstance(function, FunctionType):
+            title = f"{thing.__name__}.{name}"
+            lines += [f"### {title}", "", *_callable(title, function)]
+        elif isinstance(member, property | cached_property):
+            getter: Any = member.fget if isinstance(member, property) else member.func
+            kind = getter.__annotations__.get("return", "")
+            lines += [f"### {thing.__name__}.{name}", "", f"`{kind}`", ""]
+            lines += [inspect.getdoc(getter) or "", ""]
+    return lines
+
+
+def _callable(title: str, function: Any) -> list[str]:
+    signature = inspect.signature(function)
+    kept = [p for p in signature.parameters.values() if p.name != "self"]
+    shown = [str(p).replace("'", "") for p in kept]
+    for index, parameter in enumerate(kept):
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in shown:
+            shown.insert(index, "*")
+    result = signature.return_annotation
+    arrow = "" if result in ("None", signature.empty) else f" -> {result}"
+    text = f"{title}({', '.join(shown)}){arrow}"
+    if len(text) > 88:
+        inner = "".join(f"    {part},\n" for part in shown)
+        text = f"{title}(\n{inner}){arrow}"
+    return ["```text", text, "```", "", inspect.getdoc(function) or "", ""]
+
+
 # Writing.
 
 
@@ -318,6 +403,7 @@ def pages() -> dict[Path, str]:
         for element in pictured()
     }
     return {
+        DOCS / "api.md": api_page(),
         DOCS / "passes.md": passes_page(UNIVERSE.all_passes.values()),
         DOCS / "formats.md": formats_page(),
         **pictures,
@@ -329,6 +415,7 @@ def main() -> int:
     """Write the pages, or compare them with `--check`; 1 if one is stale."""
     wanted = pages()
     present = {
+        DOCS / "api.md",
         DOCS / "passes.md",
         *(DOCS / "dialects").glob("*.md"),
         *(DOCS / "formats").glob("*.svg"),

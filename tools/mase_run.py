@@ -15,7 +15,7 @@ from mase_opt.lib.standard_output import fill_closed_streams, write_result
 
 if TYPE_CHECKING:
     from mase_opt.lib.interpreters.exact import Array
-    from mase_opt.model.levels import Level, Model
+    from mase_opt.model.model import Level, Model
 
 LEVELS = ("float", "quantized", "lowered", "rtl", "verilog")
 
@@ -81,6 +81,16 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE.npz", help="write the outputs, as numbers"
     )
     parser.add_argument(
+        "--load-plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="load formats and dialects from a file that defines UNIVERSE",
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress, only warnings and errors"
+    )
+    parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error"
     )
     return parser
@@ -94,32 +104,35 @@ def _positive(text: str) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code. Raises `UserError`."""
-    from mase_opt.lib.data.samples import load_labels
+    from mase_opt.lib.console import phase
+    from mase_opt.lib.data.samples import inputs_of, load_labels, load_samples
     from mase_opt.lib.errors import UserError
-    from mase_opt.model.levels import Level, Model
+    from mase_opt.model.model import Level, load
 
-    model = Model(
-        arguments.model, quantize=arguments.quantize, calibration=arguments.calibrate
-    )
-    with _stdout_for_results():
-        samples = model.load(arguments.input, arguments.samples)
+    levels = _levels(arguments)
+    _check_tools(levels)
+    if Path(arguments.model).is_dir() and (arguments.quantize or arguments.calibrate):
+        raise UserError(
+            f"'{arguments.model}' is quantized already: --quantize and --calibrate are "
+            "for model files"
+        )
+    with _working():
+        phase(f"read {arguments.model}")
+        model = load(arguments.model, plugins=arguments.load_plugin)
+        inputs = inputs_of(model.function)
+        samples = load_samples(arguments.input, inputs, arguments.samples)
+        if levels != [Level.FLOAT]:
+            model = _quantized(model, arguments)
     if not samples:
         raise UserError(f"'{arguments.model}' takes no input: there is nothing to run")
     labels = None
     if arguments.labels:
         labels = load_labels(arguments.input, len(samples[0]))
-    if arguments.compare:
-        levels = [
-            level
-            for level in Level
-            if level is not Level.FLOAT or not Path(arguments.model).is_dir()
-        ]
-    else:
-        levels = [Level(arguments.level)]
     outputs: dict[Level, list[Array]] = {}
     for level in levels:
-        with _stdout_for_results():
-            outputs[level] = model.run(level, samples)
+        with _working():
+            phase(f"run {level.value}")
+            outputs[level] = model.results(level, samples)
         _print_level(model, level, outputs[level], labels)
     if arguments.output is not None:
         _write(arguments.output, model, levels[-1], outputs[levels[-1]])
@@ -128,35 +141,72 @@ def _run(arguments: argparse.Namespace) -> int:
     return _print_comparison(model, outputs)
 
 
+def _quantized(model: Model, arguments: argparse.Namespace) -> Model:
+    """The model in formats; a model file may hold some already."""
+    from mase_opt.pass_options import parse_flag_options
+
+    if arguments.calibrate is not None:
+        model = model.calibrate(arguments.calibrate)
+    options = parse_flag_options(arguments.quantize)
+    if not options and model.is_quantized:
+        return model
+    return model.apply("mase-quantize", **options)
+
+
+def _levels(arguments: argparse.Namespace) -> list[Level]:
+    """The levels to run, in this order."""
+    from mase_opt.model.model import Level
+
+    if not arguments.compare:
+        return [Level(arguments.level)]
+    has_float = not Path(arguments.model).is_dir()
+    return [level for level in Level if has_float or level is not Level.FLOAT]
+
+
+def _check_tools(levels: Sequence[Level]) -> None:
+    """Raise the `UserError` of a level whose tools are missing before anything runs."""
+    from mase_opt.lib.errors import UserError
+    from mase_opt.lib.simulation import verilator
+    from mase_opt.model.model import Level
+
+    if Level.VERILOG in levels and (missing := verilator.available()):
+        raise UserError(f"level {Level.VERILOG.value}: {missing}")
+
+
 @contextlib.contextmanager
-def _stdout_for_results() -> Generator[None]:
-    """What models and libraries print in the block goes to standard error."""
+def _working() -> Generator[None]:
+    """
+    What models and libraries print in the block goes to standard error.
+
+    Phases show in it: what is written to standard output meanwhile would mix with them.
+    """
+    from mase_opt.lib.console import phases
     from mase_opt.lib.standard_output import stdout_to_stderr
 
-    with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
+    with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr(), phases():
         yield
 
 
 def _print_level(
     model: Model, level: Level, outputs: list[Array], labels: Array | None
 ) -> None:
-    from mase_opt.model.levels import accuracy
+    from mase_opt.model.metrics import accuracy
 
     line = f"{level.value}: {len(outputs[0])} samples"
     if labels is not None:
-        scores = model.decode(level, outputs)[0]
+        scores = model.numbers(level, outputs)[0]
         line += f", accuracy {100 * accuracy(scores, labels):.2f} %"
     write_result(f"{line}\n")
 
 
 def _print_comparison(model: Model, outputs: dict[Level, list[Array]]) -> int:
     """How many samples agree; 0 if all do."""
-    from mase_opt.model.levels import Level
+    from mase_opt.model.model import Level
     from mase_opt.model.verify import accumulating_layers
 
     levels = [Level.QUANTIZED, Level.LOWERED, Level.RTL, Level.VERILOG]
     count = len(outputs[Level.LOWERED][0])
-    if layers := accumulating_layers(model.quantized):
+    if layers := accumulating_layers(model.ir):
         same = _agree(outputs, levels[:2]).sum()
         write_result(
             f"accumulators: {same} of {count} samples have the same codes at quantized "
@@ -197,7 +247,7 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
     from mase_opt.lib.atomic import atomic_file
 
-    arrays = {f"out{i}": a for i, a in enumerate(model.decode(level, outputs))}
+    arrays = {f"out{i}": a for i, a in enumerate(model.numbers(level, outputs))}
     # In memory first: a zip archive is written with seeks.
     archive = io.BytesIO()
     np.savez(archive, allow_pickle=False, **arrays)
@@ -207,13 +257,15 @@ def _write(path: str, model: Model, level: Level, outputs: list[Array]) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run `mase-run` with these arguments; the exit code."""
-    from mase_opt.driver.diagnostics import failure, report_of
     from mase_opt.driver.main import show_warnings
+    from mase_opt.lib.console import quietly
+    from mase_opt.model.diagnostics import failure, report_of
 
     show_warnings()
     arguments = _parser().parse_args(args)
     try:
-        return _run(arguments)
+        with quietly(arguments.quiet):
+            return _run(arguments)
     except BrokenPipeError:
         return 128 + 13  # nobody reads any more: as if ended by SIGPIPE
     # Models and plug-ins may call sys.exit: that is no success.

@@ -18,16 +18,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from train import BATCH, SEED, SHAPES, split
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.transforms.canonicalize import CanonicalizePass
 
-from mase_opt.dialects.mase import Mase
-from mase_opt.frontend.from_torch import from_torch
-from mase_opt.frontend.to_torch import to_torch
-from mase_opt.lib.atomic import atomic_file
-from mase_opt.model.emit import run_pass, to_text
-from mase_opt.model.levels import Level, Model, accuracy
+import mase_opt as mo
+from mase_opt.pass_options import parse_flag_options
 
 HERE = Path(__file__).parent
 
@@ -39,7 +32,7 @@ class Result:
     float: float
     ptq: float
     qat: float
-    module: ModuleOp
+    model: mo.Model
     """Trained and quantized, codes in the constants."""
 
 
@@ -58,13 +51,6 @@ def fine_tune(net: nn.Module, x: Tensor, y: Tensor, epochs: int, rate: float) ->
     net.eval()
 
 
-def context() -> Context:
-    """A context that knows the dialect of the module's resources."""
-    ctx = Context()
-    ctx.load_dialect(Mase)
-    return ctx
-
-
 def quantization_aware(
     name: str, options: str, *, epochs: int = 30, rate: float = 2e-3
 ) -> Result:
@@ -74,25 +60,19 @@ def quantization_aware(
     Learned: weights, biases, and the scales of scaled formats.
     """
     x_train, x_test, y_train, y_test = split(SHAPES[name])
-    model = Model(str(HERE / f"{name}.mlir"))
-    (scores,) = model.run(Level.FLOAT, [x_test[:, None]])
-    module, ctx = model.imported.clone(), context()
+    model = mo.load(HERE / f"{name}.mlir")
     data = "cnn" if name == "transformer" else name
-    calibration = str(HERE / f"{data}_calibration.npz")
-    run_pass(ctx, module, "mase-calibrate", {"data": (calibration,)})
-    run_pass(ctx, module, "mase-quantize", f"{options} masters=true")
-    net = to_torch(module, learn_scales=True)
+    calibrated = model.calibrate(HERE / f"{data}_calibration.npz")
+    settings = parse_flag_options(options)
+    quantized = calibrated.apply("quantize", masters=True, **settings)
+    net = quantized.to_torch(learn_scales=True)
 
-    def tested() -> float:
-        with torch.no_grad():
-            return accuracy(net(torch.from_numpy(x_test)).numpy(), y_test)
-
-    ptq = tested()
     fine_tune(net, torch.from_numpy(x_train), torch.from_numpy(y_train), epochs, rate)
-    trained = from_torch(net)
-    CanonicalizePass().apply(ctx, trained)
-    trained.verify()
-    return Result(accuracy(scores, y_test), ptq, tested(), trained)
+    # Masters become the codes that were trained.
+    trained = mo.from_torch(net).apply("canonicalize")
+    return Result(
+        *(m.evaluate(x_test, y_test) for m in (model, quantized, trained)), trained
+    )
 
 
 def main() -> None:
@@ -115,8 +95,7 @@ def main() -> None:
         f"trained {result.qat:.2%}"
     )
     if arguments.output is not None:
-        with atomic_file(arguments.output) as stream:
-            stream.write(to_text(result.module, context()))
+        result.model.save(arguments.output)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +14,12 @@ from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.console import progress
 from mase_opt.lib.data.samples import (
+    Data,
+    as_samples,
     encode_inputs,
     inputs_of,
-    load_samples,
     random_samples,
 )
 from mase_opt.lib.errors import UserError
@@ -29,12 +29,11 @@ BATCH_ELEMENTS = 1 << 22
 """About how many elements of values one batch may hold."""
 RANDOM_SAMPLES = 256
 
-Step = TypeVar("Step")
 Inputs = Sequence[NDArray[Any]]
 
 
 def calibration_inputs(
-    function: FuncOp, *, data: str | None, samples: int | None, seed: int
+    function: FuncOp, *, data: Data | None, samples: int | None, seed: int
 ) -> Inputs:
     """
     The numbers in `data` for each argument, or random ones with a warning.
@@ -46,7 +45,7 @@ def calibration_inputs(
     if seed < 0:
         raise UserError(f"seed is {seed}, expected at least 0")
     if data is not None:
-        return load_samples(data, inputs_of(function), samples)
+        return as_samples(data, inputs_of(function), samples)
     count = samples or RANDOM_SAMPLES
     warnings.warn(
         f"no calibration data: using {count} inputs from a normal distribution "
@@ -86,27 +85,3 @@ def batches(
     for start in progress(range(0, count, step), title):
         # Copies of what files hold, which may lie anywhere in them.
         yield [np.array(array[start : start + step]) for array in inputs]
-
-
-def progress(steps: Sequence[Step], title: str) -> Iterable[Step]:
-    """`steps`, with a progress bar on a terminal if there are several."""
-    if len(steps) < 2 or not sys.stderr.isatty():
-        return steps
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(steps, title, console=Console(stderr=True), transient=True)
-
-
-@contextmanager
-def progress_bar(title: str, steps: int) -> Generator[Callable[[float], None]]:
-    """What to call with how many of the steps are done; a bar on a terminal."""
-    if not steps or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=steps)
-        yield lambda done: bar.update(task, completed=done)

@@ -1,4 +1,4 @@
-"""Input data for a function: read from `.npz` and `.npy` files, or drawn at random."""
+"""Input data for a function: arrays, loaders, `.npz` and `.npy` files, or random."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ from mase_opt.lib.model_function import argument_names
 from mase_opt.lib.suggest import did_you_mean
 
 Array = NDArray[Any]
+Data = Any
+"""
+Arrays or tensors, `[N, *shape]` each: one, a sequence, or a mapping by names; an
+iterable of batches of those; the name of a `.npz` or `.npy` file.
+"""
+LABELS = ("labels", "y")
+"""What arrays of classes are called."""
 PIECE = 1 << 20
 """About how many numbers of a file are looked at together."""
 
@@ -79,33 +86,89 @@ def load_samples(
         arrays = _named(path, file, inputs)
         samples = [
             _checked(f"data '{path}', array '{key}'", arrays[key], input, limit)
-            for key, input in _matched(path, list(arrays), inputs)
+            for key, input in _matched(f"data '{path}'", list(arrays), inputs)
         ]
-    counts = {len(array) for array in samples}
-    if len(counts) > 1:
-        found = ", ".join(
-            f"{len(a)} of '{i.name}'" for a, i in zip(samples, inputs, strict=True)
-        )
-        raise UserError(f"data '{path}' has as many samples of no two inputs: {found}")
+    _check_counts(f"data '{path}'", samples, inputs)
     return samples
 
 
-def load_labels(path: str, count: int) -> Array:
-    """
-    The class of each of `count` samples: the array `labels` or `y` of a `.npz` file.
+def _check_counts(
+    where: str, samples: Sequence[Array], inputs: Sequence[Input]
+) -> None:
+    if len({len(array) for array in samples}) > 1:
+        found = ", ".join(
+            f"{len(a)} of '{i.name}'" for a, i in zip(samples, inputs, strict=True)
+        )
+        raise UserError(f"{where} has as many samples of no two inputs: {found}")
 
-    Raises `UserError` if there is none, or not a whole number for each sample.
+
+def as_samples(
+    data: Data, inputs: Sequence[Input], limit: int | None = None
+) -> list[Array]:
     """
-    with _opened(path) as file:
-        keys = list(file) if isinstance(file, Mapping) else []
-        key = next((k for k in ("labels", "y") if k in keys), None)
-        if key is None or not isinstance(file, Mapping):
+    Samples for each of `inputs`, `[samples, *shape]`; at most `limit` of them.
+
+    Raises `UserError` for what does not fit.
+    """
+    if isinstance(data, str | Path):
+        return load_samples(str(data), inputs, limit)
+    if _is_loader(data):
+        data = _collected(data, len(inputs), limit)[0]
+    if isinstance(data, Mapping):
+        named = {str(k): _array(v) for k, v in cast("Mapping[Any, Any]", data).items()}
+        matched = _matched("data", list(named), inputs)
+        arrays = [(f"data '{key}'", named[key], input) for key, input in matched]
+    else:
+        values: list[Any] = [data]
+        if isinstance(data, tuple | list):
+            parts = list(cast("Sequence[Any]", data))
+            # A list of numbers is an array by itself, `[array]` is one in a sequence.
+            if len(inputs) != 1 or (len(parts) == 1 and hasattr(parts[0], "__array__")):
+                values = parts
+        if len(values) != len(inputs):
             raise UserError(
-                f"data '{path}' has no array 'labels' or 'y' (it has "
-                f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
+                f"data has {len(values)} arrays, expected {len(inputs)}, for "
+                f"{', '.join(i.name for i in inputs) or 'no input'}"
             )
-        labels = file[key]
-    where = f"data '{path}', array '{key}'"
+        arrays = [
+            (f"data for '{input.name}'", _array(value), input)
+            for value, input in zip(values, inputs, strict=True)
+        ]
+    samples = [_checked(where, array, input, limit) for where, array, input in arrays]
+    _check_counts("data", samples, inputs)
+    return samples
+
+
+def labels_in(data: Data, limit: int | None = None) -> tuple[Data, Array]:
+    """
+    Data without, and the labels in it: the last of the arrays of each batch of a
+    loader, or those called `labels` or `y`. Raises `UserError` if there are none.
+    """
+    if isinstance(data, str | Path):
+        return data, _labels_of_file(str(data))[0]
+    if isinstance(data, Mapping):
+        named = dict(cast("Mapping[str, Any]", data))
+        for key in LABELS:
+            if key in named:
+                labels = _array(named.pop(key))
+                return named, labels
+    if _is_loader(data):
+        inputs, labels = _collected(data, None, limit)
+        if labels is not None:
+            return inputs, labels
+    raise UserError(
+        "there are no labels in the data: give them as labels, as an array 'labels' or "
+        "'y', or as the last part of a loader's batches"
+    )
+
+
+def as_labels(
+    labels: Any, count: int, where: str = "labels", *, classes: bool = True
+) -> Array:
+    """The label of each of `count` samples, a class; raises `UserError` otherwise."""
+    labels = _array(labels)
+    if not classes and labels.ndim and len(labels) >= count:
+        return labels[:count]
     if labels.ndim != 1 or len(labels) < count:
         raise UserError(
             f"{where} has shape {show(labels.shape)}, expected one label for each of "
@@ -120,6 +183,89 @@ def load_labels(path: str, count: int) -> Array:
             "classes from 0 on"
         )
     return labels
+
+
+def load_labels(path: str, count: int) -> Array:
+    """
+    The class of each of `count` samples: the array `labels` or `y` of a `.npz` file.
+
+    Raises `UserError` if there is none, or not a whole number for each sample.
+    """
+    return as_labels(*_labels_of_file(path, count))
+
+
+def _labels_of_file(path: str, count: int = 0) -> tuple[Array, int, str]:
+    with _opened(path) as file:
+        keys = list(file) if isinstance(file, Mapping) else []
+        key = next((k for k in LABELS if k in keys), None)
+        if key is None or not isinstance(file, Mapping):
+            raise UserError(
+                f"data '{path}' has no array 'labels' or 'y' (it has "
+                f"{', '.join(keys) or 'no names'}): add one, or leave --labels out"
+            )
+        return file[key], count, f"data '{path}', array '{key}'"
+
+
+def _is_loader(data: Data) -> bool:
+    """Whether `data` gives batches, and is no array by itself."""
+    arrays = (Mapping, str, tuple, list, np.ndarray)
+    return (
+        hasattr(data, "__iter__")
+        and not isinstance(data, arrays)
+        and not hasattr(data, "__array__")
+    )
+
+
+def _collected(
+    loader: Any, inputs: int | None, limit: int | None
+) -> tuple[Any, Array | None]:
+    """
+    All batches of a loader as arrays: of inputs, and of what follows them.
+
+    `inputs` is how many inputs there are; None: all parts of a batch but the last.
+    """
+    batches: list[list[Array]] = []
+    names: list[str] = []
+    count = 0
+    for batch in loader:
+        if isinstance(batch, Mapping):
+            named = cast("Mapping[str, Any]", batch)
+            names, parts = list(named), [_array(v) for v in named.values()]
+        elif isinstance(batch, tuple | list):
+            parts = [_array(v) for v in cast("Sequence[Any]", batch)]
+        else:
+            parts = [_array(batch)]
+        batches.append(parts)
+        count += len(parts[0]) if parts and parts[0].ndim else 0
+        if limit is not None and count >= limit:
+            break
+    if not batches:
+        raise UserError("the loader gives no batches")
+    if len({len(parts) for parts in batches}) != 1:
+        raise UserError("the batches of the loader have different numbers of arrays")
+    arrays = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    if names:
+        found = dict(zip(names, arrays, strict=True))
+        labels = next((found.pop(key) for key in LABELS if key in found), None)
+        return found, labels
+    if inputs is None:
+        inputs = len(arrays) - 1
+    labels = arrays[-1] if len(arrays) > inputs else None
+    given = arrays[:inputs]
+    return given[0] if len(given) == 1 else tuple(given), labels
+
+
+def _array(value: Any) -> Array:
+    """An array of what may be a tensor; raises `UserError` for what is no array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UserError(f"data is no array: {error}") from error
+    if array.dtype == object:
+        raise UserError(f"data holds {type(value).__name__}, expected numbers")
+    return array
 
 
 @contextmanager
@@ -155,7 +301,7 @@ def _named(
 
 
 def _matched(
-    path: str, keys: Sequence[str], inputs: Sequence[Input]
+    where: str, keys: Sequence[str], inputs: Sequence[Input]
 ) -> list[tuple[str, Input]]:
     """Which array is for which input."""
     if len(keys) == len(inputs) == 1:
@@ -163,7 +309,7 @@ def _matched(
     for input in inputs:
         if input.name not in keys:
             raise UserError(
-                f"data '{path}' has no array '{input.name}'"
+                f"{where} has no array '{input.name}'"
                 f"{did_you_mean(input.name, keys)} (it has {', '.join(keys) or 'none'})"
             )
     return [(input.name, input) for input in inputs]
@@ -174,6 +320,10 @@ def _checked(where: str, array: Array, input: Input, limit: int | None) -> Array
     if input.shape[:1] == (1,):
         wanted += f" or Nx{show(input.shape[1:])}" if input.shape[1:] else " or N"
     short = input.shape[1:] if input.shape[:1] == (1,) else input.shape
+    if input.shape and array.ndim == len(input.shape) and input.shape[0] > 1:
+        # Batches of the size that the model takes, one after the other.
+        if array.shape[1:] == input.shape[1:] and len(array) % input.shape[0] == 0:
+            array = array.reshape(-1, *input.shape)
     if array.ndim == 0 or array.shape[1:] not in (input.shape, short):
         raise UserError(
             f"{where} has shape {show(array.shape)}, expected {wanted} (N samples)"

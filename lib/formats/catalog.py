@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from mase_opt.lib.formats.spec import (
     parse_spec,
 )
 from mase_opt.lib.plugins import load_pending
+from mase_opt.lib.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,17 @@ def element_of(spec: Spec) -> Element | None:
     return spec if isinstance(spec, Element) else None
 
 
-def listing() -> str:
-    """The text of `--list-formats`."""
+def listing(stream: TextIO | None) -> str:
+    """The text of `--list-formats`, as `stream` can show it."""
     load_pending()
     lines = ["formats"]
     lines += [f"  {spelling}" for _, spelling in FAMILIES.values()]
-    lines += ["", "examples and everyday names (numbers in a name may be others)"]
-    rows = [HEADER, *(entry.cells for entry in entries())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(f"  {'  '.join(cells).rstrip()}")
-    return "\n".join(lines) + "\n"
+    table = Table(
+        "examples and everyday names (numbers in a name may be others)",
+        [Column(name) for name in HEADER],
+        [entry.cells for entry in entries()],
+    )
+    return "\n".join([*lines, "", table.text_for(stream)])
 
 
 WIDTH, MARGIN, HEIGHT = 720, 24, 56

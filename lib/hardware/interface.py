@@ -36,6 +36,13 @@ INPUT_CODES = (
 """What a circuit asks of its inputs, in words."""
 
 
+def rate(initiation_interval: int) -> str:
+    """How often a circuit takes a sample, in words."""
+    if initiation_interval == 1:
+        return "one sample per cycle"
+    return f"one sample every {initiation_interval} cycles"
+
+
 @dataclass(frozen=True)
 class Port:
     """
@@ -73,6 +80,8 @@ class PortLayout:
     ports: tuple[Port, ...]
     latency: int = 0
     """Rising edges from a sample at the inputs to its result at the outputs."""
+    initiation_interval: int = 1
+    """Cycles from one sample to the next, which it may not come before."""
     logic_depth: int = 0
     """Adders (or what takes as long) between two registers at most."""
     has_clock: bool = False
@@ -83,6 +92,8 @@ class PortLayout:
         assert self.has_clock or self.latency == 0, "latency needs a clock"
         assert self.has_valid or not self.has_ready, "ready needs valid"
         assert self.has_clock or not self.has_ready, "ready needs a clock"
+        assert self.initiation_interval >= 1, f"interval {self.initiation_interval}"
+        assert self.has_clock or self.initiation_interval == 1, "waiting needs a clock"
         for port in self.ports:
             assert port.width >= 1, f"port {port.name}: width {port.width}"
             assert port.elements >= 1, f"port {port.name}: {port.elements} elements"
@@ -120,7 +131,10 @@ class PortLayout:
 
     def describe(self) -> str:
         """The interface in words, for the head of the SystemVerilog."""
-        lines = [f"{self.top}: latency {self.latency} cycles, one sample per cycle"]
+        lines = [
+            f"{self.top}: latency {self.latency} cycles, "
+            f"{rate(self.initiation_interval)}"
+        ]
         lines.append("elements are numbered in row-major order of the shape")
         if self.has_clock:
             lines.append(f"{CLOCK}: rising edge; {RESET}: synchronous, active high")

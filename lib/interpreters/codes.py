@@ -40,8 +40,8 @@ def to_codes(value: SSAValue, array: Array) -> Array:
     if isinstance(format, Block):
         rows = [_flat(format.encode(sample)) for sample in array]
         return np.array(rows, dtype=np.int64).reshape(len(array), -1)
-    # All are numbers of the format; infinities are, if it has them.
-    overflow = Overflow.INFINITY if format.has_nan else Overflow.SATURATE
+    # All are numbers of the format; infinities are, where there are any.
+    overflow = Overflow.INFINITY if np.isinf(array).any() else Overflow.SATURATE
     if not format.per_sample:
         return format.encode(array, overflow=overflow)
     rows = [format.encode(sample, overflow=overflow) for sample in array]

@@ -1,22 +1,4 @@
-"""
-What `mase-quantize` is told about layers: the `[passes.quantize]` table of a TOML file.
-
-```toml
-[passes.quantize]
-by = "name"                       # or "type", "regex_name"
-
-[passes.quantize.default.config]
-data_in = "fixed<8, auto>"        # formats as text ...
-weight = "fixed<6, auto>"
-
-[passes.quantize.fc2.config]
-name = "integer"                  # ... or the classic keys
-weight_width = 4
-weight_frac_width = 3
-```
-
-The classic keys are those of `quantize_classic`.
-"""
+"""Settings of single layers, and which layers they are for."""
 
 from __future__ import annotations
 
@@ -155,40 +137,48 @@ class QuantizeConfig:
         )
 
 
-def load_config(path: str, by: str | None = None) -> QuantizeConfig:
-    """
-    Read a TOML file; `by` overrides the file's.
-
-    Raises `UserError` naming the place for anything that has no meaning.
-    """
+def read_toml(path: str) -> dict[str, Any]:
+    """The content of a TOML file; raises `UserError` if there is none."""
     try:
-        tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"config '{path}': {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"config '{path}' is not TOML: {error}") from error
+
+
+def quantize_table(path: str) -> dict[str, Any]:
+    """The table `[passes.quantize]` of a TOML file; raises `UserError`."""
+    tree: dict[str, Any] = read_toml(path)
     where = f"config '{path}'"
-    section = _table(_table(tree, "passes"), "quantize")
-    if section is None:
+    for key in tree:
+        check_key(key, ("passes",), f"{where}: unknown table", ELSEWHERE)
+    for name in _tables(tree.get("passes")):
+        check_key(name, ("quantize",), f"{where}: unknown table passes", ELSEWHERE)
+    table = _tables(tree.get("passes")).get("quantize")
+    if not isinstance(table, dict):
         raise UserError(f"{where} has no table [passes.quantize]")
-    return parse_config(section, where, by)
+    return _tables(table)
 
 
-def _table(parent: Any, key: str) -> dict[str, Any] | None:
-    """The table `key` of `parent`, if both are tables."""
-    if not isinstance(parent, dict):
-        return None
-    child = cast(dict[str, Any], parent).get(key)
-    return cast(dict[str, Any], child) if isinstance(child, dict) else None
+def _tables(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def parse_config(
-    section: Mapping[str, Any], where: str, by: str | None = None
+ELSEWHERE = "config= reads [passes.quantize] only, mase-opt --config a whole run"
+
+
+def check_key(key: str, known: Sequence[str], what: str, hint: str) -> None:
+    """Raises `UserError` naming the nearest of `known` unless `key` is one of them."""
+    if key not in known:
+        raise UserError(f"{what} '{key}'{did_you_mean(key, known)} ({hint})")
+
+
+def parse_layers(
+    layers: Mapping[str, Mapping[str, Any]], by: Any, where: str
 ) -> QuantizeConfig:
-    """The meaning of a `[passes.quantize]` table; raises `UserError`."""
-    layers = dict(section)
-    own_by = check_by(layers.pop("by", "type"), where)
-    by = own_by if by is None else by
+    """The meaning of settings by layer; raises `UserError`."""
+    by = check_by(by, where)
     if by == "regex_name":
         for key in layers:
             try:
@@ -197,7 +187,9 @@ def parse_config(
                 raise UserError(
                     f"{where}: '{key}' is not a regular expression: {error}"
                 ) from error
-    parsed = {key: _layer(layer, f"{where}: {key}") for key, layer in layers.items()}
+    parsed = {
+        key: parse_layer(layer, f"{where}: {key}") for key, layer in layers.items()
+    }
     return QuantizeConfig(by, parsed.pop("default", LayerConfig()), parsed, where)
 
 
@@ -207,23 +199,12 @@ def check_by(by: Any, where: str) -> str:
     return by
 
 
-def _layer(layer: Any, where: str) -> LayerConfig:
-    config = _table(layer, "config")
-    if config is None:
-        raise UserError(f"{where}: expected a table with a table 'config'")
-    if others := [key for key in layer if key != "config"]:
-        raise UserError(
-            f"{where}: unknown key '{others[0]}'{did_you_mean(others[0], ['config'])}"
-        )
-    return parse_layer(config, where)
-
-
 _FORMATS = (*OPERANDS, "accumulator")
 _GENERAL = ("name", "bypass", "rounding", "overflow", *_FORMATS)
 
 
 def parse_layer(config: Mapping[str, Any], where: str) -> LayerConfig:
-    """The meaning of one `config` table; raises `UserError`."""
+    """The meaning of the settings of a layer; raises `UserError`."""
     name = config.get("name", "integer")
     if name not in (*NAMES, ALONE):
         names = [*NAMES, ALONE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
@@ -17,38 +17,49 @@ from mase_opt.lib.analysis.moments import MatrixLayer
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.transforms.mase_calibrate import calibrate
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
-from mase_opt.lib.transforms.mase_quantize import (
-    MaseQuantizePass,
-    check_constants,
-    is_calibrated,
-)
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.calibrate import calibrate
+from mase_opt.lib.quantization.decision import decide, mark_prepared, recipe_of
+from mase_opt.lib.quantization.quantize import check_constants, is_calibrated, quantize
+from mase_opt.lib.quantization.recipe import Recipe
 
 
-def prepare(module: ModuleOp, options: MaseQuantizePass) -> FuncOp:
+@dataclass(frozen=True)
+class CalibrationData:
+    """The options of passes that look at data."""
+
+    data: str | None = None
+    """Calibration data, as for mase-calibrate."""
+    samples: int | None = None
+    """At most this many calibration samples."""
+    seed: int = 0
+    """For inputs without data."""
+
+
+def prepare(module: ModuleOp, name: str, data: CalibrationData) -> FuncOp:
     """
-    Do what `mase-quantize` does before it chooses formats.
+    Do what `mase-quantize` does before it chooses formats, for the pass `name`.
 
     Batch norms are folded, and a function without calibration is calibrated. It stays
     so, such that `mase-quantize` behind chooses formats from the same calibration, and
-    knows for which options; raises `UserError` if it is prepared for others.
+    carries the recipe that its parameters are prepared for.
     """
     function = model_function(module)
-    options.mark_prepared(function)
+    decide(function, recipe_of(function) or Recipe())
+    mark_prepared(function, name, data.data)
     check_constants(function)
     fold_batch_norms(module)
     if not is_calibrated(function):
-        calibrate(module, data=options.data, samples=options.samples, seed=options.seed)
+        calibrate(module, data=data.data, samples=data.samples, seed=data.seed)
     return function
 
 
-def quantized_copy(module: ModuleOp, options: MaseQuantizePass) -> FuncOp:
-    """The function of `module` as `mase-quantize` with `options` makes it."""
+def quantized_copy(module: ModuleOp) -> FuncOp:
+    """The function of `module`, which is prepared, as `mase-quantize` makes it."""
     copy = module.clone()
-    # Masters would hide the weights behind casts.
-    replace(options, masters=False).quantize(copy)
-    return model_function(copy)
+    function = model_function(copy)
+    quantize(copy, recipe_of(function) or Recipe())
+    return function
 
 
 def quantized_layers(function: FuncOp, copy: FuncOp) -> Iterator[tuple[Layer, Layer]]:

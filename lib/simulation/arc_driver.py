@@ -203,7 +203,7 @@ def _eval(text: _Text, state: StateLayout) -> None:
 
 def _stream(layout: PortLayout, state: StateLayout) -> str:
     """
-    A row per cycle goes in, a row per cycle comes out, read after the rising edge.
+    A row per interval goes in, a row per cycle comes out, read after the rising edge.
 
     A row holds all elements of a port, for each of them a value per lane. Pointers:
     inputs (`samples` rows, the last of them stays on), outputs (`cycles` rows); with
@@ -218,6 +218,7 @@ def _stream(layout: PortLayout, state: StateLayout) -> str:
     )
     zero, one = text.constant(0, "i64"), text.constant(1, "i64")
     high, low = text.constant(1, "i8"), text.constant(0, "i8")
+    interval = text.constant(layout.initiation_interval, "i64")
     last = text.value(f"llvm.sub %samples, {one} : i64")
     lanes = text.constant(state.lanes, "i64")
     _set(text, state, RESET, low)
@@ -226,8 +227,9 @@ def _stream(layout: PortLayout, state: StateLayout) -> str:
     going = text.value('llvm.icmp "slt" %t, %cycles : i64')
     text.emit(f"llvm.cond_br {going}, ^cycle, ^done")
     text.label("^cycle")
-    more = text.value('llvm.icmp "slt" %t, %samples : i64')
-    index = text.value(f"llvm.select {more}, %t, {last} : i1, i64")
+    sample = text.value(f"llvm.udiv %t, {interval} : i64")
+    more = text.value(f'llvm.icmp "slt" {sample}, %samples : i64')
+    index = text.value(f"llvm.select {more}, {sample}, {last} : i1, i64")
     for port, base, size in zip(layout.inputs, in_rows, in_sizes, strict=True):
         row = text.row(base, index, size)
         text.copy(state, port, row, read=False)

@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp
 
 from mase_opt.frontend.importer.torch_mlir import CompiledModule
-from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware import packing
 from mase_opt.lib.hardware.interface import CLOCK, OUT_READY, RESET, Port, PortLayout
 from mase_opt.lib.simulation import arc_driver, lanes, transactions
 from mase_opt.lib.simulation.sign_extension import fold_sign_extensions
-from mase_opt.lib.simulation.transactions import Codes, StallPattern
+from mase_opt.lib.simulation.transactions import RESET_CYCLES, Codes, StallPattern
 from mase_opt.lib.target import circt
-
-RESET_CYCLES = 2
 
 ROWS = 512
 """Samples per lane that are prepared at a time."""
@@ -39,12 +36,7 @@ class Simulator:
     def __init__(
         self, module: ModuleOp | str, layout: PortLayout, *, opt_level: int = 0
     ):
-        for port in layout.ports:
-            if port.width > packing.MAX_WIDTH:
-                raise UserError(
-                    f"port {port.name}: elements of {port.width} bits cannot be "
-                    f"simulated, at most {packing.MAX_WIDTH}"
-                )
+        transactions.check_widths(layout)
         self.layout = layout
         text, self._state = circt.lower_to_llvm(module, layout)
         text = fold_sign_extensions(text)
@@ -151,21 +143,15 @@ class Simulator:
         offered = np.zeros((width, rows), np.uint8)
         offered.reshape(-1)[:samples] = 1
         in_valid = np.zeros((cycles, width), np.uint8)
-        in_valid[:rows] = offered.T
+        interval = self.layout.initiation_interval
+        in_valid[: rows * interval : interval] = offered.T
         out_valid = np.zeros((cycles, width), np.uint8)
         if self.layout.has_valid:
             buffers += [in_valid, out_valid]
         self._call(state, buffers, rows, cycles)
         if self.layout.has_valid:
-            seen = out_valid.any(axis=1)
-            first = int(seen.argmax()) if seen.any() else -1
-            count = int(np.count_nonzero(out_valid))
-            transactions.check_stream(self.layout, samples, count, first)
-            if (out_valid[edges:] != in_valid[: cycles - edges]).any():
-                raise transactions.SimulationError(
-                    f"{self.layout.top}: out_valid does not follow in_valid"
-                )
-        return [trace[edges : edges + rows] for trace in traces]
+            transactions.check_valid(self.layout, in_valid, out_valid)
+        return [trace[edges::interval][:rows] for trace in traces]
 
     def _run_handshake(
         self,

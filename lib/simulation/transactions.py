@@ -1,8 +1,9 @@
 """
 What simulators have in common: checks of what goes in and of what comes out.
 
-Data goes through a circuit as a stream: a sample per cycle if the interface has no
-ready signals, else under valid and ready, by patterns that a test can choose.
+Data goes through a circuit as a stream: a sample per initiation interval if the
+interface has no ready signals, else under valid and ready, by patterns that a test can
+choose.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware import packing
 from mase_opt.lib.hardware.interface import PortLayout
+
+RESET_CYCLES = 2
+"""How long a circuit is reset before the samples come."""
 
 Codes = dict[str, NDArray[np.integer]]
 """Port names and their codes, of shape (samples, elements)."""
@@ -41,6 +45,16 @@ class StallPattern:
         draws = np.random.default_rng(self.seed).random((2, cycles))
         offers = (draws[0] < self.in_valid).astype(np.uint8)
         return offers, (draws[1] < self.out_ready).astype(np.uint8)
+
+
+def check_widths(layout: PortLayout) -> None:
+    """Raise `UserError` for elements wider than NumPy's integers."""
+    for port in layout.ports:
+        if port.width > packing.MAX_WIDTH:
+            raise UserError(
+                f"port {port.name}: elements of {port.width} bits cannot be simulated, "
+                f"at most {packing.MAX_WIDTH}"
+            )
 
 
 def check_inputs(layout: PortLayout, inputs: Codes, stall: StallPattern | None) -> int:
@@ -85,12 +99,29 @@ def empty_results(layout: PortLayout) -> Codes:
 
 def stream_cycles(layout: PortLayout, samples: int) -> int:
     """How many cycles to run; one more than needed shows results too many."""
-    return samples + first_cycle(layout) + (1 if layout.has_valid else 0)
+    last = (samples - 1) * layout.initiation_interval
+    return last + 1 + first_cycle(layout) + (1 if layout.has_valid else 0)
 
 
 def first_cycle(layout: PortLayout) -> int:
     """The cycle after whose rising edge the first result is there, from 0."""
     return max(layout.latency - 1, 0)
+
+
+def check_valid(
+    layout: PortLayout, in_valid: NDArray[Any], out_valid: NDArray[Any]
+) -> None:
+    """
+    Raise `SimulationError` unless `out_valid` is `in_valid` after the latency.
+
+    Both are `[cycles, lanes]`, of circuits side by side.
+    """
+    seen = out_valid.any(axis=1)
+    first = int(seen.argmax()) if seen.any() else -1
+    check_stream(layout, int(in_valid.sum()), int(out_valid.sum()), first)
+    edges = first_cycle(layout)
+    if (out_valid[edges:] != in_valid[: len(in_valid) - edges]).any():
+        raise SimulationError(f"{layout.top}: out_valid does not follow in_valid")
 
 
 def check_stream(layout: PortLayout, samples: int, count: int, first: int) -> None:
@@ -105,7 +136,8 @@ def check_stream(layout: PortLayout, samples: int, count: int, first: int) -> No
 def handshake_cycles(layout: PortLayout, samples: int, stall: StallPattern) -> int:
     """Enough cycles for all samples, with a margin for bad luck."""
     rate = max(stall.in_valid * stall.out_ready, 0.01)
-    return int((samples + layout.latency + 64) / rate) * 4
+    cycles = samples * layout.initiation_interval + layout.latency + 64
+    return int(cycles / rate) * 4
 
 
 @dataclass(frozen=True)

@@ -373,14 +373,17 @@ _TIMING = (
 
 def _stream_loop(layout: PortLayout) -> list[str]:
     first = transactions.first_cycle(layout)
-    valid = f"dut.{OUT_VALID}" if layout.has_valid else f"t >= {first}"
-    give = [f"dut.{IN_VALID} = t < samples;"] if layout.has_valid else []
+    interval = layout.initiation_interval
+    at_result = f"t >= {first} && (t - {first}) % {interval} == 0"
+    valid = f"dut.{OUT_VALID}" if layout.has_valid else at_result
+    offer = f"t % {interval} == 0 && t / {interval} < samples"
+    give = [f"dut.{IN_VALID} = {offer};"] if layout.has_valid else []
     return [
         *_buffers(layout, "samples", "samples"),
         "const auto start = Clock::now();",
         "int64_t taken = 0;",
         "for (int64_t t = 0; t < cycles; ++t) {",
-        "const int64_t i = t < samples ? t : samples - 1;",
+        f"const int64_t i = t / {interval} < samples ? t / {interval} : samples - 1;",
         *_copies(layout.inputs, "i", read=False),
         *give,
         "tick(dut);",

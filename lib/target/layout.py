@@ -64,6 +64,7 @@ def _only_layout(interfaces: dict[str, Attribute]) -> PortLayout:
             top=top,
             ports=tuple(_port(_Fields(p)) for p in fields.get("ports", ArrayAttr)),
             latency=fields.integer("latency"),
+            initiation_interval=fields.integer("interval"),
             logic_depth=fields.integer("depth"),
             has_clock=bool(fields.integer("clock")),
             has_valid=True,

@@ -23,8 +23,8 @@ from mase_opt.lib.adder_graphs.constant_layers import Indices, constant_layer
 from mase_opt.lib.adder_graphs.numbers import Kernel, Problem, problem_of
 from mase_opt.lib.adder_graphs.products import choose_products, split
 from mase_opt.lib.adder_graphs.unroll import Graph, Solved, unroll
-from mase_opt.lib.analysis.observation import progress_bar
 from mase_opt.lib.analysis.ranges import Ranges
+from mase_opt.lib.console import progress_bar
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import describe, layer_of
 

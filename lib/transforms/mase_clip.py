@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
 
 from mase_opt.lib.analysis.layers import (
     Floats,
@@ -17,13 +18,15 @@ from mase_opt.lib.analysis.layers import (
     set_parameters,
 )
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
-from mase_opt.lib.analysis.observation import calibration_inputs, progress
+from mase_opt.lib.analysis.observation import calibration_inputs
+from mase_opt.lib.console import progress
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.quantized_copy import (
+    CalibrationData,
     prepare,
     quantized_copy,
     quantized_matrices,
@@ -31,19 +34,18 @@ from mase_opt.lib.quantization.quantized_copy import (
     warn_of_no_effect,
     weight_format,
 )
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 RATIOS = tuple(np.linspace(1, 0.3, 15).tolist())
 """Thresholds to try, relative to the largest weight."""
 
 
 @dataclass(frozen=True)
-class MaseClipPass(MaseQuantizePass):
+class MaseClipPass(CalibrationData, ModulePass):
     """
     Clip weights of linear and conv layers where that makes outputs more precise.
 
     The search of Lin et al., AWQ: Activation-aware Weight Quantization, 2023. Run
-    before `mase-quantize`, with the same options: for each threshold, the weights are
+    before `mase-quantize`: for each threshold, the weights are
     clipped and quantized as that would do it, and of those that share a scale, an
     exponent or a format, the ones with the smallest squared error of the layer's
     output on the data stay. That error is not the one of the weights: it counts which
@@ -62,12 +64,10 @@ class MaseClipPass(MaseQuantizePass):
     name = "mase-clip"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = prepare(op, self)
+        function = prepare(op, self.name, self)
         searches = {
             layer: _Search(layer, quantized)
-            for layer, quantized in quantized_matrices(
-                function, quantized_copy(op, self)
-            )
+            for layer, quantized in quantized_matrices(function, quantized_copy(op))
         }
         if not searches:
             warn_of_no_effect(self.name)
@@ -82,7 +82,7 @@ class MaseClipPass(MaseQuantizePass):
             for layer, twin in zip(layers(function), twins, strict=True):
                 if isinstance(layer, MatrixLayer) and layer in searches:
                     set_parameters(twin, weight=searches[layer].clipped(ratio))
-            copy = quantized_copy(candidate, self)
+            copy = quantized_copy(candidate)
             for layer, quantized in quantized_matrices(function, copy):
                 result = quantized_weight(quantized)
                 searches[layer].judge(ratio, result, moments[layer])

@@ -12,6 +12,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.types import element_of
@@ -26,30 +27,30 @@ from mase_opt.lib.analysis.observation import (
     Inputs,
     calibration_inputs,
     observe_batches,
-    progress,
 )
+from mase_opt.lib.console import progress
 from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.interpreters.kernels.values import decode, from_float
 from mase_opt.lib.interpreters.mase import evaluate_op
 from mase_opt.lib.quantization.quantized_copy import (
+    CalibrationData,
     prepare,
     quantized_copy,
     quantized_layers,
     warn_of_no_effect,
 )
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 
 @dataclass(frozen=True)
-class MaseCorrectBiasPass(MaseQuantizePass):
+class MaseCorrectBiasPass(CalibrationData, ModulePass):
     """
     Correct biases by the mean errors that quantization will cause.
 
     The empirical bias correction of Nagel et al., Data-Free Quantization Through Weight
     Equalization and Bias Correction, 2019, section 4.2 and appendix D. Run before
-    `mase-quantize`, with the same options: what that makes of the function is run on
+    `mase-quantize`: what that makes of the function is run on
     the data beside the function itself, and the mean error of each output channel of
     each `linear`, `conv` and `conv_transpose2d` is subtracted from its bias, layer by
     layer, so that each sees the others' corrections. A layer without bias gets one.
@@ -70,8 +71,8 @@ class MaseCorrectBiasPass(MaseQuantizePass):
     name = "mase-correct-bias"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        function = prepare(op, self)
-        copy = quantized_copy(op, self)
+        function = prepare(op, self.name, self)
+        copy = quantized_copy(op)
         pairs: dict[Operation, Layer] = {
             quantized: layer for layer, quantized in quantized_layers(function, copy)
         }

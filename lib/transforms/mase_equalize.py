@@ -22,8 +22,8 @@ from mase_opt.lib.analysis.layers import (
 )
 from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
-from mase_opt.lib.transforms.mase_quantize import check_constants
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.quantize import check_constants
 
 MAX_ROUNDS = 50
 TOLERANCE = 0.01

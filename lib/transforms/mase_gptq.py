@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.lib.analysis.layers import Floats, numbers, set_parameters
 from mase_opt.lib.analysis.moments import MatrixLayer, as_matrices, input_moments
-from mase_opt.lib.analysis.observation import calibration_inputs, progress
+from mase_opt.lib.analysis.observation import calibration_inputs
+from mase_opt.lib.console import progress
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError
 from mase_opt.lib.formats.format import Format
 from mase_opt.lib.formats.grid import Grid, grid_of
 from mase_opt.lib.model_function import describe
 from mase_opt.lib.quantization.quantized_copy import (
+    CalibrationData,
     prepare,
     quantized_copy,
     quantized_matrices,
@@ -27,19 +30,18 @@ from mase_opt.lib.quantization.quantized_copy import (
     warn_of_no_effect,
     weight_format,
 )
-from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 
 BLOCK = 128
 """Columns whose errors are carried to the others in one matrix product."""
 
 
 @dataclass(frozen=True)
-class MaseGptqPass(MaseQuantizePass):
+class MaseGptqPass(CalibrationData, ModulePass):
     """
     Round the weights of linear and conv layers so that the errors of outputs are small.
 
     Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
-    Transformers, 2022. Run before `mase-quantize`, with the same options: weights
+    Transformers, 2022. Run before `mase-quantize`: weights
     are rounded to the format that they would get, column by column, those with the
     largest inputs first; after each column, the error that it causes on the data is
     made up for by the columns that are left. The result is in f32, of numbers that
@@ -62,12 +64,10 @@ class MaseGptqPass(MaseQuantizePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if not 0 < self.damping < np.inf:
             raise UserError(f"damping is {self.damping}, expected a positive number")
-        function = prepare(op, self)
+        function = prepare(op, self.name, self)
         formats = {
             layer: weight_format(quantized)
-            for layer, quantized in quantized_matrices(
-                function, quantized_copy(op, self)
-            )
+            for layer, quantized in quantized_matrices(function, quantized_copy(op))
         }
         if not formats:
             warn_of_no_effect(self.name)
@@ -82,7 +82,7 @@ class MaseGptqPass(MaseQuantizePass):
         }
         for layer, weight in rounded.items():
             set_parameters(layer, weight=weight)
-        for layer, quantized in quantized_matrices(function, quantized_copy(op, self)):
+        for layer, quantized in quantized_matrices(function, quantized_copy(op)):
             kept = quantized_weight(quantized)
             # Parameters are float32; another code is further away than that.
             if not np.allclose(rounded[layer], kept, rtol=1e-6, atol=0):

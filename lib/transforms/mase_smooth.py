@@ -37,8 +37,8 @@ from mase_opt.lib.analysis.observation import calibration_inputs, observe_batche
 from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import describe, layer_of, model_function
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
-from mase_opt.lib.transforms.mase_quantize import check_constants
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.quantize import check_constants
 
 Ranges = Mapping[Layer, Floats]
 """The largest magnitude that each input channel of a layer has seen."""

@@ -15,8 +15,8 @@ from mase_opt.lib.analysis.quantization import summary
 from mase_opt.lib.data.samples import inputs_of, load_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.table import check_format
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 
 
 @dataclass(frozen=True)

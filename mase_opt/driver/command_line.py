@@ -98,6 +98,11 @@ class DriverParser(argparse.ArgumentParser):
             help="print the number formats with their sizes, ranges and steps",
         )
         self.add_argument(
+            "--quiet",
+            action="store_true",
+            help="no progress and no reports, only warnings and errors",
+        )
+        self.add_argument(
             "--debug", action="store_true", help="show the traceback of an error"
         )
 

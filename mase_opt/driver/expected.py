@@ -9,8 +9,8 @@
 import re
 from dataclasses import dataclass
 
-from mase_opt.driver.diagnostics import Report
 from mase_opt.lib.errors import UserError
+from mase_opt.model.diagnostics import Report
 
 _COMMENT = re.compile(
     r"expected-(?P<kind>[a-z-]+)"

@@ -8,6 +8,7 @@ atomically, and a bug leaves a reproducer.
 """
 
 import contextlib
+import dataclasses
 import inspect
 import shlex
 import sys
@@ -15,7 +16,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute
@@ -28,17 +29,19 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from mase_opt import __version__
 from mase_opt.driver.command_line import DEFAULT_SAMPLES, DriverParser, plugin_files
-from mase_opt.driver.diagnostics import Report, failure, report_of
 from mase_opt.driver.expected import expectations, mismatches
 from mase_opt.frontend.inputs import SPLIT_MARKER, Chunk, load_module, read_chunks
+from mase_opt.lib import console
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.standard_output import stdout_to_stderr, write_result
+from mase_opt.model.diagnostics import Report, failure, report_of
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
     IMPORT_PASS,
     LOWER_TO_HARDWARE,
     MAKE_EXPLICIT,
+    needs_mase,
 )
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
 from mase_opt.registry import load_universe, new_context, plugin_of, plugin_place
@@ -115,30 +118,40 @@ class MaseOptMain(xDSLOptMain):
         for option, is_given in given.items():
             if is_given and not self.args.emit_sv:
                 raise UserError(f"{option} is for SystemVerilog: add --emit-sv")
+        if self.args.synth:
+            from mase_opt.lib.target import yosys
+
+            if missing := yosys.available():
+                raise UserError(f"--synth: {missing}")
 
     # Passes.
 
     def setup_pipeline(self) -> None:
         """Passes from `-p` or from pass flags; raises `UserError`."""
-        self.passes = self._chosen_passes()
+        self.chosen = self._chosen_passes()
         # The callback is xDSL's: it verifies, prints and times.
         self.args.passes = ""
         super().setup_pipeline()
-        inner = self.pipeline.callback
-        assert inner is not None
+        assert self.pipeline.callback is not None
+        self.between_passes = self.pipeline.callback
         self._start_progress()
 
-        def callback(
-            previous: ModulePass | None, module: ModuleOp, following: ModulePass | None
-        ) -> None:
-            self.running, self.verifying = None, previous
-            inner(previous, module, following)
-            self.running, self.verifying = following, None
-            self.finished += previous is not None
-            if self.args.emit_sv:
-                self._keep_lowering(previous, module, following)
-            if following is None or following.name not in BUILD_HARDWARE:
-                return
+    def _callback(
+        self,
+        previous: ModulePass | None,
+        module: ModuleOp,
+        following: ModulePass | None,
+    ) -> None:
+        """What happens before, between and after passes."""
+        self.running, self.verifying = None, previous
+        self.between_passes(previous, module, following)
+        self.running, self.verifying = following, None
+        self.finished += previous is not None
+        if self.args.emit_sv:
+            self._keep_lowering(previous, module, following)
+        if following is None:
+            return
+        if following.name in BUILD_HARDWARE:
             if self._remaining()[:2] == list(BUILD_HARDWARE):
                 from mase_opt.lib.conversion.unrolled import legality
 
@@ -146,8 +159,7 @@ class MaseOptMain(xDSLOptMain):
                 legality.check_function(legality.only_function(module))
             if self.args.emit_sv and self.reference is None:
                 self.reference = module.clone()
-
-        self.pipeline = PassPipeline(self.passes, callback)
+        console.phase(following.name)
 
     def _keep_lowering(
         self,
@@ -164,7 +176,8 @@ class MaseOptMain(xDSLOptMain):
         lowering = following is not None and following.name in MAKE_EXPLICIT
         self.before_lowering = module.clone() if lowering else None
 
-    def _chosen_passes(self) -> tuple[ModulePass, ...]:
+    def _chosen_passes(self) -> list[ModulePass]:
+        """The passes of the command line, with what `--emit-sv` needs between them."""
         if self.args.passes and self.args.pass_flags:
             flag = self.args.pass_flags[0][0]
             raise UserError(
@@ -179,33 +192,43 @@ class MaseOptMain(xDSLOptMain):
                 )
                 for name, options in self.args.pass_flags
             ]
-        if self.args.emit_sv:
-            passes = self._completed(passes)
-        return tuple(passes)
-
-    def _completed(self, passes: list[ModulePass]) -> list[ModulePass]:
-        """
-        Add what `--emit-sv` needs around the user's passes.
-
-        The import comes first; if the user has chosen how hardware is built, the rest
-        of the lowering is added here, else `emit_sv` does all of it.
-        """
-
-        def add(name: str, followers: Sequence[str]) -> None:
-            names = [p.name for p in passes]
-            if name not in names:
-                before = (i for i, n in enumerate(names) if n in followers)
-                new = build_pass(self.available_passes, ArgSpec(name, {}))
-                passes.insert(next(before, len(names)), new)
-
-        if any(p.name in BUILD_HARDWARE for p in passes):
+        # If the user has chosen how hardware is built, the rest of the lowering comes
+        # here, else `emit_sv` does all of it.
+        if self.args.emit_sv and any(p.name in BUILD_HARDWARE for p in passes):
             for index, name in enumerate(LOWER_TO_HARDWARE):
-                add(name, LOWER_TO_HARDWARE[index + 1 :])
-        add(IMPORT_PASS, [p.name for p in passes])
+                self._add(passes, name, LOWER_TO_HARDWARE[index + 1 :])
+        if self.args.emit_sv:
+            # Hardware has no floating point, whatever the settings leave in it.
+            undecided = [getattr(p, "complete", False) is None for p in passes]
+            passes = [
+                dataclasses.replace(cast(Any, p), complete=True) if u else p
+                for p, u in zip(passes, undecided, strict=True)
+            ]
+        return passes
+
+    def _add(
+        self, passes: list[ModulePass], name: str, followers: Sequence[str]
+    ) -> None:
+        """Add a pass that is missing: before the first of `followers`, else behind."""
+        names = [p.name for p in passes]
+        if name not in names:
+            before = (i for i, n in enumerate(names) if n in followers)
+            new = build_pass(self.available_passes, ArgSpec(name, {}))
+            passes.insert(next(before, len(names)), new)
+
+    def _passes_for(self, module: ModuleOp) -> list[ModulePass]:
+        """The passes for a module: the import goes first where mase IR is needed."""
+        passes = list(self.chosen)
+        if self.args.emit_sv or any(needs_mase(p.name) for p in passes):
+            from mase_opt.lib.conversion.convert_torch_to_mase import is_torch
+
+            if is_torch(module):
+                self._add(passes, IMPORT_PASS, [p.name for p in passes])
         return passes
 
     def _start_progress(self) -> None:
         """Forget how far the previous chunk came."""
+        self.passes: list[ModulePass] = []
         self.finished = 0
         self.running: ModulePass | None = None
         self.verifying: ModulePass | None = None
@@ -226,7 +249,8 @@ class MaseOptMain(xDSLOptMain):
             for name, factory in self.available_passes.items()
             if name not in XDSL_UNIVERSE.all_passes
         ]
-        return render_pass_list([describe(factory()) for factory in own])
+        width = console.line_width(sys.stdout)
+        return render_pass_list([describe(factory()) for factory in own], width)
 
     # Running.
 
@@ -243,12 +267,12 @@ class MaseOptMain(xDSLOptMain):
         if self.args.list_formats:
             from mase_opt.lib.formats.catalog import listing
 
-            write_result(listing())
+            write_result(listing(sys.stdout))
             return 0
         try:
             chunks = read_chunks(self.args.input_file, split=self.args.split_input_file)
             as_expected = True
-            with self._output() as write:
+            with console.quietly(self.args.quiet), self._output() as write:
                 for index, chunk in enumerate(chunks):
                     if index > 0:
                         write(f"{SPLIT_MARKER}\n")
@@ -272,6 +296,8 @@ class MaseOptMain(xDSLOptMain):
         else:
             with atomic_file(name) as stream:
                 yield stream.write
+            if console.is_watched():
+                console.tell(f"wrote {name}\n")
 
     def _run_chunk(self, chunk: Chunk, write: Callable[[str], object]) -> bool:
         """
@@ -317,19 +343,33 @@ class MaseOptMain(xDSLOptMain):
 
     def _compile(self, chunk: Chunk) -> str:
         """The text that a chunk becomes."""
-        module = load_module(
-            chunk, self.ctx, implicit_module=not self.args.no_implicit_module
-        )
-        if not self.args.emit_sv:
-            self.pipeline.apply(self.ctx, module)
-            return self.output_resulting_program(module)
+        name: str | None = self.args.output_file
+        has_file = name not in (None, "-")
+        # Where IR goes to the screen, it would stand below them.
+        with console.phases(self.args.emit_sv or has_file):
+            console.phase(f"read {chunk.name}")
+            module = load_module(
+                chunk, self.ctx, implicit_module=not self.args.no_implicit_module
+            )
+            if not self.args.emit_sv:
+                self._run_passes(module)
+                console.phase("print")
+                return self.output_resulting_program(module)
 
-        from mase_opt.model.emit import check_output, emit_sv
+            from mase_opt.model.emit import check_output, emit_sv
 
-        options = self._emit_options()
-        check_output(options)
-        self.pipeline.apply(self.ctx, module)
-        return emit_sv(module, self.ctx, options, self.reference, self.lowerings)
+            options = self._emit_options()
+            check_output(options)
+            self._run_passes(module)
+            result = emit_sv(module, self.ctx, options, self.reference, self.lowerings)
+        if options.output is not None or options.verify_samples or options.synth:
+            result.report.show()
+            console.tell(f"{result.summary}\n")
+        return result.verilog if options.output is None else ""
+
+    def _run_passes(self, module: ModuleOp) -> None:
+        self.passes = self._passes_for(module)
+        PassPipeline(tuple(self.passes), self._callback).apply(self.ctx, module)
 
     def _emit_options(self) -> "EmitOptions":
         from mase_opt.model.emit import EmitOptions
@@ -421,7 +461,7 @@ def show_warnings() -> None:
 def _show_warning(
     message: Warning | str, category: type[Warning], *_: object, **__: object
 ) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    console.write_line(f"warning: {message}\n")
 
 
 def run(args: Sequence[str]) -> int:

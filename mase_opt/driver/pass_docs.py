@@ -111,8 +111,8 @@ def field_docstrings(cls: type) -> dict[str, str]:
     return found
 
 
-def render_pass_list(docs: list[PassDoc]) -> str:
-    """The text of `--list-passes`."""
+def render_pass_list(docs: list[PassDoc], width: int | None = None) -> str:
+    """The text of `--list-passes`, in lines of at most `width` characters."""
     lines: list[str] = []
     for doc in docs:
         lines += [f"{doc.name}  ({short_flag(doc.name)})", f"    {doc.summary}"]
@@ -120,4 +120,12 @@ def render_pass_list(docs: list[PassDoc]) -> str:
             default = "required" if option.default is None else option.default
             text = " ".join(option.text.split())
             lines.append(f"    {option.name}: {option.type} [{default}]  {text}")
+    if width is not None:
+        folded = [
+            textwrap.wrap(
+                line, width, subsequent_indent=" " * 8, break_on_hyphens=False
+            )
+            for line in lines
+        ]
+        lines = [line for part in folded for line in part]
     return "\n".join(lines) + "\n"

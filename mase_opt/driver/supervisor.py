@@ -94,7 +94,10 @@ def _crash(number: signal.Signals) -> str:
 
 def _tell(message: str) -> None:
     with suppress(OSError):
-        os.write(2, f"error: {message}\n".encode())
+        # The child may have left a line that moves, and no cursor.
+        has_cursor = os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
+        clean = "\r\x1b[2K\x1b[?25h" if has_cursor else ""
+        os.write(2, f"{clean}error: {message}\n".encode())
 
 
 def _kill_descendants() -> None:

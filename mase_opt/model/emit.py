@@ -14,31 +14,35 @@ A folder that it writes holds
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
-from xdsl.dialects import hw
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.printer import Printer
-from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
 from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
+from mase_opt.lib.console import phase
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
-from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT
-from mase_opt.pass_options import build_pass, parse_flag_options
-from mase_opt.registry import load_universe
+from mase_opt.model.stages import (
+    BUILD_HARDWARE,
+    MAKE_EXPLICIT,
+    Options,
+    is_hardware,
+    run_pass,
+)
+from mase_opt.model.synthesis import Synthesis
 
 if TYPE_CHECKING:
     from mase_opt.lib.hardware.interface import PortLayout
+    from mase_opt.model.report import Report
     from mase_opt.model.verify import Lowering
-
-PassOptions = dict[str, ParameterListType]
 
 MANIFEST = "manifest.json"
 MODEL = "model.mlir"
@@ -69,31 +73,26 @@ def emit_sv(
     options: EmitOptions,
     reference: ModuleOp | None = None,
     lowerings: Sequence[Lowering] = (),
-) -> str:
+    hardware: Mapping[str, Options] | None = None,
+) -> Result:
     """
     Lower what is still missing and write what `options` ask for.
 
-    `reference` is the lowered model that `module` was built from, if that has happened
-    already, and `lowerings` are the passes that did so. Returns the SystemVerilog if
-    there is no output to write, else the empty string. Raises `UserError` if the
-    circuit or the lowered model disagrees, or the output cannot be written.
+    `module` becomes hardware. `reference` is the lowered model that it was built from,
+    if that has happened already, and `lowerings` are the passes that did so; `hardware`
+    are options of those that build it here. Raises `UserError` if the circuit or the
+    lowered model disagrees, or the output cannot be written.
     """
-    from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
     from mase_opt.lib.target import circt
     from mase_opt.lib.target.layout import port_layout
-    from mase_opt.model.verify import Lowering, verify_lowering, verify_rtl
 
-    if reference is None and not _is_hardware(module):
-        for name in MAKE_EXPLICIT:
-            before = module.clone() if options.verify_samples else module
-            run_pass(ctx, module, name)
-            if options.verify_samples:
-                lowerings = [*lowerings, Lowering(name, before, module.clone())]
-        # Now, since searching for adder graphs takes long.
-        check_function(only_function(module))
+    if reference is None and not is_hardware(module):
+        lowerings = [*lowerings, *_lower(module, ctx, keep=options.verify_samples > 0)]
         reference = module.clone()
         for name in BUILD_HARDWARE:
-            run_pass(ctx, module, name)
+            phase(name)
+            run_pass(ctx, module, name, (hardware or {}).get(name))
+    phase("export SystemVerilog")
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.
     circuit = circt.to_text(module)
@@ -101,48 +100,158 @@ def emit_sv(
     if options.split:
         files = circt.export_split_verilog(circuit, comments)
     else:
-        text = circt.export_verilog(circuit, comments)
-        if options.output is None and not (options.verify_samples or options.synth):
-            return text
-        files = {f"{layout.top}.sv": text}
+        files = {f"{layout.top}.sv": circt.export_verilog(circuit, comments)}
+    verified = _verify(reference, lowerings, module, layout, options.verify_samples)
+    synthesis = None
+    if options.synth:
+        from mase_opt.lib.target.yosys import synthesize
 
-    if options.verify_samples:
-        if reference is None:
-            raise UserError(
-                "--verify-rtl needs the quantized model, but the input is hardware "
-                "already: pass --verify-rtl=0"
+        phase("synthesize")
+        plain = circt.export_verilog(circuit)
+        depth = circt.gate_depth(circuit, layout.top)
+        synthesis = Synthesis(synthesize(plain, layout.top), depth)
+    result = Result(
+        files, layout, verified, options.output, circuit, module, reference, synthesis
+    )
+    if options.output is not None:
+        phase(f"write {options.output}")
+        result.write(options.output, ctx, options.command)
+    phase(None)
+    return result
+
+
+def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
+    """
+    Make all explicit that hardware computes; what that was, if it is to be kept.
+
+    Raises `PassFailedException` for what cannot become hardware.
+    """
+    from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
+    from mase_opt.model.verify import Lowering
+
+    lowerings: list[Lowering] = []
+    for name in MAKE_EXPLICIT:
+        phase(name)
+        before = module.clone() if keep else module
+        run_pass(ctx, module, name)
+        if keep:
+            lowerings.append(Lowering(name, before, module.clone()))
+    # Now, since searching for adder graphs takes long.
+    check_function(only_function(module))
+    return lowerings
+
+
+def _verify(
+    reference: ModuleOp | None,
+    lowerings: Sequence[Lowering],
+    circuit: ModuleOp,
+    layout: PortLayout,
+    samples: int,
+) -> int:
+    """How many vectors have been compared. Raises `UserError` at a difference."""
+    from mase_opt.model.verify import verify_lowering, verify_rtl
+
+    if not samples:
+        return 0
+    if reference is None:
+        raise UserError(
+            "--verify-rtl needs the quantized model, but the input is hardware "
+            "already: pass --verify-rtl=0"
+        )
+    phase(f"verify on {samples} samples")
+    for lowering in lowerings:
+        verify_lowering(lowering, samples)
+    return verify_rtl(reference, circuit, layout, samples)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model has become: SystemVerilog, what it costs, and what was checked."""
+
+    files: Mapping[str, str]
+    """Names and texts of the SystemVerilog."""
+    layout: PortLayout
+    """The ports of the circuit, and when results come."""
+    verified: int
+    """Vectors on which interpreter and circuit agree; 0: not compared."""
+    output: Path | None
+    """The file or folder that was written."""
+    circuit: str
+    """The circuit, in CIRCT's hw, comb and seq dialects."""
+    hardware: ModuleOp
+    """The same as xDSL has it."""
+    reference: ModuleOp | None
+    """The model, lowered as far as the mase dialect goes, if it is known."""
+    synthesis: Synthesis | None
+    """What Yosys says, if it was asked."""
+
+    @property
+    def verilog(self) -> str:
+        """The SystemVerilog of all modules."""
+        return "".join(self.files.values())
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a sample to its results."""
+        return self.layout.latency
+
+    @property
+    def initiation_interval(self) -> int:
+        """Cycles from one sample to the next."""
+        return self.layout.initiation_interval
+
+    @cached_property
+    def report(self) -> Report:
+        """What each layer costs."""
+        from mase_opt.model.report import build_report
+
+        return build_report(self.hardware, self.layout, self.reference, self.synthesis)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were written."""
+        if self.output is None or not _is_folder(self.output):
+            return [] if self.output is None else [self.output]
+        return sorted(p for p in self.output.rglob("*") if p.is_file())
+
+    @property
+    def summary(self) -> str:
+        """What was verified and written, in a line."""
+        verified = "not verified"
+        if self.verified:
+            verified = (
+                f"verified: interpreter and circuit agree on {self.verified} vectors"
             )
-        for lowering in lowerings:
-            verify_lowering(lowering, options.verify_samples)
-        verify_rtl(reference, circuit, layout, options.verify_samples)
+        return verified + (f"; wrote {self.output}" if self.output is not None else "")
 
-    from mase_opt.model.report import build_report
+    def __repr__(self) -> str:
+        return f"{self.report.text()}{self.summary}"
 
-    report = build_report(module, circuit, layout, reference, synth=options.synth)
-    report.print()
-    if options.output is None:
-        return "".join(files.values())
-    if not _is_folder(options.output):
-        with atomic_file(options.output) as stream:
-            stream.write("".join(files.values()))
-        return ""
-    with atomic_directory(options.output, _is_earlier_output) as folder:
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        manifest = {
+    def write(self, output: Path, ctx: Context, command: str) -> None:
+        """Write a folder, or the text alone; raises `UserError`."""
+        if not _is_folder(output):
+            with atomic_file(output) as stream:
+                stream.write(self.verilog)
+            return
+        with atomic_directory(output, _is_earlier_output) as folder:
+            for name, text in self.files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            _write_json(folder / MANIFEST, self._manifest(command))
+            _write_json(folder / "report.json", self.report.to_json())
+            (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
+            if self.reference is not None:
+                text = to_text(self.reference, ctx)
+                (folder / MODEL).write_text(text, encoding="utf-8")
+                _write_test_bench(folder, self.reference, self.layout)
+
+    def _manifest(self, command: str) -> dict[str, Any]:
+        return {
             "mase_opt": __version__,
             "versions": _versions(),
-            "command": options.command,
-            **describe_interface(layout),
-            "sources": [name for name in files if name.endswith(".sv")],
+            "command": command,
+            **describe_interface(self.layout),
+            "sources": [name for name in self.files if name.endswith(".sv")],
         }
-        _write_json(folder / MANIFEST, manifest)
-        _write_json(folder / "report.json", report.to_json())
-        (folder / CIRCUIT).write_text(circuit, encoding="utf-8")
-        if reference is not None:
-            (folder / MODEL).write_text(to_text(reference, ctx), encoding="utf-8")
-            _write_test_bench(folder, reference, layout)
-    return ""
 
 
 def describe_interface(layout: PortLayout) -> dict[str, Any]:
@@ -153,7 +262,7 @@ def describe_interface(layout: PortLayout) -> dict[str, Any]:
         "input_codes": INPUT_CODES,
         "control_inputs": list(layout.control_inputs),
         "control_outputs": list(layout.control_outputs),
-        "initiation_interval": 1,
+        "initiation_interval": layout.initiation_interval,
     }
 
 
@@ -174,27 +283,6 @@ def _is_earlier_output(folder: Path) -> bool:
         return "mase_opt" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-
-
-def _is_hardware(module: ModuleOp) -> bool:
-    return any(isinstance(op, hw.HWModuleOp) for op in module.ops)
-
-
-def run_pass(
-    ctx: Context, module: ModuleOp, name: str, options: str | PassOptions = ""
-) -> None:
-    """
-    Run a registered pass and verify the result.
-
-    `options` are those of a pass flag (`width=6 by=type`) or already parsed ones.
-    Hardware is left to CIRCT's verifiers.
-    """
-    if isinstance(options, str):
-        options = parse_flag_options(options)
-    spec = ArgSpec(name, options)
-    build_pass(load_universe().all_passes, spec).apply(ctx, module)
-    if not _is_hardware(module):
-        module.verify()
 
 
 def to_text(module: ModuleOp, ctx: Context) -> str:

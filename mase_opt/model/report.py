@@ -17,11 +17,28 @@ from mase_opt.dialects.circt import CompRegClockEnabledOp
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.console import tell
 from mase_opt.lib.conversion.unrolled.top import LAYER
 from mase_opt.lib.hardware.builder import LATENCY
-from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.hardware.interface import PortLayout, rate
 from mase_opt.lib.interpreters.mase import main_function
-from mase_opt.lib.target.yosys import Resources, synthesize
+from mase_opt.lib.table import Column, Table
+from mase_opt.lib.target.yosys import Resources
+from mase_opt.model.synthesis import Synthesis
+
+COLUMNS = (
+    Column("layer"),
+    Column("operation", fold=1),
+    Column("input", fold=3),
+    Column("output"),
+    Column("weights", fold=1),
+    Column("parameters"),
+    Column("multiplies", fold=2),
+    Column("adders"),
+    Column("register_bits"),
+    Column("memory_bits", fold=2),
+    Column("stages"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,8 @@ class Report:
 
     top: str
     latency: int
+    initiation_interval: int
+    """Cycles from one sample to the next."""
     layers: tuple[Layer, ...]
     totals: dict[str, int]
     logic_depth: int
@@ -64,61 +83,59 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def print(self) -> None:
-        """Print the table to standard error."""
-        from rich.console import Console
-        from rich.table import Table
+    def show(self) -> None:
+        """Write the table, and what there is beside it, to standard error."""
+        tell(self.table().text_for(sys.stderr) + self._notes())
 
-        table = Table(title=f"{self.top}: latency {self.latency}, one sample per cycle")
-        table.add_column("layer")
-        table.add_column("operation")
-        table.add_column("input")
-        table.add_column("output")
-        table.add_column("weights")
-        numbers = ("parameters", "multiplies", "adders", "register", "memory", "stages")
-        for name in numbers:
-            table.add_column(name, justify="right")
-        for layer in self.layers:
-            table.add_row(
-                layer.name,
-                layer.operation,
-                layer.inputs,
-                layer.output,
-                layer.weights,
-                str(layer.parameters),
-                str(layer.multiplies),
-                str(layer.adders),
-                f"{layer.register_bits} b",
-                f"{layer.memory_bits} b",
-                str(layer.latency),
-            )
-        total = self.totals
-        table.add_section()
-        table.add_row(
-            "total",
-            "",
-            "",
-            "",
-            "",
-            str(total["parameters"]),
-            str(total["multiplies"]),
-            str(total["adders"]),
-            f"{total['register_bits']} b",
-            f"{total['memory_bits']} b",
-            str(self.latency),
-        )
-        width = None if sys.stderr.isatty() else 160
-        console = Console(stderr=True, width=width)
-        console.print(table)
-        console.print(f"logic depth: {self.logic_depth} levels between registers")
+    def text(self, width: int | None = 80) -> str:
+        """The table, in lines of at most `width` characters, and what is beside it."""
+        return self.table().text(width) + self._notes()
+
+    def _notes(self) -> str:
+        lines = [f"logic depth: {self.logic_depth} levels between registers"]
         if self.synthesis is not None:
             found = self.synthesis
-            console.print(
-                f"{found.version}, {found.family}: {found.lut} LUT "
-                f"(and {found.route_through} for carries alone), {found.ff} FF, "
-                f"{found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
-                f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers"
-            )
+            lines += [
+                f"{found.version}, {found.family}: {found.lut} LUT (and "
+                f"{found.route_through} for carries alone), {found.ff} FF,",
+                f"  {found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
+                f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers",
+            ]
+        return "".join(f"{line}\n" for line in lines)
+
+    def table(self) -> Table:
+        """A row for each layer."""
+        total = self.totals
+        return Table(
+            f"{self.top}: latency {self.latency}, {rate(self.initiation_interval)}",
+            COLUMNS,
+            [
+                (
+                    layer.name,
+                    layer.operation,
+                    layer.inputs,
+                    layer.output,
+                    layer.weights,
+                    layer.parameters,
+                    layer.multiplies,
+                    layer.adders,
+                    layer.register_bits,
+                    layer.memory_bits,
+                    layer.latency,
+                )
+                for layer in self.layers
+            ],
+            (
+                "total",
+                *[None] * 4,
+                total["parameters"],
+                total["multiplies"],
+                total["adders"],
+                total["register_bits"],
+                total["memory_bits"],
+                self.latency,
+            ),
+        )
 
 
 class _Hardware:
@@ -163,23 +180,37 @@ def _bits(type: Attribute) -> int:
 
 def build_report(
     module: ModuleOp,
-    circuit: str,
     layout: PortLayout,
     reference: ModuleOp | None,
-    *,
-    synth: bool = False,
+    synthesis: Synthesis | None = None,
 ) -> Report:
-    """
-    The report of `module` (`circuit` is its text), lowered from `reference`.
-
-    Raises `UserError` if synthesis is asked for and Yosys is missing or fails.
-    """
-    from mase_opt.lib.target import circt
-
+    """The report of `module`, lowered from `reference`."""
     hardware = _Hardware(module)
-    models = _layers(reference) if reference is not None else {}
-    layers: list[Layer] = []
-    for op in hardware.modules[layout.top].body.block.ops:
+    layers = tuple(_layers(hardware, layout.top, reference))
+    whole = hardware.count(layout.top)
+    totals = {
+        key: whole[key]
+        for key in ("multiplies", "adders", "register_bits", "memory_bits")
+    }
+    totals["parameters"] = sum(layer.parameters for layer in layers)
+    return Report(
+        top=layout.top,
+        latency=layout.latency,
+        initiation_interval=layout.initiation_interval,
+        layers=layers,
+        totals=totals,
+        logic_depth=layout.logic_depth,
+        gate_depth=synthesis.gate_depth if synthesis else None,
+        synthesis=synthesis.resources if synthesis else None,
+    )
+
+
+def _layers(
+    hardware: _Hardware, top: str, reference: ModuleOp | None
+) -> Iterator[Layer]:
+    """The instances of the top module, and the ops of the model they come from."""
+    models = _model_ops(reference) if reference is not None else {}
+    for op in hardware.modules[top].body.block.ops:
         if not isinstance(op, hw.InstanceOp):
             continue
         name = op.module_name.string_value()
@@ -188,43 +219,22 @@ def build_report(
         counts = hardware.count(name)
         # The instances of a layer are in the order of its ops.
         model = next(models.get(layer, iter(())), None)
-        layers.append(
-            Layer(
-                name=layer,
-                operation=model.name.removeprefix("mase.") if model else "",
-                inputs=_inputs(model) if model else "",
-                output=_format(model.results[0]) if model else "",
-                weights=_weights(model) if model else "",
-                parameters=_parameters(model) if model else 0,
-                multiplies=counts["multiplies"],
-                adders=counts["adders"],
-                register_bits=counts["register_bits"],
-                memory_bits=counts["memory_bits"],
-                latency=_integer(attributes.get(LATENCY)),
-            )
+        yield Layer(
+            name=layer,
+            operation=model.name.removeprefix("mase.") if model else "",
+            inputs=_inputs(model) if model else "",
+            output=_format(model.results[0]) if model else "",
+            weights=_weights(model) if model else "",
+            parameters=_parameters(model) if model else 0,
+            multiplies=counts["multiplies"],
+            adders=counts["adders"],
+            register_bits=counts["register_bits"],
+            memory_bits=counts["memory_bits"],
+            latency=_integer(attributes.get(LATENCY)),
         )
-    whole = hardware.count(layout.top)
-    totals = {
-        key: whole[key]
-        for key in ("multiplies", "adders", "register_bits", "memory_bits")
-    }
-    totals["parameters"] = sum(layer.parameters for layer in layers)
-    depth = synthesis = None
-    if synth:
-        depth = circt.gate_depth(circuit, layout.top)
-        synthesis = synthesize(circt.export_verilog(circuit), layout.top)
-    return Report(
-        layout.top,
-        layout.latency,
-        tuple(layers),
-        totals,
-        layout.logic_depth,
-        depth,
-        synthesis,
-    )
 
 
-def _layers(reference: ModuleOp) -> dict[str, Iterator[Operation]]:
+def _model_ops(reference: ModuleOp) -> dict[str, Iterator[Operation]]:
     """The ops of the model that become instances, by layer name."""
     found: dict[str, list[Operation]] = {}
     for op in main_function(reference).body.block.ops:

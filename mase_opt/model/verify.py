@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
@@ -21,10 +21,12 @@ from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.codec import lanes_of
 from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.hardware.packing import MAX_WIDTH
 from mase_opt.lib.interpreters.codes import from_codes, to_codes
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.mase import evaluate, main_function
-from mase_opt.lib.simulation.simulator import Codes, Simulator
+from mase_opt.lib.simulation.choose import simulator_for
+from mase_opt.lib.simulation.transactions import Codes
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 from mase_opt.lib.transforms.mase_lower_block_arithmetic import added_in_accumulator
@@ -162,20 +164,20 @@ def _flat(value: SSAValue, array: Array, sample: int) -> Array:
 
 
 def verify_rtl(
-    reference: ModuleOp, circuit: ModuleOp | str, layout: PortLayout, samples: int
-) -> None:
+    reference: ModuleOp, circuit: ModuleOp, layout: PortLayout, samples: int
+) -> int:
     """
     Compare the simulated `circuit` with the interpreter on `reference`, the lowered
-    model.
+    model; on how many vectors.
 
     Raises `UserError` at the first difference; it shows the input, the first layer
     that differs, and the expected and actual codes.
     """
     inputs, expected = reference_vectors(reference, layout, samples)
-    actual = Simulator(circuit, layout).run(inputs)
+    actual = _simulate(circuit, layout, inputs)
     wrong = first_difference(expected, actual)
     if wrong is None:
-        return
+        return max(map(len, expected.values()), default=0)
     name, sample = wrong
     lines = [
         f"circuit and lowered model differ at output {name}, vector {sample}:",
@@ -189,44 +191,52 @@ def verify_rtl(
     raise UserError("\n".join(lines))
 
 
+def _simulate(circuit: ModuleOp, layout: PortLayout, inputs: Codes) -> Codes:
+    samples = len(next(iter(inputs.values())))
+    return simulator_for(circuit, layout, samples).run(inputs)
+
+
 def _first_wrong_layer(
     reference: ModuleOp, inputs: Codes, layout: PortLayout
 ) -> str | None:
     """
     The first op of the model whose circuit, with all before it, differs on `inputs`.
 
-    The model is cut behind each op in turn and lowered anew.
+    The model is lowered anew, with the results of all its ops as outputs.
     """
-    arguments = main_function(reference).body.block.args
+    module = reference.clone()
+    function = main_function(module)
+    arguments = function.args
+    returned = function.body.block.last_op
+    assert isinstance(returned, ReturnOp)
+    values = [
+        op.results[0]
+        for op in function.body.block.ops
+        if op.results and not isinstance(op, ConstantOp) and _fits_ports(op.results[0])
+    ]
+    returned.operands = values
+    function.update_function_type()
+    function.res_attrs = None
     codes = from_ports(inputs, arguments, layout, "in")
     arrays = [from_codes(v, c) for v, c in zip(arguments, codes, strict=True)]
-    count = len(list(main_function(reference).body.block.ops))
-    for index in range(count - 1):
-        module = reference.clone()
-        function = main_function(module)
-        block = function.body.block
-        op = list(block.ops)[index]
-        if isinstance(op, ConstantOp):
-            continue
-        (returned,) = (o for o in block.ops if isinstance(o, ReturnOp))
-        block.insert_op_before(ReturnOp(op.results[0]), returned)
-        returned.detach()
-        returned.erase()
-        function.function_type = FunctionType.from_lists(
-            list(function.function_type.inputs), [op.results[0].type]
-        )
-        function.res_attrs = None
-        expected = evaluate(module, arrays)
-        circuit = module.clone()
-        MaseBuildAdderGraphsPass().apply(Context(), circuit)
-        ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), circuit)
-        cut = port_layout(circuit)
-        given = to_ports(arrays, block.args, cut, "in")
-        actual = Simulator(circuit, cut).run(given)
-        wanted = to_ports(expected, [op.results[0]], cut, "out")
-        if first_difference(wanted, actual) is not None:
-            return describe(op)
-    return None
+    expected = evaluate(module, arrays)
+    circuit = module.clone()
+    MaseBuildAdderGraphsPass().apply(Context(), circuit)
+    ConvertMaseToHwPass(max_logic_depth=0).apply(Context(), circuit)
+    probed = port_layout(circuit)
+    actual = _simulate(circuit, probed, to_ports(arrays, arguments, probed, "in"))
+    wrong = first_difference(to_ports(expected, values, probed, "out"), actual)
+    if wrong is None:
+        return None
+    owners = [value.owner for value in values for _ in lanes_of(value)]
+    ports = [port.name for port in probed.outputs]
+    owner = owners[ports.index(wrong[0])]
+    assert isinstance(owner, Operation)
+    return describe(owner)
+
+
+def _fits_ports(value: SSAValue) -> bool:
+    return all(lane.codes.bits <= MAX_WIDTH for lane in lanes_of(value))
 
 
 def first_difference(expected: Codes, actual: Codes) -> tuple[str, int] | None:

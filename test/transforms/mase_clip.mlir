@@ -1,6 +1,6 @@
 // RUN: %python -c "import numpy as np; np.savez('%t.npz', x=np.array([[1, 8], [-1, 8], [1, -8]]))"
-// RUN: mase-opt --clip="data=%t.npz weight-format='scaled<fixed<3, 0>, auto>' method=minmax" %s | filecheck %s
-// RUN: mase-opt --clip="data=%t.npz weight-format='fixed<16, 8>'" %s | filecheck %s --check-prefix=SAME
+// RUN: mase-opt --set-recipe="weight-format='scaled<fixed<3, 0>, auto>' method=minmax" --clip=data=%t.npz %s | filecheck %s
+// RUN: mase-opt --set-recipe="weight-format='fixed<16, 8>'" --clip=data=%t.npz %s | filecheck %s --check-prefix=SAME
 
 // Thirds of 1 miss 0.25, which matters eight times as much; quarters have it.
 

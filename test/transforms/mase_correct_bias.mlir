@@ -1,6 +1,6 @@
 // RUN: %python -c "import numpy as np; np.savez('%t.npz', x=np.array([[1], [3]]))"
-// RUN: mase-opt --correct-bias="data=%t.npz data-format='fixed<16, 8>' weight-format='fixed<3, 1>'" %s | filecheck %s
-// RUN: mase-opt --correct-bias="data=%t.npz config=%S/Inputs/bypass.toml" %s 2>&1 | filecheck %s --check-prefix=NONE
+// RUN: mase-opt --set-recipe="data-format='fixed<16, 8>' weight-format='fixed<3, 1>'" --correct-bias=data=%t.npz %s | filecheck %s
+// RUN: mase-opt --set-recipe=config=%S/Inputs/bypass.toml --correct-bias=data=%t.npz %s 2>&1 | filecheck %s --check-prefix=NONE
 
 // A weight of 0.75 becomes 1, too much by 0.25, with inputs of 2 on average; the second
 // layer, whose weight stays, has nothing to correct then.

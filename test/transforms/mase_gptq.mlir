@@ -1,10 +1,10 @@
 // RUN: %python -c "import numpy as np; np.savez('%t.npz', x=np.array([[1, 1], [2, 2], [-3, -3]]))"
-// RUN: mase-opt --gptq="data=%t.npz weight-format='fixed<3, 1>'" %s | filecheck %s
-// RUN: mase-opt --gptq="data=%t.npz weight-format='fixed<3, 1>'" --quantize="weight-format='fixed<3, 1>'" %s | filecheck %s --check-prefix=CODES
+// RUN: mase-opt --set-recipe="weight-format='fixed<3, 1>'" --gptq=data=%t.npz %s | filecheck %s
+// RUN: mase-opt --set-recipe="weight-format='fixed<3, 1>'" --gptq=data=%t.npz --quantize %s | filecheck %s --check-prefix=CODES
 // RUN: mase-opt --quantize="data=%t.npz weight-format='fixed<3, 1>'" %s | filecheck %s --check-prefix=NEAREST
-// RUN: not mase-opt --gptq="data=%t.npz weight-format='scaled<ufixed<3, 0>, 0.5, zero_point = 3>'" %s 2>&1 | filecheck %s --check-prefix=AFFINE
+// RUN: not mase-opt --set-recipe="weight-format='scaled<ufixed<3, 0>, 0.5, zero_point = 3>'" --gptq=data=%t.npz %s 2>&1 | filecheck %s --check-prefix=AFFINE
 // RUN: not mase-opt --gptq=damping=0 %s 2>&1 | filecheck %s --check-prefix=DAMPING
-// RUN: mase-opt --gptq="data=%t.npz config=%S/Inputs/bypass.toml" %s 2>&1 | filecheck %s --check-prefix=NONE
+// RUN: mase-opt --set-recipe=config=%S/Inputs/bypass.toml --gptq=data=%t.npz %s 2>&1 | filecheck %s --check-prefix=NONE
 
 // Inputs are alike, so the second weight makes up for what the first one lost.
 

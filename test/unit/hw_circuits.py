@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects import comb, hw, seq
+from xdsl.dialects.builtin import Builtin, ModuleOp
+from xdsl.ir import Dialect
+from xdsl.parser import Parser
 
+from mase_opt.dialects.circt import CompRegClockEnabledOp
 from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.simulation.evaluator import Evaluator
+from mase_opt.lib.simulation.simulator import Simulator
 
 SUMS = """
 hw.module @sums(in %a: i36, in %b: i36, out s: i39, out p: i96) {
@@ -140,11 +148,68 @@ def stall(inputs):
     return {"y": inputs["x"].astype(np.int64) ** 2 + 1}
 
 
+TURNS = """
+hw.module @turns(in %clk: !seq.clock, in %rst: i1, in %in_valid: i1, in %x: i16,
+                 out out_valid: i1, out y: i16) {
+  %false = hw.constant false
+  %x0 = comb.extract %x from 0 : (i16) -> i8
+  %x1 = comb.extract %x from 8 : (i16) -> i8
+  %later = seq.compreg %x1, %clk : i8
+  %busy = seq.compreg %in_valid, %clk reset %rst, %false : i1
+  %v = seq.compreg %busy, %clk reset %rst, %false : i1
+  %now = comb.mux %busy, %later, %x0 : i8
+  %sign = comb.extract %now from 7 : (i8) -> i1
+  %signs = comb.replicate %sign : (i1) -> i8
+  %wide = comb.concat %signs, %now : i8, i8
+  %square = comb.mul %wide, %wide : i16
+  %sum = comb.add %square, %total : i16
+  %next = comb.mux %busy, %sum, %square : i16
+  %total = seq.compreg %next, %clk : i16
+  hw.output %v, %total : i1, i16
+}
+"""
+"""The sum of two squares, with one multiplier in turns: a sample every two cycles."""
+
+TURNS_LAYOUT = PortLayout(
+    "turns",
+    (Port("x", "in", 2, 8), Port("y", "out", 1, 16, signed=False)),
+    latency=2,
+    initiation_interval=2,
+    has_clock=True,
+    has_valid=True,
+)
+
+
+def turns(inputs):
+    """What `TURNS` computes."""
+    squares = inputs["x"].astype(np.int64) ** 2
+    return {"y": squares.sum(axis=1, keepdims=True)}
+
+
 CASES = {
+    "turns": (TURNS, TURNS_LAYOUT, turns),
     "sums": (SUMS, SUMS_LAYOUT, sums),
     "rom": (ROM, ROM_LAYOUT, rom),
     "stall": (STALL, STALL_LAYOUT, stall),
 }
+
+
+def parse(text: str) -> ModuleOp:
+    """A circuit as xDSL has it, with the operations that CIRCT alone has."""
+    ctx = Context()
+    operations = [*seq.Seq.operations, CompRegClockEnabledOp]
+    all_of_seq = Dialect("seq", operations, list(seq.Seq.attributes))
+    for dialect in (Builtin, comb.Comb, hw.HW, all_of_seq):
+        ctx.load_dialect(dialect)
+    return Parser(ctx, text).parse_module()
+
+
+def evaluator(text: str, layout: PortLayout) -> Evaluator:
+    """As `Simulator`, for the text of a circuit."""
+    return Evaluator(parse(text), layout)
+
+
+SIMULATORS = {"compiled": Simulator, "evaluated": evaluator}
 
 
 def random_inputs(layout: PortLayout, samples: int, seed: int = 0):

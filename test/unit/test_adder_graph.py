@@ -13,6 +13,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
+from mase_opt import load
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.layers import LinearOp
@@ -23,8 +24,6 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
-from mase_opt.model.emit import run_pass
-from mase_opt.model.levels import Model as Levels
 from mase_opt.testing import assert_levels_agree
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -130,10 +129,8 @@ def test_without_the_solver_layers_stay(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_digits_mlp():
-    levels, ctx = Levels(str(DIGITS / "mlp.mlir")), Context()
-    module = levels.imported.clone()
-    data = str(DIGITS / "mlp_calibration.npz")
-    run_pass(ctx, module, "mase-quantize", {"data": (data,)})
+    model = load(DIGITS / "mlp.mlir").calibrate(DIGITS / "mlp_calibration.npz")
+    module = model.quantize().ir
     graph = with_graph(module)
     assert not any(isinstance(op, LinearOp) for op in graph.walk())
     with np.load(DIGITS / "mlp_test.npz") as data:

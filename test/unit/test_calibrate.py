@@ -48,8 +48,8 @@ from mase_opt.lib.formats import (
 from mase_opt.lib.formats.clipping import squared_error
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.transforms.mase_calibrate import calibrate
-from mase_opt.model.levels import accuracy
+from mase_opt.lib.quantization.calibrate import calibrate
+from mase_opt.model.metrics import accuracy
 
 X = Input("x", (1, 3), None)
 IDS = Input("ids", (2,), range(-128, 128))

@@ -7,9 +7,10 @@ from quantize_models import model, quantize, run
 from torch import nn
 from xdsl.ir import SSAValue
 
-from mase_opt import import_torch, to_torch
 from mase_opt.dialects.mase.layers import Conv2dOp
 from mase_opt.dialects.mase.types import element_of
+from mase_opt.frontend.import_torch import import_torch
+from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.data.samples import encode_inputs, random_samples
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate

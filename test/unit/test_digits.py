@@ -12,6 +12,7 @@ import torch
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
+from mase_opt import load
 from mase_opt.dialects.mase.elementwise import GeluOp
 from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.normalization import AttentionOp, LayerNormOp
@@ -19,7 +20,6 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.frontend.load_model import load_model
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.interpreters.mase import evaluate
-from mase_opt.model.levels import Level, Model
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
@@ -90,12 +90,9 @@ def test_the_transformer_equals_torch() -> None:
 
 
 def test_the_transformer_keeps_accuracy_at_8_bits() -> None:
-    model = Model(
-        str(DIGITS / "transformer.mlir"),
-        calibration=str(DIGITS / "cnn_calibration.npz"),
-    )
+    model = load(DIGITS / "transformer.mlir")
+    model = model.calibrate(DIGITS / "cnn_calibration.npz").quantize()
     with np.load(DIGITS / "cnn_test.npz") as data:
         x, labels = data["x"], data["labels"]
-    (scores,) = model.run(Level.QUANTIZED, [x[:, None]])
     # One in a hundred less than the 352 in floating point.
-    assert (scores[:, 0].argmax(1) == labels).sum() >= 349
+    assert (model.run(x).argmax(1) == labels).sum() >= 349

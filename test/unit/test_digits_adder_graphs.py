@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mase_opt import load
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.layers import Conv2dOp, LinearOp
 from mase_opt.lib import native
 from mase_opt.lib.interpreters.exact import Array
-from mase_opt.model.levels import Level, Model
-from mase_opt.model.stages import LOWER_TO_HARDWARE
+from mase_opt.model.model import Level, Model
+from mase_opt.model.stages import BUILD_HARDWARE
+from mase_opt.pass_options import parse_flag_options
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 SAMPLES = 48
@@ -24,11 +26,9 @@ pytestmark = pytest.mark.skipif(
 
 def digits(name: str, data: str, quantize: str) -> tuple[Model, Array]:
     """A model, and samples for it."""
-    model = Model(
-        str(DIGITS / f"{name}.mlir"),
-        quantize=quantize,
-        calibration=str(DIGITS / f"{data}_calibration.npz"),
-    )
+    model = load(DIGITS / f"{name}.mlir")
+    model = model.calibrate(DIGITS / f"{data}_calibration.npz")
+    model = model.apply("quantize", **parse_flag_options(quantize))
     with np.load(DIGITS / f"{data}_test.npz") as file:
         # Values have a sample axis before the batch of 1.
         return model, file["x"][:SAMPLES, None]
@@ -57,13 +57,13 @@ def test_levels_agree(
     name: str, quantize: str, graphs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not graphs:
-        without = [p for p in LOWER_TO_HARDWARE if p != "mase-build-adder-graphs"]
-        monkeypatch.setattr("mase_opt.model.levels.LOWER_TO_HARDWARE", without)
+        without = BUILD_HARDWARE[1:]
+        monkeypatch.setattr("mase_opt.model.model.BUILD_HARDWARE", without)
     model, x = digits(name, name, quantize)
     assert layers(model) == ((2, 0) if graphs else (0, 2))
-    (expected,) = model.run(Level.QUANTIZED, [x])
+    (expected,) = model.results(Level.QUANTIZED, [x])
     for level in (Level.LOWERED, Level.RTL):
-        (codes,) = model.run(level, [x])
+        (codes,) = model.results(level, [x])
         assert np.array_equal(codes, expected), level
 
 
@@ -72,6 +72,6 @@ def test_the_transformer_keeps_its_bits(quantize: str) -> None:
     # As hardware, attention and norms have no template yet.
     model, x = digits("transformer", "cnn", quantize)
     assert layers(model) == (14, 0)
-    (expected,) = model.run(Level.QUANTIZED, [x])
-    (codes,) = model.run(Level.LOWERED, [x])
+    (expected,) = model.results(Level.QUANTIZED, [x])
+    (codes,) = model.results(Level.LOWERED, [x])
     assert np.array_equal(codes, expected)

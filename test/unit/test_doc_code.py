@@ -2,8 +2,8 @@
 The code in the README and in docs/ runs, from the root, in the order of each page.
 
 Python and MLIR whose first line names a file (`# square.py`) is in that file for what
-follows. A comment before a block says why it does not run here:
-`<!-- not run: … -->`.
+follows. A block of language `text` is what the command before it shows. A comment
+before a block says why it does not run here: `<!-- not run: … -->`.
 """
 
 import os
@@ -53,7 +53,7 @@ def commands(block: Block) -> Sequence[str] | None:
         return ["bash", "-e", "-u", "-o", "pipefail", "-c", block.text]
     if block.language == "python":
         return [sys.executable, "-c", block.text]
-    assert block.language == "mlir", f"unknown language '{block.language}'"
+    assert block.language in ("mlir", "text"), f"unknown language '{block.language}'"
     return None
 
 
@@ -71,7 +71,10 @@ def root(tmp_path: Path) -> Path:
 def test_page(page: Path, root: Path):
     scripts = str(Path(sys.executable).parent)
     path = os.pathsep.join([scripts, os.environ["PATH"]])
+    shown = ""
     for block in blocks(page):
+        if block.language == "text":
+            assert block.text == shown, f"{page.name} shows something else"
         named = NAMED.match(block.text)
         if named is not None:
             (root / named["file"]).write_text(block.text, encoding="utf-8")
@@ -81,12 +84,14 @@ def test_page(page: Path, root: Path):
         done = subprocess.run(
             command,
             cwd=root,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
+            env={**os.environ, "PATH": path, "COLUMNS": "80", "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{block.text}\n{done.stderr[-4000:]}"
+        assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}"
+        shown = done.stdout
 
 
 def test_most_code_runs():

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp
@@ -19,9 +20,10 @@ from mase_opt.driver.main import run as mase_opt
 from mase_opt.driver.pass_docs import describe
 from mase_opt.frontend.inputs import read_chunks
 from mase_opt.frontend.locations import LocatingParser, SourcePlace, place_of
-from mase_opt.lib import native
+from mase_opt.lib import console, native
 from mase_opt.lib.atomic import atomic_directory, atomic_file
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.target import yosys
 from mase_opt.lib.transforms.mase_lower_to_lookup import MaseLowerToLookupPass
 from mase_opt.pass_options import build_pass, parse_flag_options
 from mase_opt.universe import UNIVERSE
@@ -346,3 +348,81 @@ def test_own_mistakes_are_bugs(
         "note: this is a bug; --debug shows where\n"
         "note: reproducer: mase-opt-reproducer-mase-lower-to-lookup.mlir"
     )
+
+
+def test_missing_tools_are_named_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(yosys, "available", lambda: "Yosys is not installed: get it")
+    assert mase_opt(["--emit-sv", "--synth", "nowhere.mlir"]) == 1
+    error = "error: --synth: Yosys is not installed: get it\n"
+    assert capsys.readouterr() == ("", error)
+
+
+TORCH = """\
+func.func @f(%x: !torch.vtensor<[1,2],f32>) -> !torch.vtensor<[1,2],f32> {
+  %0 = "torch.aten.relu"(%x) {mase.layer = "act"}
+    : (!torch.vtensor<[1,2],f32>) -> !torch.vtensor<[1,2],f32>
+  func.return %0 : !torch.vtensor<[1,2],f32>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps"),
+    [
+        # What works on the mase dialect finds it.
+        (
+            ["--quantize=data=x.npz"],
+            ["convert-torch-to-mase", "mase-quantize"],
+        ),
+        (
+            ["-p", 'canonicalize,mase-quantize{data="x.npz"}'],
+            ["convert-torch-to-mase", "canonicalize", "mase-quantize"],
+        ),
+        (
+            ["--fold-batch-norm", "--canonicalize"],
+            ["convert-torch-to-mase", "mase-fold-batch-norm", "canonicalize"],
+        ),
+        (
+            ["--canonicalize", "--convert-torch-to-mase", "--quantize=data=x.npz"],
+            ["canonicalize", "convert-torch-to-mase", "mase-quantize"],
+        ),
+        # What does not may want to see the torch dialect.
+        (["--canonicalize"], ["canonicalize"]),
+        ([], []),
+    ],
+)
+def test_the_import_comes_first_where_it_is_needed(
+    flags: list[str],
+    steps: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(console, "phase", ran.append)
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", x=[[[0.5, -1.0]]])
+    file = Path("m.mlir")
+    file.write_text(TORCH)
+    assert mase_opt([*flags, "m.mlir"]) == 0
+    assert ran == ["read m.mlir", *steps, "print"]
+    out = capsys.readouterr().out
+    assert ("torch.aten.relu" in out) == ("convert-torch-to-mase" not in steps)
+    # Nothing is imported twice: the text is in the mase dialect already.
+    if "mase.relu" in out:
+        ran.clear()
+        file.write_text(out)
+        assert mase_opt(["--fold-batch-norm", "m.mlir"]) == 0
+        assert ran == ["read m.mlir", "mase-fold-batch-norm", "print"]
+
+
+def test_parts_of_a_file_are_imported_as_they_need_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "m.mlir"
+    mase = MODEL.replace("OP", "relu %0").replace("REST", f"({TYPE}) -> {TYPE}")
+    file.write_text(f"{mase}// -----\n{TORCH}")
+    assert mase_opt(["--split-input-file", "--fold-batch-norm", str(file)]) == 0
+    assert capsys.readouterr().out.count("mase.relu") == 2

@@ -15,9 +15,8 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.utils.exceptions import ParseError, PassFailedException
 
-from mase_opt import import_torch
 from mase_opt.driver.main import run as mase_opt
-from mase_opt.frontend.import_torch import export_module, torch_text
+from mase_opt.frontend.import_torch import export_module, import_torch, torch_text
 from mase_opt.frontend.importer.torch_import import quiet_torch
 from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass

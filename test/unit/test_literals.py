@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
-from mase_opt import import_torch
+from mase_opt.frontend.import_torch import import_torch
 from mase_opt.frontend.load_model import load_model, load_torch_text
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError

@@ -98,7 +98,7 @@ def test_folder_agrees(folder: Path):
 
 def test_codes_and_numbers_of_formats(tmp_path: Path):
     """Codes are the same at every level, and decode to the numbers of the format."""
-    from mase_opt.model.levels import Level, Model
+    from mase_opt import load
 
     source, result = "!mase.minifloat<4, 3, fn>", "!mase.scaled<!mase.log<4, 3>, 0.3>"
     path, data = tmp_path / "model.mlir", tmp_path / "data.npz"
@@ -110,12 +110,11 @@ def test_codes_and_numbers_of_formats(tmp_path: Path):
         }}"""
     )
     np.savez(data, x=np.array([[1.0, -2.6], [300.0, -0.001], [0.0, 0.4]]))
-    model = Model(str(path))
-    samples = model.load(str(data))
-    (quantized,) = model.run(Level.QUANTIZED, samples)
-    (rtl,) = model.run(Level.RTL, samples)
-    assert np.array_equal(quantized, rtl)
-    (numbers,) = model.decode(Level.RTL, [rtl])
+    model = load(path)
+    quantized = model.run(data, codes=True)
+    assert np.array_equal(quantized, model.run(data, level="rtl", codes=True))
+    numbers = model.run(data, level="rtl")
+    assert numbers.shape == (3, 2)
     single = np.float32(0.3).astype(np.float64)
     assert numbers.ravel().tolist() == [
         v * single for v in (-4.0, 8.0, -16.0, 0.0, 0.0, -1.0)
@@ -132,16 +131,16 @@ def altered(folder: Path, tmp_path: Path, name: str, content: str) -> Path:
 
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
-    from mase_opt.model.levels import Level, Model
+    from mase_opt import load
 
     model = (folder / "model.mlir").read_text()
     changed = model.replace("mase.relu", "mase.neg", 1)
     assert changed != model
-    loaded = Model(str(altered(folder, tmp_path, "model.mlir", changed)))
-    samples = loaded.load(str(DIGITS / "mlp_test.npz"), 20)
-    quantized = loaded.run(Level.QUANTIZED, samples)[0]
-    rtl = loaded.run(Level.RTL, samples)[0]
-    assert not np.array_equal(quantized, rtl)
+    loaded = load(altered(folder, tmp_path, "model.mlir", changed))
+    with np.load(DIGITS / "mlp_test.npz") as data:
+        x = data["x"][:20]
+    quantized = loaded.run(x, codes=True)
+    assert not np.array_equal(quantized, loaded.run(x, level="rtl", codes=True))
 
 
 DAMAGED: dict[str, tuple[str, str, str, str]] = {
@@ -175,14 +174,14 @@ DAMAGED: dict[str, tuple[str, str, str, str]] = {
     "deep": ("manifest.json", r".*", "[" * 9999, "manifest.json' is damaged: "),
     "interface of the circuit": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        "latency = 3000 : i64, depth",
+        "latency = [0-9]+ : i64, interval",
+        "latency = 3000 : i64, interval",
         "interface.latency is",
     ),
     "no number": (
         "circuit.mlir",
-        "latency = [0-9]+ : i64, depth",
-        'latency = "x", depth',
+        "latency = [0-9]+ : i64, interval",
+        'latency = "x", interval',
         "mase.interface is damaged: its entry 'latency': it is \"x\"",
     ),
     "no width": ("circuit.mlir", "width = 8", "width = 0", "circuit.mlir' is damaged"),
@@ -267,12 +266,61 @@ def test_output_and_manifest(folder: Path, tmp_path: Path):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["interface"]["has_ready"]
     assert manifest["initiation_interval"] == 1
+    assert manifest["interface"]["initiation_interval"] == 1
     names = [port["name"] for port in manifest["interface"]["ports"]]
     assert names[0] == "x"
     report = json.loads((folder / "report.json").read_text())
     assert [layer["name"] for layer in report["layers"]][:1] == ["fc1"]
     assert report["totals"]["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
     assert 0 < report["logic_depth"] <= 4
+
+
+SQUARE = """
+func.func @f(%x: tensor<1x2x!mase.fixed<6, 3>>) -> tensor<1x2x!mase.fixed<8, 3>> {
+  %y = extra.square %x
+    : (tensor<1x2x!mase.fixed<6, 3>>) -> tensor<1x2x!mase.fixed<8, 3>>
+  func.return %y : tensor<1x2x!mase.fixed<8, 3>>
+}
+"""
+
+
+def test_a_folder_with_what_a_plugin_defines(tmp_path: Path):
+    """Without the plug-in, the error says how to name it."""
+    page = (ROOT / "docs" / "extending.md").read_text()
+    (code,) = re.findall(r"(?ms)^```python\n(# square\.py\n.*?)^```$", page)
+    plugin, source = tmp_path / "square.py", tmp_path / "square.mlir"
+    plugin.write_text(code)
+    source.write_text(SQUARE)
+    out, data, result = (tmp_path / name for name in ("out", "x.npz", "y.npz"))
+    load = ["--load-plugin", plugin]
+    flags = ["--emit-sv", "--verify-rtl=0", "--quiet"]
+    done = tool("mase-opt", *load, *flags, source, "-o", out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    np.savez(data, arg0=np.array([[[1.5, -2.0]], [[0.375, 3.0]]]))
+    ran = [out, "--input", data, "--level", "rtl", "--output", result]
+    done = mase_run(*ran)
+    assert done.returncode == 1
+    message = (
+        r"\S+/model.mlir:3:\d+: error: .*extra.square.* those of --load-plugin .*\n"
+    )
+    assert re.fullmatch(message, done.stderr)
+    done = mase_run(*ran, *load)
+    assert done.returncode == 0, done.stderr
+    with np.load(result) as arrays:
+        # 0.140625 lies between 1/8 and 2/8.
+        assert arrays["out0"].ravel().tolist() == [2.25, 4.0, 0.125, 9.0]
+    missing = mase_run(*ran, "--load-plugin", tmp_path / "none.py")
+    assert fails(missing).endswith("none.py': no such file\n")
+
+
+@pytest.mark.parametrize("what", [["--level", "verilog"], ["--compare"]])
+def test_missing_tools_are_named_first(
+    what: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(verilator, "available", lambda: "Verilator needs g++: get it")
+    assert run(["nowhere.mlir", "--input", "nowhere.npz", *what]) == 1
+    error = "error: level verilog: Verilator needs g++: get it\n"
+    assert capsys.readouterr() == ("", error)
 
 
 def test_mistakes(folder: Path, tmp_path: Path):

@@ -14,10 +14,11 @@ from torch import nn
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt import import_torch, to_torch
 from mase_opt.dialects.mase.normalization import SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of
+from mase_opt.frontend.import_torch import import_torch
+from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.analysis.masks import masked_scores
 from mase_opt.lib.model_function import model_function
 from mase_opt.testing import assert_levels_agree

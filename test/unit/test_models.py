@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mase_opt import import_torch
+from mase_opt.frontend.import_torch import import_torch
 from mase_opt.lib.interpreters.mase import evaluate
 
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")

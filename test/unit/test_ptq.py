@@ -23,12 +23,13 @@ from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.transforms.mase_clip import MaseClipPass
 from mase_opt.lib.transforms.mase_correct_bias import MaseCorrectBiasPass
 from mase_opt.lib.transforms.mase_equalize import MaseEqualizePass
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
 from mase_opt.lib.transforms.mase_gptq import MaseGptqPass
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
+from mase_opt.lib.transforms.mase_set_recipe import MaseSetRecipePass
 from mase_opt.lib.transforms.mase_smooth import MaseSmoothPass
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -130,6 +131,7 @@ def check_gain(
 ) -> None:
     """`method` brings the outputs of `module`, quantized, nearer to float."""
     before = sqnr(module, name, **options)
+    apply(module, MaseSetRecipePass(**options))
     apply(module, method)
     after = sqnr(module, name, **options)
     settings = " ".join(f"{k}={v}" for k, v in options.items())
@@ -149,7 +151,7 @@ WEIGHTS = (
 
 @pytest.mark.parametrize(("name", "options"), WEIGHTS)
 def test_bias_correction(name: str, options: dict[str, Any]) -> None:
-    method = MaseCorrectBiasPass(**calibration(name), **options)
+    method = MaseCorrectBiasPass(**calibration(name))
     check_gain("bias correction:", name, trained(name), method, options)
 
 
@@ -157,7 +159,7 @@ def test_bias_correction(name: str, options: dict[str, Any]) -> None:
     ("name", "options"), [*WEIGHTS, ("cnn", {"weight_format": "int4_g128"})]
 )
 def test_gptq(name: str, options: dict[str, Any]) -> None:
-    method = MaseGptqPass(**calibration(name), **options)
+    method = MaseGptqPass(**calibration(name))
     check_gain("GPTQ:", name, trained(name), method, options)
 
 
@@ -171,7 +173,7 @@ def test_gptq(name: str, options: dict[str, Any]) -> None:
     ],
 )
 def test_clip(name: str, options: dict[str, Any]) -> None:
-    method = MaseClipPass(**calibration(name), **options)
+    method = MaseClipPass(**calibration(name))
     check_gain("clip search:", name, trained(name), method, options)
 
 
@@ -198,11 +200,12 @@ def test_all_of_them() -> None:
     options: dict[str, Any] = {"weight_width": 4, "data_width": 8}
     module = with_outliers(name)
     figures = [sqnr(module, name, **options)]
+    apply(module, MaseSetRecipePass(**options))
     data = calibration(name)
     for method in (
         MaseSmoothPass(**data),
-        MaseGptqPass(**data, **options),
-        MaseCorrectBiasPass(**data, **options),
+        MaseGptqPass(**data),
+        MaseCorrectBiasPass(**data),
     ):
         apply(module, method)
         figures.append(sqnr(module, name, **options))

@@ -34,13 +34,14 @@ from mase_opt.lib.formats.grid import grid_of
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.quantization.quantized_copy import quantized_weight
-from mase_opt.lib.transforms.mase_calibrate import calibrate
 from mase_opt.lib.transforms.mase_clip import RATIOS, MaseClipPass
 from mase_opt.lib.transforms.mase_correct_bias import MaseCorrectBiasPass
 from mase_opt.lib.transforms.mase_equalize import MaseEqualizePass
 from mase_opt.lib.transforms.mase_gptq import MaseGptqPass, round_columns
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
+from mase_opt.lib.transforms.mase_set_recipe import MaseSetRecipePass
 from mase_opt.lib.transforms.mase_smooth import MaseSmoothPass
 
 CONV = (
@@ -521,7 +522,8 @@ def test_quantization_keeps_gptq_weights(text: str, kind: str, saved: Any) -> No
     module = linear(12, 7) if kind == "linear" else model(*PAIRS[kind])
     inputs = samples(module)
     options: dict[str, Any] = {"weight_format": text, "bias_format": "fixed<16, 8>"}
-    apply(module, MaseGptqPass(**saved(inputs), **options))
+    apply(module, MaseSetRecipePass(**options))
+    apply(module, MaseGptqPass(**saved(inputs)))
     weights = [numbers(op.weight) for op in layers(model_function(module))]
     apply(module, MaseQuantizePass(**options))
     exact = "scaled" not in text or "power_of_two" in text or "0.25" in text
@@ -541,7 +543,8 @@ def test_quantization_chooses_the_scales_of_gptq(method: str, saved: Any) -> Non
         "weight_format": "scaled<fixed<4, 0>, auto>",
         "method": method,
     }
-    apply(module, MaseGptqPass(**saved(samples(module)), **options))
+    apply(module, MaseSetRecipePass(**options))
+    apply(module, MaseGptqPass(**saved(samples(module))))
     weight = numbers(layer(module).weight)
     apply(module, MaseQuantizePass(**options))
     np.testing.assert_allclose(quantized_weight(layer(module)), weight, rtol=2.0**-22)
@@ -552,8 +555,9 @@ def test_gptq_refuses_scales_that_quantization_would_not_choose(saved: Any) -> N
     options: dict[str, Any] = {
         "weight_format": "scaled<minifloat<2, 1, finite>, auto, axis = 0>"
     }
+    apply(module, MaseSetRecipePass(**options))
     with pytest.raises(PassFailedException, match=r"'fc'.*would not keep.*=minmax"):
-        apply(module, MaseGptqPass(**saved(samples(module)), **options))
+        apply(module, MaseGptqPass(**saved(samples(module))))
 
 
 def test_gptq_leaves_weights_that_fit(saved: Any) -> None:
@@ -561,11 +565,8 @@ def test_gptq_leaves_weights_that_fit(saved: Any) -> None:
     op = layer(module)
     weight = np.random.default_rng(0).integers(-8, 8, (4, 6)) / 4
     set_parameters(op, weight=weight)
-    settings: dict[str, Any] = {
-        **saved(samples(module)),
-        "weight_format": "fixed<4, 2>",
-    }
-    apply(module, MaseGptqPass(**settings))
+    apply(module, MaseSetRecipePass(weight_format="fixed<4, 2>"))
+    apply(module, MaseGptqPass(**saved(samples(module))))
     np.testing.assert_array_equal(numbers(op.weight), weight)
 
 
@@ -579,8 +580,8 @@ def test_gptq_with_inputs_that_are_zero(saved: Any) -> None:
         "weight_format": "fixed<4, 1>",
         "data_format": "fixed<8, 4>",
     }
-    settings: dict[str, Any] = {**saved(inputs), **options}
-    apply(module, MaseGptqPass(**settings))
+    apply(module, MaseSetRecipePass(**options))
+    apply(module, MaseGptqPass(**saved(inputs)))
     nearest = np.clip(np.round(weight * 2) / 2, -4, 3.5)
     found = numbers(layer(module).weight)
     np.testing.assert_array_equal(found[:, [1, 4]], nearest[:, [1, 4]])
@@ -588,7 +589,8 @@ def test_gptq_with_inputs_that_are_zero(saved: Any) -> None:
 
     module = linear(6, 4)
     inputs[0][:] = 0
-    apply(module, MaseGptqPass(**{**saved(inputs), **options}))
+    apply(module, MaseSetRecipePass(**options))
+    apply(module, MaseGptqPass(**saved(inputs)))
     np.testing.assert_array_equal(numbers(layer(module).weight), nearest)
 
 
@@ -638,7 +640,8 @@ def test_clipping_has_the_smallest_error_of_outputs(saved: Any) -> None:
     limits = np.abs(weight).max(axis=1, keepdims=True)
     tried = [errors(np.clip(weight, -r * limits, r * limits)) for r in RATIOS]
     clipped = module.clone()
-    apply(clipped, MaseClipPass(**saved(inputs), **options))
+    apply(clipped, MaseSetRecipePass(**options))
+    apply(clipped, MaseClipPass(**saved(inputs)))
     found = errors(numbers(layer(clipped).weight))
     np.testing.assert_allclose(found, np.min(tried, axis=0), rtol=1e-5)
     assert len(set(np.argmin(tried, axis=0).tolist())) > 1
@@ -666,7 +669,8 @@ def test_corrected_layer_has_the_right_mean(
     for correct in (False, True):
         copy = module.clone()
         if correct:
-            apply(copy, MaseCorrectBiasPass(**saved(inputs), **options))
+            apply(copy, MaseSetRecipePass(**options))
+            apply(copy, MaseCorrectBiasPass(**saved(inputs)))
             assert (layer(module).bias is None) == (not bias)
         apply(copy, MaseQuantizePass(**saved(inputs), **options))
         found = quantized_result(copy, inputs).mean(axis=(0, 1))
@@ -686,7 +690,8 @@ def test_corrections_see_those_before(saved: Any) -> None:
         "bias_format": "fixed<24, 16>",
     }
     reference = result(module, inputs).mean(axis=(0, 1, 3, 4))
-    apply(module, MaseCorrectBiasPass(**saved(inputs), **options))
+    apply(module, MaseSetRecipePass(**options))
+    apply(module, MaseCorrectBiasPass(**saved(inputs)))
     apply(module, MaseQuantizePass(**saved(inputs), **options))
     found = quantized_result(module, inputs).mean(axis=(0, 1, 3, 4))
     np.testing.assert_allclose(found, reference, rtol=0, atol=2**-10)
@@ -703,10 +708,10 @@ ALL = (MaseEqualizePass, MaseSmoothPass, *METHODS)
 def test_odd_layers(method: Any, name: str, saved: Any) -> None:
     module = model(*PAIRS[name])
     inputs = samples(module, 8)
-    settings = {**saved(inputs), "width": 4}
     untouched = module.clone()
-    apply(module, method(**settings))
-    apply(module, MaseQuantizePass(width=4))
+    apply(module, MaseSetRecipePass(width=4))
+    apply(module, method(**saved(inputs)))
+    apply(module, MaseQuantizePass())
     assert np.isfinite(result(untouched, inputs)).all()
 
 
@@ -727,7 +732,8 @@ def test_shared_weights_are_not_changed_for_others(method: Any, saved: Any) -> N
         """
     )
     text = str(module)
-    apply(module, method(**settings, config=str(config)))
+    apply(module, MaseSetRecipePass(config=str(config)))
+    apply(module, method(**settings))
     assert str(module) != text
     np.testing.assert_array_equal(numbers(second.weight), before)
 
@@ -806,18 +812,30 @@ PREPARING = [MaseClipPass, MaseGptqPass, MaseCorrectBiasPass]
 @pytest.mark.parametrize("method", PREPARING)
 def test_other_options_than_the_weights_are_prepared_for(method, saved):
     module = linear(4, 3)
-    options = saved(samples(module))
-    apply(module, method(width=4, **options))
+    data = saved(samples(module))
+    apply(module, MaseSetRecipePass(width=4))
+    apply(module, method(**data))
     text = (
-        f"mase-quantize has data format 'fixed<8, auto>', but {method.name} has "
-        "prepared the weights for 'fixed<4, auto>'; give both the same options"
+        f"options: data format is 'fixed<8, auto>', but {method.name} has prepared the "
+        "weights for 'fixed<4, auto>'; put mase-set-recipe before both"
     )
-    with pytest.raises(UserError, match=text):
-        apply(module, MaseQuantizePass(**options))
-    for other in PREPARING:
-        with pytest.raises(UserError, match="weight format 'fixed<5, auto>'"):
-            apply(module.clone(), other(width=4, weight_width=5, **options))
+    for other in (MaseQuantizePass, MaseSetRecipePass):
+        with pytest.raises(UserError, match=text):
+            apply(module.clone(), other(width=8))
+    with pytest.raises(UserError, match="weight format is 'fixed<5, auto>'"):
+        apply(module.clone(), MaseQuantizePass(width=4, weight_width=5))
+    silent = module.clone()
+    apply(silent, MaseQuantizePass(**data))
     # However they are said; and nothing of it is left.
     same = {"width": 8, "data_format": "fixed<4, auto>", "weight_width": 4}
-    apply(module, MaseQuantizePass(**same, bias_width=8, **options))
+    apply(module, MaseQuantizePass(**same, bias_width=8, **data))
     assert "mase.prepared" not in str(module)
+    assert module.is_structurally_equivalent(silent)
+
+
+def test_preparing_for_nothing_decided_decides_for_the_usual(saved):
+    module = linear(4, 3)
+    apply(module, MaseGptqPass(**saved(samples(module))))
+    with pytest.raises(UserError, match="data format is 'fixed<6, auto>', but mase-gp"):
+        apply(module.clone(), MaseQuantizePass(width=6))
+    apply(module, MaseQuantizePass(width=8))

@@ -19,6 +19,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f32
 from xdsl.transforms.canonicalize import CanonicalizePass
 
+from mase_opt import load
 from mase_opt.dialects.mase.attrs import DenseAttr, RoundingAttr
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import ScaledType, element_type
@@ -40,8 +41,7 @@ from mase_opt.lib.formats import (
     Ternary,
 )
 from mase_opt.lib.interpreters.mase import evaluate, main_function
-from mase_opt.model.emit import run_pass
-from mase_opt.model.levels import Model as Levels
+from mase_opt.pass_options import parse_flag_options
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
@@ -137,12 +137,8 @@ def test_what_is_moved_shares_a_scale_and_arguments_keep_theirs() -> None:
 
 
 def quantized(options: str) -> tuple[ModuleOp, Context]:
-    model, ctx = Levels(str(DIGITS / "mlp.mlir")), Context()
-    module = model.imported.clone()
-    data = str(DIGITS / "mlp_calibration.npz")
-    run_pass(ctx, module, "mase-calibrate", {"data": (data,)})
-    run_pass(ctx, module, "mase-quantize", options)
-    return module, ctx
+    model = load(DIGITS / "mlp.mlir").calibrate(DIGITS / "mlp_calibration.npz")
+    return model.apply("quantize", **parse_flag_options(options)).ir, Context()
 
 
 @pytest.mark.parametrize(
@@ -227,8 +223,8 @@ def test_training_beats_quantization_alone(options: str, margin: float) -> None:
     assert result.qat > 0.9
     # The trained codes, evaluated by the interpreter, are that good.
     _, x, _, labels = split((64,))
-    assert (same_codes(result.module, x).argmax(1) == labels).mean() == result.qat
-    assert not any(isinstance(op, CastOp) for op in result.module.walk())
+    assert (same_codes(result.model.ir, x).argmax(1) == labels).mean() == result.qat
+    assert not any(isinstance(op, CastOp) for op in result.model.ir.walk())
 
 
 def test_the_element_type_of_every_learned_scale_prints() -> None:

@@ -16,7 +16,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.lib.data.samples import random_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.transforms.mase_calibrate import calibrate
+from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 from mase_opt.testing import assert_levels_agree
 

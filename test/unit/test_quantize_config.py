@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from mase_opt.lib.quantization.classic import NAMES
 from mase_opt.lib.quantization.config import (
     OPERANDS,
     LayerConfig,
-    load_config,
-    parse_config,
+    QuantizeConfig,
     parse_layer,
 )
+from mase_opt.lib.quantization.recipe import Recipe
 
 SOURCE = Source(result_types=[TensorType(f32, [2])])
 OPS = [
@@ -32,6 +33,10 @@ def widths(config) -> list[int | None]:
     """The data width that each of `OPS` gets."""
     selected = config.select(OPS)
     return [spec.width if (spec := selected[op].data_in) else None for op in OPS]
+
+
+def parse_config(table: dict) -> QuantizeConfig:
+    return Recipe.from_table(table, "x").config
 
 
 def data(width: int) -> dict:
@@ -137,33 +142,33 @@ def test_modes_and_bypass():
 
 
 def test_by_type():
-    config = parse_config({"relu": data(5), "mase.sigmoid": data(6)}, "x")
+    config = parse_config({"relu": data(5), "mase.sigmoid": data(6)})
     assert widths(config) == [5, 5, 6]
 
 
 def test_by_name():
     table = {"by": "name", "default": data(4), "head": data(6), "features.1": data(5)}
-    assert widths(parse_config(table, "x")) == [4, 5, 6]
+    assert widths(parse_config(table)) == [4, 5, 6]
 
 
 def test_by_regex_the_first_match_wins():
     table = {"by": "regex_name", r"features\.0": data(5), r"features\..*": data(6)}
-    assert widths(parse_config(table, "x")) == [5, 6, None]
+    assert widths(parse_config(table)) == [5, 6, None]
 
 
 def test_a_regex_matches_whole_names():
     with pytest.raises(UserError, match="there is no layer that matches 'features'"):
-        parse_config({"by": "regex_name", "features": data(5)}, "x").check(OPS)
+        parse_config({"by": "regex_name", "features": data(5)}).check(OPS)
 
 
 def test_by_can_be_overridden():
-    config = parse_config({"by": "type", "head": data(6)}, "x", by="name")
-    assert widths(config) == [None, None, 6]
+    recipe = Recipe.from_table({"by": "type", "head": data(6)}, "x")
+    assert widths(replace(recipe, by="name").config) == [None, None, 6]
 
 
 def test_settings_of_its_own_take_a_layer_out_of_the_default():
     table = {"default": {"config": {"name": "NA"}}, "relu": data(5)}
-    selected = parse_config(table, "x").select(OPS)
+    selected = parse_config(table).select(OPS)
     assert [bool(selected[op].bypass) for op in OPS] == [False, False, True]
 
 
@@ -176,7 +181,7 @@ def test_a_layer_keeps_the_default_where_it_is_silent():
 
 def test_a_type_that_the_model_lacks_is_a_warning():
     with pytest.warns(UserWarning, match="the model has no layer of type 'conv2d'"):
-        parse_config({"conv2d": data(5)}, "x").check(OPS)
+        parse_config({"conv2d": data(5)}).check(OPS)
 
 
 @pytest.mark.parametrize(
@@ -190,14 +195,14 @@ def test_a_type_that_the_model_lacks_is_a_warning():
             "(layers: features.0, features.1, head)",
         ),
         ({"by": "regex_name", "a(": data(5)}, "'a(' is not a regular expression"),
-        ({"relu": 3}, "relu: expected a table with a table 'config'"),
+        ({"relu": 3}, "unknown key 'relu' (keys: width, data_width"),
         ({"relu": {"data_in": "fixed<8,4>"}}, "expected a table with a table 'conf"),
         ({"relu": {"config": {}, "confg": {}}}, "unknown key 'confg'; did you mean"),
     ],
 )
 def test_tables_without_meaning(table, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        parse_config(table, "x").check(OPS)
+        parse_config(table).check(OPS)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +278,9 @@ def test_settings_without_meaning(config, message):
         (None, "No such file"),
         (b"[passes\n", "is not TOML: .*line 1"),
         (b"\xff", "is not TOML"),
-        (b"[passes.prune]\n", r"has no table \[passes\.quantize\]"),
+        (b"[passes.prune]\n", r"unknown table passes 'prune' \(config= reads"),
+        (b"[passes.quantise]\n", r"unknown table passes 'quantise'; did you mean 'qua"),
+        (b"[search.x]\n", r"unknown table 'search' \(config= reads \[passes"),
         (b"passes = 3\n", r"has no table \[passes\.quantize\]"),
     ],
 )
@@ -282,13 +289,12 @@ def test_files_without_a_config(tmp_path: Path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
-        load_config(str(path))
+        Recipe.load(str(path))
 
 
 def test_a_file(tmp_path: Path):
     path = tmp_path / "q.toml"
     path.write_text("""
-model = "anything else is for others"
 [passes.quantize]
 by = "name"
 [passes.quantize.default.config]
@@ -298,4 +304,4 @@ data_in_width = 6
 """)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert widths(load_config(str(path))) == [None, None, 6]
+        assert widths(Recipe.load(str(path)).config) == [None, None, 6]

@@ -18,8 +18,8 @@ from mase_opt.lib.data.samples import random_samples
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import aliases
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.transforms.mase_calibrate import calibrate
-from mase_opt.lib.transforms.mase_fold_batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.calibrate import calibrate
 
 WIDE = {
     "fixed": {"format": "fixed<32, auto>"},

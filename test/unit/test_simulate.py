@@ -1,10 +1,20 @@
-"""Simulation in process, against what the circuits are known to compute."""
+"""Simulation in process, both ways, against what circuits are known to compute."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from hw_circuits import CASES, ROM, ROM_LAYOUT, STALL, STALL_LAYOUT, random_inputs
+from hw_circuits import (
+    CASES,
+    ROM,
+    ROM_LAYOUT,
+    SIMULATORS,
+    STALL,
+    STALL_LAYOUT,
+    TURNS,
+    TURNS_LAYOUT,
+    random_inputs,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,16 +26,17 @@ from mase_opt.lib.target.circt import CirctError
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_results_are_those_of_the_circuit(name: str):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_results_are_those_of_the_circuit(simulate: str, name: str):
     text, layout, reference = CASES[name]
     inputs = random_inputs(layout, 100)
-    results = Simulator(text, layout).run(inputs)
+    results = SIMULATORS[simulate](text, layout).run(inputs)
     for port, expected in reference(inputs).items():
         assert results[port].tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("samples", [1, 15, 16, 17, 100, 16 * 512, 16 * 512 + 3])
-@pytest.mark.parametrize("name", ["sums", "rom"])
+@pytest.mark.parametrize("name", ["sums", "rom", "turns"])
 def test_lanes_take_any_number_of_samples(name: str, samples: int):
     text, layout, reference = CASES[name]
     simulator = Simulator(text, layout)
@@ -56,7 +67,8 @@ def test_wide_values_are_simulated_without_lanes():
 
 
 @pytest.mark.parametrize("clocked", [False, True])
-def test_valid_without_registers(clocked: bool):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_valid_without_registers(simulate: str, clocked: bool):
     clock = "in %clk: !seq.clock, in %rst: i1, " if clocked else ""
     text = f"""hw.module @top({clock}in %in_valid: i1, in %x: i8, out out_valid: i1,
                              out y: i8) {{
@@ -67,30 +79,35 @@ def test_valid_without_registers(clocked: bool):
     ports = (Port("x", "in", 1, 8), Port("y", "out", 1, 8))
     layout = PortLayout("top", ports, has_clock=clocked, has_valid=True)
     inputs = random_inputs(layout, 40)
-    results = Simulator(text, layout).run(inputs)
+    results = SIMULATORS[simulate](text, layout).run(inputs)
     assert (results["y"] == ~inputs["x"]).all()
 
 
-def test_runs_are_independent():
-    simulator = Simulator(ROM, ROM_LAYOUT)
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_runs_are_independent(simulate: str):
+    simulator = SIMULATORS[simulate](ROM, ROM_LAYOUT)
     first = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
     simulator.run(random_inputs(ROM_LAYOUT, 7, seed=2))
     again = simulator.run(random_inputs(ROM_LAYOUT, 5, seed=1))
     assert (first["y"] == again["y"]).all()
 
 
-def test_no_samples():
-    results = Simulator(ROM, ROM_LAYOUT).run({"x": np.zeros((0, 2), np.uint8)})
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_no_samples(simulate: str):
+    results = SIMULATORS[simulate](ROM, ROM_LAYOUT).run(
+        {"x": np.zeros((0, 2), np.uint8)}
+    )
     assert results["y"].shape == (0, 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("rates", [(0.5, 0.5), (1.0, 0.2), (0.2, 1.0), (1.0, 1.0)])
-def test_stalls_change_nothing(seed: int, rates: tuple[float, float]):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_stalls_change_nothing(simulate: str, seed: int, rates: tuple[float, float]):
     text, layout, reference = CASES["stall"]
     inputs = random_inputs(layout, 60, seed)
     pattern = StallPattern(seed, in_valid=rates[0], out_ready=rates[1])
-    results = Simulator(text, layout).run(inputs, pattern)
+    results = SIMULATORS[simulate](text, layout).run(inputs, pattern)
     assert results["y"].tolist() == reference(inputs)["y"].tolist()
 
 
@@ -101,11 +118,12 @@ def test_stalls_change_nothing(seed: int, rates: tuple[float, float]):
         ("%v0", "stands still or loses data"),
     ],
 )
-def test_lost_data_is_found(register: str, message: str):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_lost_data_is_found(simulate: str, register: str, message: str):
     # The second stage takes new data whether or not the old has been taken.
     broken = STALL.replace(f"{register}, %clk, %ready1", f"{register}, %clk, %true")
     with pytest.raises(SimulationError, match=message):
-        Simulator(broken, STALL_LAYOUT).run(
+        SIMULATORS[simulate](broken, STALL_LAYOUT).run(
             random_inputs(STALL_LAYOUT, 40), StallPattern(0)
         )
 
@@ -117,17 +135,45 @@ def test_lost_data_is_found(register: str, message: str):
         ("%v1, %false", "comes before its sample has been taken"),
     ],
 )
-def test_broken_handshake_is_found(outputs: str, message: str):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_broken_handshake_is_found(simulate: str, outputs: str, message: str):
     broken = STALL.replace("hw.output %v1, %ready0", f"hw.output {outputs}")
     with pytest.raises(SimulationError, match=message):
-        Simulator(broken, STALL_LAYOUT).run(random_inputs(STALL_LAYOUT, 4))
+        SIMULATORS[simulate](broken, STALL_LAYOUT).run(random_inputs(STALL_LAYOUT, 4))
+
+
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_samples_wait_for_the_interval(simulate: str):
+    """At a sample per cycle, the multiplier would be taken from the one before."""
+    layout = dataclasses.replace(TURNS_LAYOUT, initiation_interval=1)
+    inputs = random_inputs(layout, 40)
+    wrong = SIMULATORS[simulate](TURNS, layout).run(inputs)["y"]
+    assert (wrong != CASES["turns"][2](inputs)["y"]).any()
+
+
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_results_without_valid_come_by_the_interval(simulate: str):
+    text = TURNS.replace("out out_valid: i1, ", "")
+    text = text.replace("hw.output %v, %total : i1, i16", "hw.output %total : i16")
+    # Without valid, the circuit counts by itself from reset on.
+    text = text.replace("in %in_valid: i1, ", "")
+    text = text.replace("compreg %in_valid,", "compreg %idle,")
+    text = text.replace(
+        "%v = seq.compreg %busy, %clk reset %rst, %false : i1",
+        "%true = hw.constant true\n  %idle = comb.xor %busy, %true : i1",
+    )
+    layout = dataclasses.replace(TURNS_LAYOUT, has_valid=False)
+    inputs = random_inputs(layout, 40)
+    results = SIMULATORS[simulate](text, layout).run(inputs)["y"]
+    assert (results == CASES["turns"][2](inputs)["y"]).all()
 
 
 @pytest.mark.parametrize("latency", [2, 3])
-def test_wrong_latency_is_found(latency: int):
+@pytest.mark.parametrize("simulate", SIMULATORS)
+def test_wrong_latency_is_found(simulate: str, latency: int):
     layout = dataclasses.replace(ROM_LAYOUT, latency=latency)
     with pytest.raises(SimulationError, match="expected in cycle"):
-        Simulator(ROM, layout).run(random_inputs(layout, 4))
+        SIMULATORS[simulate](ROM, layout).run(random_inputs(layout, 4))
 
 
 @settings(max_examples=25, deadline=None)

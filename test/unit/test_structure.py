@@ -11,7 +11,7 @@ from mase_opt.universe import UNIVERSE
 
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    "lib.errors lib.suggest lib.plugins",
+    "lib.errors lib.suggest lib.console lib.plugins",
     "lib.temporaries lib.standard_output",
     "lib.atomic lib.external",
     "lib.table",

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mase_text import parse
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f16, f32, i1, i64
 
 from mase_opt.dialects.mase.formats import element_type
@@ -29,6 +28,7 @@ from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
 from mase_opt.lib.transforms.mase_summarize_quantization import (
     MaseSummarizeQuantizationPass,
 )
+from mase_opt.registry import load_universe, new_context
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 FLOAT = """
@@ -61,7 +61,7 @@ def rows(module: ModuleOp, tmp_path: Path, **options) -> dict[str, dict]:
     """The rows of the JSON summary by layer, and the total."""
     path = tmp_path / "summary.json"
     MaseSummarizeQuantizationPass(format="json", output=str(path), **options).apply(
-        Context(), module
+        new_context(load_universe()), module
     )
     summary = json.loads(path.read_text())
     return {row["layer"]: row for row in (*summary["rows"], summary["total"])}
@@ -189,7 +189,7 @@ def test_no_noise_is_infinite(tmp_path: Path, reference: str) -> None:
     path = tmp_path / "summary.csv"
     MaseSummarizeQuantizationPass(
         reference=reference, format="csv", output=str(path)
-    ).apply(Context(), module)
+    ).apply(new_context(load_universe()), module)
     with path.open() as file:
         [first, *_] = csv.DictReader(file)
     assert float(first["weight_sqnr_db"]) == inf
@@ -225,7 +225,7 @@ def test_masters_are_a_reference(tmp_path: Path) -> None:
     plain, masters = parse(FLOAT), parse(FLOAT)
     for module, keep in ((plain, False), (masters, True)):
         options = MaseQuantizePass(width=4, data=str(data), masters=keep)
-        options.apply(Context(), module)
+        options.apply(new_context(load_universe()), module)
     found = rows(masters, tmp_path)["fc"]
     assert found["weight"].startswith("fixed<4, ")
     assert found["parameter_bits"] == 8 * 4 + 2 * 8
@@ -240,8 +240,10 @@ def test_tables_are_memory_but_no_weights(tmp_path: Path, reference: str) -> Non
     data = tmp_path / "x.npz"
     np.savez(data, x=np.ones((3, 4)))
     module = parse(FLOAT)
-    MaseQuantizePass(width=6, data=str(data)).apply(Context(), module)
-    MaseLowerToLookupPass().apply(Context(), module)
+    MaseQuantizePass(width=6, data=str(data)).apply(
+        new_context(load_universe()), module
+    )
+    MaseLowerToLookupPass().apply(new_context(load_universe()), module)
     found = rows(module, tmp_path, reference=reference, data=str(data))
     assert found["act"]["operation"] == "lookup"
     assert found["act"]["parameter_bits"] == 64 * 6
@@ -271,7 +273,7 @@ func.func @f(%x: tensor<1x1x2x2xf32> {mase.name = "x"}) -> tensor<1x1x2x2xf32> {
     data = tmp_path / "x.npz"
     np.savez(data, x=np.ones((3, 1, 2, 2)))
     module = parse(text)
-    MaseQuantizePass(data=str(data)).apply(Context(), module)
+    MaseQuantizePass(data=str(data)).apply(new_context(load_universe()), module)
     found = rows(module, tmp_path, reference=str(reference), data=str(data))
     assert "bn" not in found
     assert found["conv"]["weight_sqnr_db"] == "inf"
@@ -322,9 +324,9 @@ def test_references_that_do_not_fit(tmp_path: Path, reference: str) -> None:
 def test_digits(options, bits: tuple[int, int], sqnr: float, tmp_path: Path) -> None:
     model = str(DIGITS / "mlp.mlir")
     module = load_model(model)
-    ConvertTorchToMasePass().apply(Context(), module)
+    ConvertTorchToMasePass().apply(new_context(load_universe()), module)
     data = str(DIGITS / "mlp_calibration.npz")
-    MaseQuantizePass(data=data, **options).apply(Context(), module)
+    MaseQuantizePass(data=data, **options).apply(new_context(load_universe()), module)
     found = rows(module, tmp_path, reference=model, data=data)
     biases = (32 * 16, 10 * 16)
     for name, weight_bits, bias_bits in zip(("fc1", "fc2"), bits, biases, strict=True):

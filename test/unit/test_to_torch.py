@@ -16,13 +16,14 @@ from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 
-from mase_opt import import_torch, to_torch
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.layers import Conv2dOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of
+from mase_opt.frontend.import_torch import import_torch
 from mase_opt.frontend.load_model import load_model
+from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import evaluate

@@ -1,11 +1,13 @@
 """The built-in comparison of circuit and model finds a wrong circuit, and where."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from xdsl.context import Context
-from xdsl.dialects import comb
+from xdsl.dialects import comb, hw
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.parser import Parser
 from xdsl.rewriter import Rewriter
 
@@ -69,20 +71,42 @@ def test_right_circuit(text: str):
     verify_rtl(model, circuit, port_layout(circuit), 64)
 
 
-def test_wrong_circuit_is_located(model: ModuleOp, monkeypatch: pytest.MonkeyPatch):
-    """A lowering that subtracts where it should add is found in the first layer."""
+def swap_muxes(op: Operation) -> Operation | None:
+    """The other value is chosen."""
+    if not isinstance(op, comb.MuxOp):
+        return None
+    return comb.MuxOp(op.cond, op.false_value, op.true_value)
 
+
+def subtract(op: Operation) -> Operation | None:
+    """Subtract where it should add."""
+    if not isinstance(op, comb.AddOp) or len(op.operands) != 2:
+        return None
+    return comb.SubOp(*op.operands)
+
+
+@pytest.mark.parametrize(
+    ("damage", "layer"),
+    [(subtract, "linear first"), (swap_muxes, "relu second")],
+)
+def test_wrong_circuit_is_located(
+    model: ModuleOp,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Operation], Operation | None],
+    layer: str,
+):
     right = ConvertMaseToHwPass.apply
 
     def broken(self: ConvertMaseToHwPass, ctx: Context, module: ModuleOp) -> None:
         right(self, ctx, module)
-        for op in list(module.walk()):
-            if isinstance(op, comb.AddOp) and len(op.operands) == 2:
-                wrong = comb.SubOp(*op.operands)
-                block = op.parent_block()
-                assert block is not None
-                block.insert_op_before(wrong, op)
-                op.results[0].replace_all_uses_with(wrong.results[0])
+        for circuit in module.ops:
+            assert isinstance(circuit, hw.HWModuleOp)
+            if not layer.endswith(circuit.sym_name.data):
+                continue
+            for op in list(circuit.walk()):
+                wrong = damage(op)
+                if wrong is not None:
+                    Rewriter.replace_op(op, wrong)
 
     circuit = model.clone()
     monkeypatch.setattr(ConvertMaseToHwPass, "apply", broken)
@@ -90,7 +114,7 @@ def test_wrong_circuit_is_located(model: ModuleOp, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError) as error:
         verify_rtl(model, circuit, port_layout(circuit), 64)
     text = str(error.value)
-    assert "layer: mase.linear first" in text
+    assert f"layer: mase.{layer}" in text
     assert "input x: [" in text
     assert "expected [" in text
     assert "actual   [" in text

@@ -77,9 +77,21 @@ class ConvertTorchToMasePass(ModulePass):
     name = "convert-torch-to-mase"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for function in [f for f in op.walk() if isinstance(f, func.FuncOp)]:
-            if not function.is_declaration and _is_torch(function):
-                _Conversion(function).run()
+        for function in _torch_functions(op):
+            _Conversion(function).run()
+
+
+def is_torch(module: ModuleOp) -> bool:
+    """Whether `module` has a function in the torch dialect."""
+    return bool(_torch_functions(module))
+
+
+def _torch_functions(module: ModuleOp) -> list[func.FuncOp]:
+    return [
+        op
+        for op in module.walk()
+        if isinstance(op, func.FuncOp) and not op.is_declaration and _is_torch(op)
+    ]
 
 
 def _is_torch(function: func.FuncOp) -> bool:

@@ -236,6 +236,8 @@ class TopBuilder:
             {
                 "ports": ArrayAttr(self.interface),
                 "latency": IntegerAttr(schedule.latency, i64),
+                # All is unrolled: nothing is used twice for a sample.
+                "interval": IntegerAttr(1, i64),
                 "depth": IntegerAttr(schedule.depth, i64),
                 "clock": BoolAttr.from_bool(schedule.latency > 0),
                 "ready": BoolAttr.from_bool(self.design.stall),

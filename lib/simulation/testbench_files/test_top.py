@@ -75,19 +75,22 @@ async def combinational(dut: Any) -> None:
 
 @cocotb.test(skip=not LAYOUT["has_clock"])
 async def full_rate(dut: Any) -> None:
-    """A sample in every cycle, results after the latency, none too many."""
+    """A sample in every interval, results after the latency, none too many."""
     await reset(dut)
+    interval = LAYOUT["initiation_interval"]
     edges = max(LAYOUT["latency"] - 1, 0)
-    for cycle in range(SAMPLES + edges + 1):
-        drive(dut, min(cycle, SAMPLES - 1))
+    for cycle in range((SAMPLES - 1) * interval + edges + 2):
+        sample, wait = divmod(cycle, interval)
+        drive(dut, min(sample, SAMPLES - 1))
         if LAYOUT["has_valid"]:
-            dut.in_valid.value = int(cycle < SAMPLES)
+            dut.in_valid.value = int(wait == 0 and sample < SAMPLES)
         await FallingEdge(dut.clk)
-        there = 0 <= cycle - edges < SAMPLES
+        result, wait = divmod(cycle - edges, interval)
+        there = wait == 0 and 0 <= result < SAMPLES
         if LAYOUT["has_valid"]:
             assert int(dut.out_valid.value) == there, f"out_valid in cycle {cycle}"
         if there:
-            check(dut, cycle - edges)
+            check(dut, result)
 
 
 @cocotb.test(skip=not LAYOUT["has_ready"])

@@ -28,8 +28,8 @@ _SHOWN_WIDTH = 160
 
 _UNREGISTERED = re.compile(r"Operation \S+ is not registered")
 _REMEDY = (
-    "; models are read in the torch and mase dialects "
-    "(--allow-unregistered-dialect keeps what is unknown)"
+    "; models are read in the torch and mase dialects and in those of --load-plugin "
+    "files (mase-opt --allow-unregistered-dialect keeps what is unknown)"
 )
 
 
@@ -41,6 +41,11 @@ class Report:
     place: SourcePlace | None = None
     notes: tuple[tuple[SourcePlace | None, str], ...] = ()
     """Further places that the error refers to."""
+
+    @property
+    def summary(self) -> str:
+        """The message behind its place, in one line."""
+        return f"{self.place}: {self.message}" if self.place else self.message
 
     def render(self, name: str, source: str | None, line_offset: int = 0) -> str:
         """

@@ -1,0 +1,629 @@
+"""A model at every level: what Python users hold, and what the tools are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+from xdsl.universe import Universe
+from xdsl.utils.arg_spec import ParameterListType
+from xdsl.utils.exceptions import InterpretationError
+
+from mase_opt.dialects.mase.attrs import is_float
+from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import ElementType, element_of
+from mase_opt.lib.analysis.quantization import summary
+from mase_opt.lib.atomic import atomic_file
+from mase_opt.lib.data.samples import (
+    Array,
+    Data,
+    as_labels,
+    as_samples,
+    encode_inputs,
+    inputs_of,
+    labels_in,
+)
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.formats import FormatError
+from mase_opt.lib.interpreters.codes import from_codes, to_codes
+from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.quantization.batch_norm import fold_batch_norms
+from mase_opt.lib.quantization.calibrate import calibrate
+from mase_opt.lib.quantization.decision import decide, recipe_of
+from mase_opt.lib.quantization.quantize import needs_formats
+from mase_opt.lib.quantization.recipe import Recipe
+from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.table import Table
+from mase_opt.model.diagnostics import report_of
+from mase_opt.model.metrics import METRICS
+from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
+from mase_opt.pass_options import option_fields
+from mase_opt.registry import load_universe, new_context
+
+if TYPE_CHECKING:
+    import torch
+
+    from mase_opt.frontend.to_torch import MaseModule
+    from mase_opt.lib.hardware.interface import PortLayout
+    from mase_opt.model.emit import Result
+    from mase_opt.model.estimate import Estimate
+    from mase_opt.model.folder import Folder
+
+BATCH = 256
+"""Samples that the interpreter takes at a time."""
+
+Metric = str | Callable[[Array, Array], float]
+
+
+class Level(StrEnum):
+    """Where a model runs."""
+
+    FLOAT = "float"
+    """The model before quantization in the interpreter."""
+    QUANTIZED = "quantized"
+    """The quantized model in the interpreter: every result is exact, then rounded."""
+    LOWERED = "lowered"
+    """The same, with all that hardware computes made explicit."""
+    RTL = "rtl"
+    """The circuit, simulated in this process."""
+    VERILOG = "verilog"
+    """The emitted SystemVerilog, under Verilator."""
+
+
+@contextmanager
+def user_errors() -> Generator[None]:
+    """Raise what a user can act on as `UserError`, with the command line's message."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        report = report_of(error)
+        if report is None:
+            raise
+        raise UserError(report.summary) from error
+
+
+class _Home:
+    """Where models live that were made from another: passes, and a context."""
+
+    def __init__(self, universe: Universe):
+        self.universe = universe
+        self.context = new_context(universe)
+        for name in ("builtin", "func", "mase"):
+            self.context.get_dialect(name)
+
+
+class Model:
+    """
+    A model in the mase dialect: immutable, every step gives a new one.
+
+    Made by `load`, `import_torch`, `from_torch`, or from IR. All methods raise
+    `UserError` for what a user can mend; warnings are Python's.
+    """
+
+    def __init__(self, ir: ModuleOp, *, plugins: Sequence[str] = ()):
+        """
+        The model whose only function `ir` holds; `ir` must not change from then on.
+
+        `plugins` are files that define UNIVERSE.
+        """
+        with user_errors():
+            self._start(ir, _Home(load_universe(plugins)))
+
+    def _start(
+        self,
+        ir: ModuleOp,
+        home: _Home,
+        unquantized: Model | None = None,
+        folder: Folder | None = None,
+    ) -> None:
+        self._ir = ir
+        self._home = home
+        self._unquantized = unquantized
+        self._folder = folder
+
+    @staticmethod
+    def _made(
+        ir: ModuleOp,
+        home: _Home,
+        unquantized: Model | None = None,
+        folder: Folder | None = None,
+    ) -> Model:
+        model = Model.__new__(Model)
+        model._start(ir, home, unquantized, folder)
+        return model
+
+    # ---- what it is ---------------------------------------------------------------
+
+    @property
+    def ir(self) -> ModuleOp:
+        """The xDSL module. Other models share it: clone it before you change it."""
+        return self._ir
+
+    @cached_property
+    def function(self) -> FuncOp:
+        """The only function of `ir`."""
+        with user_errors():
+            return model_function(self._ir)
+
+    @cached_property
+    def is_quantized(self) -> bool:
+        """Whether nothing is left in floating point that could have a format."""
+        return not needs_formats(self.function)
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What has decided on the formats, if the IR says so."""
+        with user_errors():
+            return recipe_of(self.function)
+
+    @property
+    def unquantized(self) -> Model:
+        """The model in floating point that this one was made from."""
+        if self._unquantized is not None:
+            return self._unquantized
+        if self._folder is not None:
+            raise UserError(
+                f"folder '{self._folder.path}' holds the quantized model only: run "
+                "--level float on the model file"
+            )
+        return self
+
+    def _table(self) -> Table:
+        state = "quantized" if self.is_quantized else "floating point"
+        table = summary(self.function)
+        return replace(table, title=f"{self.function.sym_name.data}: {state}")
+
+    def __repr__(self) -> str:
+        return self._table().text(80)
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    # ---- new models ---------------------------------------------------------------
+
+    def calibrate(
+        self,
+        data: Data | None = None,
+        *,
+        samples: int | None = None,
+        seed: int = 0,
+        channels: bool = False,
+    ) -> Model:
+        """
+        The model with the distribution of its values on `data`, batch norms folded.
+
+        `data` are arrays or tensors `[N, *shape]`, one, a sequence or a mapping by
+        argument names; a loader of batches; or the name of a `.npz` or `.npy` file.
+        None: normal numbers, with a warning. `samples` are taken at most; `channels`
+        records each channel, too.
+        """
+        with user_errors():
+            module = self._ir.clone()
+            fold_batch_norms(module)
+            calibrate(module, data=data, samples=samples, seed=seed, channels=channels)
+            return self._derived(module)
+
+    def quantize(
+        self,
+        recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+        *,
+        masters: bool = False,
+        **options: Any,
+    ) -> Model:
+        """
+        The model in the formats that a recipe decides on.
+
+        `recipe` is a `Recipe`, its arguments as a dictionary, or a TOML file; `options`
+        are arguments of `Recipe`, and replace its own. Without either, the IR's recipe
+        counts, or 8-bit fixed point. With `masters`, constants stay in floating point,
+        with casts behind them, for training.
+        """
+        with user_errors():
+            module = self._ir.clone()
+            function = model_function(module)
+            if recipe is not None or options:
+                chosen = Recipe.of({} if recipe is None else recipe)
+                decide(function, replace(chosen, **Recipe.known(options, "quantize()")))
+            elif recipe_of(function) is None:
+                decide(function, Recipe())
+            self._run(module, "mase-quantize", masters=masters)
+            return self._derived(module)
+
+    def apply(self, name: str, **options: Any) -> Model:
+        """
+        The model after the registered pass `name`, whose `mase-` may be missing.
+
+        `options` are those of the pass, with underscores; lists for several values.
+        """
+        with user_errors():
+            known = self._home.universe.all_passes
+            name = name if name in known else f"mase-{name}".removeprefix("mase-mase-")
+            module = self._ir.clone()
+            self._run(module, name, **options)
+            return self._derived(module)
+
+    def _derived(self, module: ModuleOp) -> Model:
+        unquantized = self._unquantized
+        if unquantized is None and not needs_formats(model_function(module)):
+            unquantized = None if self.is_quantized else self
+        return Model._made(module, self._home, unquantized)
+
+    def _run(self, module: ModuleOp, name: str, **options: Any) -> None:
+        values: dict[str, ParameterListType] = {}
+        for option, value in options.items():
+            several = cast("Sequence[Any]", value)
+            if value is not None:
+                is_list = isinstance(value, list | tuple)
+                values[option] = tuple(several) if is_list else (value,)
+        run_pass(self._home.context, module, name, values, self._home.universe)
+
+    # ---- running ------------------------------------------------------------------
+
+    def run(
+        self, data: Data, *, level: Level | str | None = None, codes: bool = False
+    ) -> Any:
+        """
+        The results on `data`, which is as for `calibrate`; several as a tuple.
+
+        Numbers `[N, …]`, N the batch, as of `to_torch`; with `codes`, integers as the
+        circuit's ports have them (numbers for builtin types). `level` is `float`,
+        `quantized`, `lowered`, `rtl` or `verilog`; None: `quantized` for a quantized
+        model, else `float`.
+        """
+        with user_errors():
+            level = self._level(level)
+            samples = as_samples(data, inputs_of(self.function))
+            results = self.results(level, samples)
+            if not codes:
+                results = self.numbers(level, results)
+            joined = [a.reshape(-1, *a.shape[2:]) if a.ndim > 1 else a for a in results]
+            return joined[0] if len(joined) == 1 else tuple(joined)
+
+    def evaluate(
+        self,
+        data: Data,
+        labels: Any = None,
+        *,
+        metric: Metric = "accuracy",
+        level: Level | str | None = None,
+        samples: int | None = None,
+    ) -> float:
+        """
+        A metric of the first result on `data`: `accuracy`, the share of samples whose
+        highest score is the label, `cross_entropy`, or a function of results (samples
+        in front of the shape in the IR) and labels.
+
+        `labels` are one per sample; of a loader and a file they come with the data.
+        """
+        with user_errors():
+            level = self._level(level)
+            function = METRICS.get(metric) if isinstance(metric, str) else metric
+            if function is None:
+                raise UserError(
+                    f"unknown metric '{metric}': expected one of {', '.join(METRICS)}, "
+                    "or a function"
+                )
+            if labels is None:
+                data, labels = labels_in(data, samples)
+            inputs = as_samples(data, inputs_of(self.function), samples)
+            if not inputs:
+                raise UserError("the model takes no input: there is nothing to run")
+            wanted = as_labels(labels, len(inputs[0]), classes=isinstance(metric, str))
+            results = self.numbers(level, self.results(level, inputs))[0]
+            return float(function(results, wanted))
+
+    def _level(self, level: Level | str | None) -> Level:
+        if level is None:
+            quantized = self.is_quantized
+            return Level.QUANTIZED if quantized else Level.FLOAT
+        try:
+            level = Level(level)
+        except ValueError:
+            names = ", ".join(Level)
+            raise UserError(f"level is '{level}', expected one of {names}") from None
+        if level is not Level.FLOAT and not self.is_quantized:
+            raise UserError(
+                f"the model is in floating point: quantize() it for level {level}"
+            )
+        return level
+
+    def results(self, level: Level, samples: Sequence[Array]) -> list[Array]:
+        """
+        The results at `level`, each `[samples, *shape]`.
+
+        Numbers at level float, codes (numbers for builtin types) at the others.
+        """
+        if level is Level.FLOAT:
+            return _in_batches(self.unquantized.ir, samples)
+        try:
+            held = encode_inputs(self.function, samples)
+        except FormatError as error:
+            raise UserError(f"input data: {error}") from error
+        if level in (Level.QUANTIZED, Level.LOWERED):
+            module = self._ir if level is Level.QUANTIZED else self.lowered
+            outputs = _in_batches(module, held)
+            return [to_codes(v, a) for v, a in zip(self._results, outputs, strict=True)]
+        return self._on_ports(level, held)
+
+    def _on_ports(self, level: Level, held: Sequence[Array]) -> list[Array]:
+        from mase_opt.model.verify import from_ports, to_ports
+
+        layout = self.layout
+        ports = to_ports(held, self.function.args, layout, "in")
+        if level is Level.RTL:
+            from mase_opt.lib.simulation.choose import simulator_for
+
+            count = len(held[0]) if held else 0
+            if self._folder is None:
+                simulator = simulator_for(self.circuit, layout, count)
+            else:
+                with self._folder.reading("circuit.mlir"):
+                    simulator = simulator_for(self.circuit, layout, count)
+            codes = simulator.run(ports)
+        else:
+            from mase_opt.lib.simulation.verilator import VerilatorSimulator
+
+            with VerilatorSimulator(self.verilog, layout) as verilated:
+                codes = verilated.run(ports)
+        return from_ports(codes, self._results, layout, "out")
+
+    def numbers(self, level: Level, results: Sequence[Array]) -> list[Array]:
+        """What `results` returns, as numbers."""
+        if level is Level.FLOAT:
+            return list(results)
+        return [_numbers(v, a) for v, a in zip(self._results, results, strict=True)]
+
+    @property
+    def _results(self) -> Sequence[SSAValue]:
+        returned = self.function.get_return_op()
+        assert returned is not None
+        return returned.operands
+
+    def save(self, path: str | Path) -> None:
+        """Write the IR, with its weights, to a file that `load` and `mase-opt` read."""
+        from mase_opt.model.emit import to_text
+
+        with user_errors(), atomic_file(str(path)) as stream:
+            stream.write(to_text(self._ir, self._home.context))
+
+    # ---- lowering -----------------------------------------------------------------
+
+    @cached_property
+    def lowered(self) -> ModuleOp:
+        """The model after every pass that stays in the mase dialect."""
+        if self._folder is not None:
+            return self._ir
+        with user_errors():
+            module = self._explicit.clone()
+            for name in BUILD_HARDWARE[:-1]:
+                run_pass(self._home.context, module, name)
+            return module
+
+    def _codes(self) -> ModuleOp:
+        """The IR without masters for training: constants are codes."""
+        module = self._ir
+        if any(isinstance(op, ConstantOp) and _is_master(op) for op in module.walk()):
+            module = module.clone()
+            run_pass(self._home.context, module, "canonicalize")
+        return module
+
+    @cached_property
+    def _explicit(self) -> ModuleOp:
+        module = self._codes().clone()
+        for name in MAKE_EXPLICIT:
+            run_pass(self._home.context, module, name)
+        return module
+
+    @cached_property
+    def circuit(self) -> ModuleOp | str:
+        """The hardware: a module, or the text that the folder holds."""
+        if self._folder is not None:
+            return self._folder.circuit
+        with user_errors():
+            self._check_legal(self._explicit)
+            module = self.lowered.clone()
+            run_pass(self._home.context, module, BUILD_HARDWARE[-1])
+            return module
+
+    @staticmethod
+    def _check_legal(module: ModuleOp) -> None:
+        """Before the search for adder graphs, which takes long."""
+        from mase_opt.lib.conversion.unrolled.legality import check_function
+
+        check_function(model_function(module))
+
+    @cached_property
+    def layout(self) -> PortLayout:
+        """The circuit's ports."""
+        from mase_opt.lib.target.layout import port_layout
+
+        if self._folder is not None:
+            return self._folder.layout(self.function)
+        assert isinstance(self.circuit, ModuleOp)
+        return port_layout(self.circuit)
+
+    @cached_property
+    def verilog(self) -> str:
+        """The SystemVerilog of all modules."""
+        if self._folder is not None:
+            return self._folder.verilog
+        from mase_opt.lib.target.circt import export_verilog
+
+        return export_verilog(self.circuit)
+
+    def emit(
+        self,
+        output: str | Path | None = None,
+        *,
+        verify: int = 64,
+        split: bool = False,
+        synth: bool = False,
+        **options: Any,
+    ) -> Result:
+        """
+        SystemVerilog, written to a folder or a `.sv` file if `output` names one.
+
+        Interpreter and circuit are compared on corners and `verify` random vectors, 0
+        for none. `split` writes one file per module; `synth` asks Yosys. `options` are
+        those of `mase-build-adder-graphs` and `convert-mase-to-hw`: `effort`, `dsp`,
+        `max_logic_depth`, `stages`, `stall` and so on.
+        """
+        from mase_opt.model.emit import EmitOptions, check_output, emit_sv
+
+        with user_errors():
+            if self._folder is not None:
+                raise UserError(f"folder '{self._folder.path}' is emitted already")
+            self._level(Level.LOWERED)
+            path = None if output is None else Path(output)
+            chosen = EmitOptions(
+                path, split, synth, verify, f"Model.emit({str(output)!r})"
+            )
+            check_output(chosen)
+            module = self._codes().clone()
+            hardware = self._hardware_options(options)
+            return emit_sv(module, self._home.context, chosen, hardware=hardware)
+
+    def estimate(self, **options: Any) -> Estimate:
+        """
+        What the circuit costs, without SystemVerilog: LUTs, registers, latency.
+
+        `options` are those of `emit` that build hardware.
+        """
+        from mase_opt.model.estimate import estimate
+
+        with user_errors():
+            if self._folder is not None:
+                raise UserError(f"folder '{self._folder.path}' is emitted already")
+            self._level(Level.LOWERED)
+            hardware = self._hardware_options(options)
+            circuit = self.circuit
+            if options:
+                circuit = self._explicit.clone()
+                self._check_legal(circuit)
+                for name in BUILD_HARDWARE:
+                    run_pass(self._home.context, circuit, name, hardware[name])
+            assert isinstance(circuit, ModuleOp)
+            return estimate(circuit)
+
+    def _hardware_options(self, options: Mapping[str, Any]) -> dict[str, Options]:
+        """Options by the pass that builds hardware and has them."""
+        fields = {
+            n: option_fields(self._home.universe.all_passes[n]())
+            for n in BUILD_HARDWARE
+        }
+        known = [option for names in fields.values() for option in names]
+        for option in options:
+            if (name := option.replace("_", "-")) not in known:
+                raise UserError(
+                    f"unknown option '{option}'{did_you_mean(name, known)} (options: "
+                    f"{', '.join(known)})"
+                )
+        given = {k.replace("_", "-"): v for k, v in options.items() if v is not None}
+        return {
+            name: {k: (given[k],) for k in fields[name] if k in given}
+            for name in BUILD_HARDWARE
+        }
+
+    # ---- torch --------------------------------------------------------------------
+
+    def to_torch(self, *, learn_scales: bool = False) -> MaseModule:
+        """
+        The model as a `torch.nn.Module` that computes the same numbers.
+
+        With `learn_scales`, the scales of scaled formats are parameters.
+        """
+        from mase_opt.frontend.to_torch import to_torch
+
+        with user_errors():
+            module = to_torch(self._ir, learn_scales=learn_scales)
+            _ORIGINS[module] = self
+            return module
+
+
+_ORIGINS: WeakKeyDictionary[Any, Model] = WeakKeyDictionary()
+"""The models that torch modules were made from."""
+
+
+def load(source: str | Path, *, plugins: Sequence[str] = ()) -> Model:
+    """
+    The model that `source` names: any input of `mase-opt`, or a folder that it wrote.
+
+    `plugins` are files that define UNIVERSE. Raises `UserError`.
+    """
+    from mase_opt.frontend.inputs import load_mase
+
+    with user_errors():
+        home, name, folder = _Home(load_universe(plugins)), str(source), None
+        if Path(source).is_dir():
+            from mase_opt.model.folder import Folder
+
+            folder = Folder(name)
+            name = folder.model
+        module = load_mase(name, home.context)
+        return Model._made(module, home, folder=folder)  # pyright: ignore[reportPrivateUsage]
+
+
+def import_torch(
+    module: torch.nn.Module | Any,
+    example_inputs: Sequence[Any] | Mapping[str, Any] = (),
+    name: str | None = None,
+) -> Model:
+    """
+    The model of a torch module, or of an exported program.
+
+    Its inputs have the shapes of the example inputs; the function is called `name`, or
+    after the module's class. Raises `UserError` where torch cannot trace the module, or
+    for ops that have no meaning here.
+    """
+    from mase_opt.frontend.import_torch import import_torch
+
+    with user_errors():
+        return Model(import_torch(module, example_inputs, name))
+
+
+def from_torch(module: MaseModule) -> Model:
+    """
+    The model that `module`, made by `Model.to_torch`, evaluates, as it is now.
+
+    Float constants have the trained numbers, scaled formats the learned scales.
+    """
+    from mase_opt.frontend.from_torch import from_torch
+
+    with user_errors():
+        ir, origin = from_torch(module), _ORIGINS.get(module)
+        if origin is None:
+            return Model(ir)
+        return origin._derived(ir)  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_master(op: ConstantOp) -> bool:
+    return is_float(element_of(op.result))
+
+
+def _numbers(value: SSAValue, codes: Array) -> Array:
+    element, held = element_of(value), from_codes(value, codes)
+    return element.numbers(held) if isinstance(element, ElementType) else held
+
+
+def _in_batches(module: ModuleOp, samples: Sequence[Array]) -> list[Array]:
+    count = max((len(array) for array in samples), default=1)
+    parts: list[list[Array]] = []
+    try:
+        for start in range(0, count, BATCH):
+            parts.append(evaluate(module, [a[start : start + BATCH] for a in samples]))
+    except InterpretationError as error:
+        raise UserError(str(error)) from error
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
