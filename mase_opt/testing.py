@@ -154,9 +154,8 @@ def assert_torch_agrees(
         for array, value in zip(inputs, function.args, strict=True)
     ]
     with torch.no_grad():
-        results: Any = to_torch(module)(*tensors)
-    if not isinstance(results, tuple):
-        results = (results,)
+        result: Any = to_torch(module)(*tensors)
+    results = [result] if isinstance(result, torch.Tensor) else list[Any](result)
     for index, (value, output) in enumerate(
         zip(results_of(function), outputs, strict=True)
     ):
@@ -470,5 +469,6 @@ def _check_cast(
 
     from mase_opt.lib.formats.torch_cast import cast as torch_cast
 
-    got = torch_cast(torch.from_numpy(probes), format, rounding, overflow).numpy()
+    tensor = torch.from_numpy(probes)  # pyright: ignore[reportUnknownMemberType]
+    got = torch_cast(tensor, format, rounding, overflow).numpy()
     _same_numbers(f"{where}: torch", cast, got)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import TracebackType
 
 from xdsl.builder import ImplicitBuilder
 from xdsl.dialects import func
@@ -23,8 +24,13 @@ class Model:
         self._builder.__enter__()
         return self.inputs
 
-    def __exit__(self, *error: object) -> None:
-        self._builder.__exit__(*error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._builder.__exit__(kind, error, traceback)
 
     def returns(self, *values: Operation | SSAValue) -> ModuleOp:
         """End the function and wrap it; verified."""

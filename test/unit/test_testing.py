@@ -163,8 +163,21 @@ class Even(Element):
 
     fault: str = ""
 
-    bits, min_code, max_code = 2, -2, 1
-    min_value = -4.0
+    @property
+    def bits(self) -> int:
+        return 2
+
+    @property
+    def min_code(self) -> int:
+        return -2
+
+    @property
+    def max_code(self) -> int:
+        return 1
+
+    @property
+    def min_value(self) -> float:
+        return -4.0
 
     @property
     def max_value(self) -> float:
