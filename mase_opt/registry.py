@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from functools import reduce
 from importlib.metadata import entry_points
@@ -18,9 +18,11 @@ from xdsl.universe import Universe
 from xdsl.utils.hints import isa
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.plugins import PENDING
 
 _PREFIX = "mase_opt_plugin_"
 """What the modules are called that plug-in files become."""
+_OURS = ("mase_opt", "xdsl")
 
 
 def load_universe(plugins: Iterable[str] = ()) -> Universe:
@@ -39,7 +41,16 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
         from mase_opt.universe import UNIVERSE
 
         universe = _joined(universe, UNIVERSE)
+    PENDING[:] = _of_packages()
     return reduce(_extended, plugins, universe)
+
+
+def _of_packages() -> Iterator[Callable[[], Dialect]]:
+    """What makes the dialects of other packages than ours and xDSL."""
+    for point in entry_points(group="xdsl.universe"):
+        if point.module.partition(".")[0] not in _OURS:
+            found: Universe = point.load()
+            yield from found.all_dialects.values()
 
 
 def new_context(universe: Universe) -> Context:
@@ -163,7 +174,7 @@ def plugin_of(definition: type) -> str | None:
 def _is_plugin(module: str) -> bool:
     """Whether a module is a plug-in file's, or of a package that registers things."""
     package = module.partition(".")[0]
-    if package in ("mase_opt", "xdsl"):
+    if package in _OURS:
         return False
     return package.startswith(_PREFIX) or package in {
         point.module.partition(".")[0] for point in entry_points(group="xdsl.universe")

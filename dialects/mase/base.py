@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
+from enum import Enum, auto
+from functools import reduce
+from math import inf
+from typing import Any, ClassVar
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -24,19 +28,25 @@ from xdsl.irdl import (
     traits_def,
 )
 from xdsl.pattern_rewriter import RewritePattern
-from xdsl.traits import HasCanonicalizationPatternsTrait, Pure
+from xdsl.traits import ConstantLike, HasCanonicalizationPatternsTrait, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.types import (
+    ElementType,
     check_type,
     element_of,
     exact_format,
     shape_of,
     tensor_of,
 )
+from mase_opt.lib.formats import Format
+from mase_opt.lib.formats.multiples import Multiples
 
 Shape = tuple[int, ...]
+Interval = tuple[float, float]
+"""All numbers between two, both included."""
+EVERYTHING: Interval = (-inf, inf)
 
 
 I64ArrayConstr = DenseArrayBase.constr(i64)
@@ -66,13 +76,131 @@ class CanonicalizationPatterns(HasCanonicalizationPatternsTrait):
         raise NotImplementedError("the patterns depend on the op, see get_patterns")
 
 
+class Sign(Enum):
+    """When the result of an op is known not to be negative."""
+
+    UNKNOWN = auto()
+    NEVER_NEGATIVE = auto()
+    KEPT = auto()
+    """If no operand is negative."""
+
+
 class MaseOp(IRDLOperation, ABC):
-    """One tensor result whose shape follows from operands and properties."""
+    """
+    One tensor result whose shape follows from operands and properties.
+
+    What passes ask about an op is asked here. The answers that stand here suit every
+    op, since they promise nothing; an op that can say more replaces them, wherever it
+    is defined.
+    """
 
     result = result_def(AnyTensorTypeConstr)
 
     traits = traits_def(Pure(), CanonicalizationPatterns())
     irdl_options = (ParsePropInAttrDict(),)
+
+    SIGN: ClassVar[Sign] = Sign.UNKNOWN
+    DIRECTIONS: ClassVar[tuple[int, ...]] = ()
+    """
+    How the exact result follows each operand: 1 if it never falls where the operand
+    rises, -1 if it never rises; empty if that is not so or not known.
+    """
+    FACTORS: ClassVar[tuple[int, ...]] = ()
+    """The operands that go into sums of products, or are the rows of a table."""
+    CHANNELS_FIRST: ClassVar[bool] = False
+    """Whether data with positions has its channels along axis 1, not the last one."""
+    SAME_CHANNELS: ClassVar[bool] = False
+    """Whether elements have the channels of those in their place in operands."""
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        """Whether the result is not negative, given that values in `known` are not."""
+        match self.SIGN:
+            case Sign.UNKNOWN:
+                return False
+            case Sign.NEVER_NEGATIVE:
+                return True
+            case Sign.KEPT:
+                return all(v in known for v in self.operands)
+
+    @property
+    def directions(self) -> Sequence[int]:
+        """`DIRECTIONS`, where they depend on the op."""
+        return self.DIRECTIONS
+
+    @property
+    def keeps_format(self) -> bool:
+        """Whether the result's numbers are numbers of the format of operand 0."""
+        return False
+
+    @property
+    def stays_narrow(self) -> bool:
+        """Whether the exact result has few bits more than the widest operand."""
+        return False
+
+    @property
+    def compares_with_constant(self) -> bool:
+        """Whether all that the op reads is how an operand compares with a constant."""
+        return False
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        """
+        What the exact result can be, whatever its type; None if that is not known.
+
+        Given the numbers that operands can be, without those that only say where
+        others are taken from.
+        """
+        return None
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        """
+        Outside of which numbers of its operands the op does the same for all.
+
+        `result` gives the same of what reads its result.
+        """
+        return EVERYTHING
+
+    def may_read_mask(self, index: int) -> bool:
+        """Whether a constant as operand `index` may mask scores of a softmax."""
+        return False
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        """
+        The axes of operand `index` along which elements are combined.
+
+        None unless a positive factor that all of those share is one of what they give.
+        """
+        return None
+
+    def summed_axis(self, index: int) -> int:
+        """
+        The axis of operand `index` along which products are added, from the end.
+
+        Of data that is not in sums, the one that has the channels.
+        """
+        return self.channel_axis(len(shape_of(self.operands[index])))
+
+    def channel_axis(self, rank: int) -> int:
+        """The axis of channels in data of `rank`, counted from the end."""
+        return 1 - rank if self.CHANNELS_FIRST and rank > 2 else -1
+
+    def output_axis(self, index: int) -> int:
+        """The axis of a weight, operand `index`, along which outputs lie."""
+        return 0
+
+    @property
+    def variable(self) -> SSAValue | None:
+        """
+        The operand that a table of the result needs: all else is constant.
+
+        For functions of single elements that only a table makes a circuit of.
+        """
+        return None
+
+    @property
+    def result_format(self) -> Format[Any] | None:
+        """What the result is rounded to; None for builtin types."""
+        element = element_of(self.result)
+        return element.format if isinstance(element, ElementType) else None
 
     @abstractmethod
     def infer_shape(self) -> Shape:
@@ -108,8 +236,46 @@ class ArithmeticOp(MaseOp, ABC):
     rounding = prop_def(RoundingAttr, default_value=RoundingAttr.DEFAULT)
 
 
+def rounding_of(op: Operation) -> RoundingAttr:
+    """How `op` rounds its result; as by default where it does not say."""
+    return op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+
+
+def is_constant(value: SSAValue) -> bool:
+    """Whether a constant gives `value`."""
+    return isinstance(value.owner, Operation) and value.owner.has_trait(ConstantLike)
+
+
 class SameElementOp(MaseOp, ABC):
     """Moves elements without changing them."""
+
+    ADDS: ClassVar[bool] = False
+    """Whether elements of the result may come from elsewhere than operand 0."""
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return all(v in known for v in self.operands if self.moves(v))
+
+    @property
+    def directions(self) -> Sequence[int]:
+        moves_all = all(self.moves(v) for v in self.operands)
+        return [1] * len(self.operands) if moves_all else []
+
+    @property
+    def keeps_format(self) -> bool:
+        return True
+
+    @property
+    def stays_narrow(self) -> bool:
+        return not self.ADDS
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        return reduce(Multiples.__or__, operands)
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return EVERYTHING if self.ADDS else result()
+
+    def may_read_mask(self, index: int) -> bool:
+        return True
 
     def verify_(self) -> None:
         super().verify_()
@@ -128,7 +294,9 @@ class SameElementOp(MaseOp, ABC):
 
 
 class UnaryOp(ArithmeticOp, ABC):
-    """One function applied to every element."""
+    """A function of one tensor; of every element, unless a subclass says otherwise."""
+
+    SAME_CHANNELS: ClassVar[bool] = True
 
     input = operand_def(AnyTensorTypeConstr)
 
@@ -151,6 +319,18 @@ class UnaryOp(ArithmeticOp, ABC):
 
     def infer_shape(self) -> Shape:
         return shape_of(self.input)
+
+
+class FunctionOp(UnaryOp, ABC):
+    """
+    An elementwise function of one number, in floating point whatever its format is.
+
+    `mase-lower-to-lookup` makes a table of what the interpreter computes.
+    """
+
+    @property
+    def variable(self) -> SSAValue | None:
+        return self.input
 
 
 Value = SSAValue | Operation

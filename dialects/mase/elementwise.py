@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from math import isfinite
-from typing import Any
+from collections.abc import Callable, Container, Sequence
+from math import inf, isfinite, prod
+from typing import Any, ClassVar
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -28,14 +29,19 @@ from xdsl.utils.exceptions import VerifyException
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import (
     ArithmeticOp,
+    FunctionOp,
+    Interval,
     MaseOp,
     Shape,
+    Sign,
     UnaryOp,
     broadcast,
+    is_constant,
     layer_attr,
 )
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.lib.formats.format import Format
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.rounding import FormatError
 from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.formats.ternary import Ternary
@@ -64,6 +70,8 @@ class CastOp(UnaryOp):
     """
 
     name = "mase.cast"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
 
     threshold = opt_prop_def(FloatAttr[Float64Type])
 
@@ -81,7 +89,7 @@ class CastOp(UnaryOp):
             self.threshold = FloatAttr(threshold, f64)
 
     @property
-    def format(self) -> Format[Any] | None:
+    def result_format(self) -> Format[Any] | None:
         """The format to cast to, with the threshold; None for builtin types."""
         element = element_of(self.result)
         if not isinstance(element, ElementType):
@@ -92,6 +100,10 @@ class CastOp(UnaryOp):
         if isinstance(element.format, Scaled):
             return element.format.of(ternary)
         return ternary
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return x
 
     def verify_(self) -> None:
         super().verify_()
@@ -117,6 +129,18 @@ class NegOp(UnaryOp):
     """
 
     name = "mase.neg"
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (-1,)
+
+    @property
+    def stays_narrow(self) -> bool:
+        return True
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return -x
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return ()
 
 
 @irdl_op_definition
@@ -130,6 +154,14 @@ class AbsOp(UnaryOp):
     """
 
     name = "mase.abs"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return abs(x)
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return ()
 
 
 @irdl_op_definition
@@ -143,6 +175,26 @@ class ReluOp(UnaryOp):
     """
 
     name = "mase.relu"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
+
+    @property
+    def keeps_format(self) -> bool:
+        return True
+
+    @property
+    def stays_narrow(self) -> bool:
+        return True
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return Multiples(x.frac, 0, x.high)
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return (0, inf)
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return ()
 
 
 @irdl_op_definition
@@ -156,6 +208,23 @@ class Relu6Op(UnaryOp):
     """
 
     name = "mase.relu6"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
+
+    @property
+    def keeps_format(self) -> bool:
+        return True
+
+    @property
+    def stays_narrow(self) -> bool:
+        return True
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return Multiples(x.frac, 0, x.high) | Multiples.of(6.0)
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return (0, 6)
 
 
 @irdl_op_definition
@@ -170,8 +239,12 @@ class LeakyReluOp(UnaryOp):
     """
 
     name = "mase.leaky_relu"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
     negative_slope = prop_def(FloatAttr[Float64Type])
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return ()
 
     def verify_(self) -> None:
         super().verify_()
@@ -192,7 +265,7 @@ class LeakyReluOp(UnaryOp):
 
 
 @irdl_op_definition
-class EluOp(UnaryOp):
+class EluOp(FunctionOp):
     """
     x where x ≥ 0, else alpha · (exp(x) - 1)
 
@@ -202,6 +275,7 @@ class EluOp(UnaryOp):
     """
 
     name = "mase.elu"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
     alpha = prop_def(FloatAttr[Float64Type])
 
@@ -219,7 +293,7 @@ class EluOp(UnaryOp):
 
 
 @irdl_op_definition
-class SigmoidOp(UnaryOp):
+class SigmoidOp(FunctionOp):
     """
     1 / (1 + exp(-x))
 
@@ -229,10 +303,11 @@ class SigmoidOp(UnaryOp):
     """
 
     name = "mase.sigmoid"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class HardsigmoidOp(UnaryOp):
+class HardsigmoidOp(FunctionOp):
     """
     min(max(x + 3, 0), 6) / 6
 
@@ -242,10 +317,11 @@ class HardsigmoidOp(UnaryOp):
     """
 
     name = "mase.hardsigmoid"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class TanhOp(UnaryOp):
+class TanhOp(FunctionOp):
     """
     Hyperbolic tangent.
 
@@ -255,10 +331,11 @@ class TanhOp(UnaryOp):
     """
 
     name = "mase.tanh"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
 
 @irdl_op_definition
-class GeluOp(UnaryOp):
+class GeluOp(FunctionOp):
     """
     x · Φ(x); `approximate` is `none` (exact) or `tanh`.
 
@@ -271,6 +348,7 @@ class GeluOp(UnaryOp):
     """
 
     name = "mase.gelu"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
     approximate = prop_def(StringAttr, default_value=StringAttr("none"))
 
@@ -295,7 +373,7 @@ class GeluOp(UnaryOp):
 
 
 @irdl_op_definition
-class SiluOp(UnaryOp):
+class SiluOp(FunctionOp):
     """
     x · sigmoid(x)
 
@@ -305,10 +383,11 @@ class SiluOp(UnaryOp):
     """
 
     name = "mase.silu"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
 
 @irdl_op_definition
-class HardswishOp(UnaryOp):
+class HardswishOp(FunctionOp):
     """
     x · min(max(x + 3, 0), 6) / 6
 
@@ -318,10 +397,11 @@ class HardswishOp(UnaryOp):
     """
 
     name = "mase.hardswish"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
 
 @irdl_op_definition
-class SoftplusOp(UnaryOp):
+class SoftplusOp(FunctionOp):
     """
     log(1 + exp(x))
 
@@ -331,10 +411,11 @@ class SoftplusOp(UnaryOp):
     """
 
     name = "mase.softplus"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class ExpOp(UnaryOp):
+class ExpOp(FunctionOp):
     """
     e^x
 
@@ -344,10 +425,11 @@ class ExpOp(UnaryOp):
     """
 
     name = "mase.exp"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class LogOp(UnaryOp):
+class LogOp(FunctionOp):
     """
     Natural logarithm.
 
@@ -360,7 +442,7 @@ class LogOp(UnaryOp):
 
 
 @irdl_op_definition
-class SqrtOp(UnaryOp):
+class SqrtOp(FunctionOp):
     """
     √x
 
@@ -370,10 +452,11 @@ class SqrtOp(UnaryOp):
     """
 
     name = "mase.sqrt"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class RsqrtOp(UnaryOp):
+class RsqrtOp(FunctionOp):
     """
     1/√x
 
@@ -383,10 +466,11 @@ class RsqrtOp(UnaryOp):
     """
 
     name = "mase.rsqrt"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
 
 @irdl_op_definition
-class ReciprocalOp(UnaryOp):
+class ReciprocalOp(FunctionOp):
     """
     1/x
 
@@ -396,10 +480,11 @@ class ReciprocalOp(UnaryOp):
     """
 
     name = "mase.reciprocal"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
 
 @irdl_op_definition
-class ErfOp(UnaryOp):
+class ErfOp(FunctionOp):
     """
     The error function.
 
@@ -409,10 +494,11 @@ class ErfOp(UnaryOp):
     """
 
     name = "mase.erf"
+    SIGN: ClassVar[Sign] = Sign.KEPT
 
 
 @irdl_op_definition
-class SinOp(UnaryOp):
+class SinOp(FunctionOp):
     """
     Sine of an angle in radians.
 
@@ -425,7 +511,7 @@ class SinOp(UnaryOp):
 
 
 @irdl_op_definition
-class CosOp(UnaryOp):
+class CosOp(FunctionOp):
     """
     Cosine of an angle in radians.
 
@@ -438,7 +524,7 @@ class CosOp(UnaryOp):
 
 
 @irdl_op_definition
-class FloorOp(UnaryOp):
+class FloorOp(FunctionOp):
     """
     The largest integer not above x.
 
@@ -448,10 +534,14 @@ class FloorOp(UnaryOp):
     """
 
     name = "mase.floor"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
 
 
 class BinaryOp(ArithmeticOp, ABC):
     """A function of two elements; shapes broadcast, aligned at the right."""
+
+    SAME_CHANNELS: ClassVar[bool] = True
 
     lhs = operand_def(AnyTensorTypeConstr)
     rhs = operand_def(AnyTensorTypeConstr)
@@ -478,6 +568,23 @@ class BinaryOp(ArithmeticOp, ABC):
     def infer_shape(self) -> Shape:
         return broadcast(shape_of(self.lhs), shape_of(self.rhs))
 
+    def may_read_mask(self, index: int) -> bool:
+        return True
+
+
+def _has_constant(op: BinaryOp | CompareOp) -> bool:
+    return is_constant(op.lhs) or is_constant(op.rhs)
+
+
+def _is_scalar(value: SSAValue) -> bool:
+    """Whether `value` is a constant with one element."""
+    return is_constant(value) and prod(shape_of(value)) == 1
+
+
+def _alone(op: BinaryOp, variable: SSAValue) -> SSAValue | None:
+    """`variable` where each element of the result is of one of its elements."""
+    return variable if shape_of(variable) == shape_of(op.result) else None
+
 
 @irdl_op_definition
 class AddOp(BinaryOp):
@@ -490,6 +597,16 @@ class AddOp(BinaryOp):
     """
 
     name = "mase.add"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1, 1)
+
+    @property
+    def stays_narrow(self) -> bool:
+        return _has_constant(self)
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y = operands
+        return x + y
 
 
 @irdl_op_definition
@@ -503,6 +620,15 @@ class SubOp(BinaryOp):
     """
 
     name = "mase.sub"
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1, -1)
+
+    @property
+    def stays_narrow(self) -> bool:
+        return _has_constant(self)
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y = operands
+        return x + -y
 
 
 @irdl_op_definition
@@ -516,6 +642,18 @@ class MulOp(BinaryOp):
     """
 
     name = "mase.mul"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.lhs is self.rhs or super().never_negative(known)
+
+    @property
+    def stays_narrow(self) -> bool:
+        return _has_constant(self)
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y = operands
+        return x * y
 
 
 @irdl_op_definition
@@ -529,6 +667,12 @@ class DivOp(BinaryOp):
     """
 
     name = "mase.div"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+
+    @property
+    def variable(self) -> SSAValue | None:
+        # A division by a constant has a template.
+        return _alone(self, self.rhs) if _is_scalar(self.lhs) else None
 
 
 @irdl_op_definition
@@ -542,6 +686,14 @@ class MaximumOp(BinaryOp):
     """
 
     name = "mase.maximum"
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1, 1)
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.lhs in known or self.rhs in known
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y = operands
+        return x | y
 
 
 @irdl_op_definition
@@ -555,6 +707,12 @@ class MinimumOp(BinaryOp):
     """
 
     name = "mase.minimum"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1, 1)
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y = operands
+        return x | y
 
 
 @irdl_op_definition
@@ -568,6 +726,15 @@ class PowOp(BinaryOp):
     """
 
     name = "mase.pow"
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.lhs in known
+
+    @property
+    def variable(self) -> SSAValue | None:
+        if _is_scalar(self.lhs):
+            return _alone(self, self.rhs)
+        return _alone(self, self.lhs) if _is_scalar(self.rhs) else None
 
 
 PREDICATES = ("eq", "ne", "lt", "le", "gt", "ge")
@@ -604,6 +771,10 @@ class CompareOp(MaseOp):
             properties={"predicate": StringAttr(predicate)},
         )
 
+    @property
+    def compares_with_constant(self) -> bool:
+        return _has_constant(self)
+
     def infer_shape(self) -> Shape:
         return broadcast(shape_of(self.lhs), shape_of(self.rhs))
 
@@ -632,6 +803,7 @@ class SelectOp(ArithmeticOp):
     """
 
     name = "mase.select"
+    SAME_CHANNELS: ClassVar[bool] = True
 
     condition = operand_def(AnyTensorTypeConstr)
     on_true = operand_def(AnyTensorTypeConstr)
@@ -662,6 +834,16 @@ class SelectOp(ArithmeticOp):
             result_types=[TensorType(element or element_of(operands[1]), shape)],
             properties={"layer": layer_attr(layer), "rounding": rounding},
         )
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.on_true in known and self.on_false in known
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        _, x, y = operands
+        return x | y
+
+    def may_read_mask(self, index: int) -> bool:
+        return True
 
     def infer_shape(self) -> Shape:
         return broadcast(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from functools import reduce
+from math import prod
+from operator import add
 from typing import ClassVar
 
 from xdsl.dialects.builtin import (
@@ -30,6 +33,7 @@ from mase_opt.dialects.mase.base import (
     I64ArrayConstr,
     MaseOp,
     Shape,
+    Sign,
     Value,
     broadcast,
     check_indices,
@@ -47,6 +51,7 @@ from mase_opt.dialects.mase.types import (
     element_of,
     shape_of,
 )
+from mase_opt.lib.formats.multiples import Multiples
 
 
 class ContractionOp(ArithmeticOp, ABC):
@@ -57,7 +62,19 @@ class ContractionOp(ArithmeticOp, ABC):
     `mase-lower-block-arithmetic` adds what blocks contribute.
     """
 
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    FACTORS: ClassVar[tuple[int, ...]] = (0, 1)
+
     accumulator = opt_prop_def(Attribute)
+
+    @property
+    def terms(self) -> int:
+        """How many products each sum has."""
+        return prod(shape_of(self.operands[1])[1:])
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        x, y, *bias = operands
+        return reduce(add, bias, (x * y).sum_of(self.terms))
 
     def verify_(self) -> None:
         super().verify_()
@@ -157,6 +174,19 @@ class MatmulOp(ContractionOp):
         )
         self.set_result(element or element_of(lhs))
 
+    @property
+    def terms(self) -> int:
+        return shape_of(self.rhs)[-2]
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return (len(shape_of(self.rhs)) - 2,) if index == 1 else None
+
+    def summed_axis(self, index: int) -> int:
+        return -2 if index == 1 else super().summed_axis(index)
+
+    def output_axis(self, index: int) -> int:
+        return -1 if index == 1 else 0
+
     def infer_shape(self) -> Shape:
         lhs, rhs = shape_of(self.lhs), shape_of(self.rhs)
         if len(lhs) < 2 or len(rhs) < 2 or lhs[-1] != rhs[-2]:
@@ -172,6 +202,7 @@ class ConvOp(ContractionOp, ABC):
 
     SPATIAL: ClassVar[int]
     """Number of spatial dimensions."""
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     input = operand_def(AnyTensorTypeConstr)
     weight = operand_def(AnyTensorTypeConstr)
@@ -290,6 +321,9 @@ class ConvTranspose2dOp(ArithmeticOp):
     """
 
     name = "mase.conv_transpose2d"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    FACTORS: ClassVar[tuple[int, ...]] = (0, 1)
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     input = operand_def(AnyTensorTypeConstr)
     weight = operand_def(AnyTensorTypeConstr)
@@ -336,6 +370,12 @@ class ConvTranspose2dOp(ArithmeticOp):
         )
         self.set_result(element or element_of(input))
 
+    def summed_axis(self, index: int) -> int:
+        return -4 if index == 1 else super().summed_axis(index)
+
+    def output_axis(self, index: int) -> int:
+        return 1 if index == 1 else 0
+
     def infer_shape(self) -> Shape:
         batch, channels, *size = check_rank(self.input, 4, "input")
         inputs, per_group, *kernel = check_rank(self.weight, 4, "weight")
@@ -378,6 +418,7 @@ class EmbeddingOp(ArithmeticOp):
     """
 
     name = "mase.embedding"
+    FACTORS: ClassVar[tuple[int, ...]] = (0,)
 
     weight = operand_def(AnyTensorTypeConstr)
     indices = operand_def(AnyTensorTypeConstr)
@@ -402,6 +443,13 @@ class EmbeddingOp(ArithmeticOp):
             properties={"layer": layer_attr(layer), "rounding": rounding},
         )
         self.set_result(element or element_of(weight))
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.weight in known
+
+    @property
+    def keeps_format(self) -> bool:
+        return True
 
     def infer_shape(self) -> Shape:
         _, features = check_rank(self.weight, 2, "weight")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Container, Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -29,6 +31,7 @@ from mase_opt.dialects.mase.base import (
     PENDING,
     ArithmeticOp,
     Shape,
+    Sign,
     UnaryOp,
     Value,
     broadcast,
@@ -60,6 +63,7 @@ class BatchNormOp(ArithmeticOp):
     """
 
     name = "mase.batch_norm"
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     input = operand_def(AnyTensorTypeConstr)
     mean = operand_def(AnyTensorTypeConstr)
@@ -190,6 +194,7 @@ class GroupNormOp(AffineNormOp):
     """
 
     name = "mase.group_norm"
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     groups = prop_def(IntegerAttr)
 
@@ -240,6 +245,7 @@ class SoftmaxOp(UnaryOp):
     """
 
     name = "mase.softmax"
+    SIGN: ClassVar[Sign] = Sign.NEVER_NEGATIVE
 
     axis = prop_def(IntegerAttr)
 
@@ -254,6 +260,9 @@ class SoftmaxOp(UnaryOp):
     ):
         super().__init__(input, element=element, layer=layer, rounding=rounding)
         self.axis = IntegerAttr(axis, i64)
+
+    def may_read_mask(self, index: int) -> bool:
+        return True
 
     def infer_shape(self) -> Shape:
         check_axis(self.axis.value.data, len(shape_of(self.input)))
@@ -279,6 +288,7 @@ class AttentionOp(ArithmeticOp):
     """
 
     name = "mase.attention"
+    FACTORS: ClassVar[tuple[int, ...]] = (0, 1, 2)
 
     query = operand_def(AnyTensorTypeConstr)
     key = operand_def(AnyTensorTypeConstr)
@@ -317,6 +327,19 @@ class AttentionOp(ArithmeticOp):
             },
         )
         self.set_result(element or element_of(query))
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        # A weighted mean of the values.
+        return self.value in known
+
+    def may_read_mask(self, index: int) -> bool:
+        return index == 3
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return (len(shape_of(self.value)) - 2,) if index == 2 else None
+
+    def summed_axis(self, index: int) -> int:
+        return -2 if index == 2 else super().summed_axis(index)
 
     def infer_shape(self) -> Shape:
         q, k, v = shape_of(self.query), shape_of(self.key), shape_of(self.value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import ClassVar
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -23,10 +25,13 @@ from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import (
+    EVERYTHING,
     PENDING,
     I64ArrayConstr,
+    Interval,
     MaseOp,
     Shape,
+    Sign,
     UnaryOp,
     Value,
     check_axis,
@@ -42,10 +47,15 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
+from mase_opt.lib.formats.multiples import Multiples
 
 
 class PoolOp(UnaryOp, ABC):
     """Windows over the last dimensions, as many as the kernel has."""
+
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     kernel = prop_def(I64ArrayConstr)
     strides = prop_def(I64ArrayConstr)
@@ -73,6 +83,10 @@ class PoolOp(UnaryOp, ABC):
         self.dilation = int_array(dilation or [1] * len(kernel))
         self.ceil_mode = BoolAttr.from_bool(ceil_mode)
         self.set_result(element_of(self.result))
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        rank = len(shape_of(self.input))
+        return range(rank - len(ints(self.kernel)), rank)
 
     def infer_shape(self) -> Shape:
         shape, kernel = shape_of(self.input), ints(self.kernel)
@@ -117,6 +131,21 @@ class MaxPoolOp(PoolOp):
 
     name = "mase.max_pool"
 
+    @property
+    def keeps_format(self) -> bool:
+        return True
+
+    @property
+    def stays_narrow(self) -> bool:
+        return True
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return x
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return result()
+
 
 @irdl_op_definition
 class AvgPoolOp(PoolOp):
@@ -137,6 +166,13 @@ class AvgPoolOp(PoolOp):
 
     count_include_pad = prop_def(BoolAttr, default_value=BoolAttr.from_bool(True))
 
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        counts_alike = self.count_include_pad or not any(ints(self.padding))
+        if self.ceil_mode or not counts_alike:
+            return None
+        return x.mean_of(prod(ints(self.kernel)))
+
 
 class AdaptivePoolOp(UnaryOp, ABC):
     """
@@ -144,6 +180,10 @@ class AdaptivePoolOp(UnaryOp, ABC):
 
     Window i of n covers ⌊i·size/n⌋ up to ⌈(i+1)·size/n⌉, as in torch.
     """
+
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
+    CHANNELS_FIRST: ClassVar[bool] = True
 
     output_size = prop_def(I64ArrayConstr)
 
@@ -159,6 +199,10 @@ class AdaptivePoolOp(UnaryOp, ABC):
         super().__init__(input, element=element, layer=layer, rounding=rounding)
         self.output_size = int_array(output_size)
         self.set_result(element_of(self.result))
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        rank = len(shape_of(self.input))
+        return range(rank - len(ints(self.output_size)), rank)
 
     def infer_shape(self) -> Shape:
         shape, size = shape_of(self.input), ints(self.output_size)
@@ -183,6 +227,15 @@ class AdaptiveAvgPoolOp(AdaptivePoolOp):
 
     name = "mase.adaptive_avg_pool"
 
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        output = ints(self.output_size)
+        sizes = shape_of(self.input)[-len(output) :]
+        counts = [divmod(n, m) for n, m in zip(sizes, output, strict=True)]
+        if any(rest for _, rest in counts):
+            return None
+        return x.mean_of(prod(count for count, _ in counts))
+
 
 @irdl_op_definition
 class AdaptiveMaxPoolOp(AdaptivePoolOp):
@@ -196,6 +249,21 @@ class AdaptiveMaxPoolOp(AdaptivePoolOp):
     """
 
     name = "mase.adaptive_max_pool"
+
+    @property
+    def keeps_format(self) -> bool:
+        return True
+
+    @property
+    def stays_narrow(self) -> bool:
+        return True
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        return x
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return result()
 
 
 KINDS = ("sum", "mean", "max", "min")
@@ -215,6 +283,8 @@ class ReduceOp(UnaryOp):
     """
 
     name = "mase.reduce"
+    SIGN: ClassVar[Sign] = Sign.KEPT
+    DIRECTIONS: ClassVar[tuple[int, ...]] = (1,)
 
     kind = prop_def(StringAttr)
     axes = prop_def(I64ArrayConstr)
@@ -236,6 +306,31 @@ class ReduceOp(UnaryOp):
         self.axes = int_array(axes)
         self.keepdims = BoolAttr.from_bool(keepdims)
         self.set_result(element_of(self.result))
+
+    @property
+    def keeps_format(self) -> bool:
+        return self.kind.data in ("max", "min")
+
+    @property
+    def stays_narrow(self) -> bool:
+        return self.keeps_format
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,) = operands
+        count = prod(shape_of(self.input)[a] for a in ints(self.axes))
+        match self.kind.data:
+            case "sum":
+                return x.sum_of(count)
+            case "mean":
+                return x.mean_of(count)
+            case _:
+                return x
+
+    def told_apart(self, result: Callable[[], Interval]) -> Interval:
+        return result() if self.keeps_format else EVERYTHING
+
+    def mixed_axes(self, index: int) -> Sequence[int] | None:
+        return ints(self.axes)
 
     def infer_shape(self) -> Shape:
         if self.kind.data not in KINDS:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-from typing import Any
+from collections.abc import Container, Sequence
+from math import isfinite, prod
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.lib.formats import FormatError, Overflow, RoundingMode
 from mase_opt.lib.formats.block import Block, Encoded
 from mase_opt.lib.formats.format import Element, Format
+from mase_opt.lib.formats.multiples import Multiples
 
 
 @irdl_op_definition
@@ -149,6 +150,9 @@ class ConstantOp(MaseOp):
         values = np.asarray(element.format.decode(encoded))
         values.flags.writeable = False
         return values
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return float(self.array().min(initial=0)) >= 0
 
     def infer_shape(self) -> Shape:
         return shape_of(self.result)
@@ -340,6 +344,7 @@ class ConcatOp(SameElementOp):
     """
 
     name = "mase.concat"
+    ADDS: ClassVar[bool] = True
 
     inputs = var_operand_def(AnyTensorTypeConstr)
     axis = prop_def(IntegerAttr)
@@ -448,6 +453,7 @@ class PadOp(SameElementOp):
     """
 
     name = "mase.pad"
+    ADDS: ClassVar[bool] = True
 
     input = operand_def(AnyTensorTypeConstr)
     low = prop_def(I64ArrayConstr)
@@ -475,6 +481,13 @@ class PadOp(SameElementOp):
             },
         )
         self.set_result(element_of(input))
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return self.value.value.data >= 0 and super().never_negative(known)
+
+    def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
+        (x,), value = operands, self.value.value.data
+        return x | Multiples.of(value) if isfinite(value) else None
 
     def infer_shape(self) -> Shape:
         shape = shape_of(self.input)

@@ -8,7 +8,6 @@ from mase_opt.dialects.mase.base import Shape, ints
 from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.shape import PadOp, SliceOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.formats import Log
 
 
 def is_block(value: SSAValue) -> bool:
@@ -25,7 +24,7 @@ def has_zero(value: SSAValue) -> bool:
     """Whether the block format of `value` has a zero."""
     element = element_of(value)
     assert isinstance(element, BlockType)
-    return not isinstance(element.codes, Log) or element.codes.zero
+    return element.codes.has_zero
 
 
 def extents(value: SSAValue) -> Shape:

@@ -12,18 +12,11 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import CalibrationAttr, quantile_grid
-from mase_opt.dialects.mase.base import UnaryOp
-from mase_opt.dialects.mase.elementwise import BinaryOp, SelectOp
-from mase_opt.dialects.mase.layers import ConvOp, ConvTranspose2dOp
-from mase_opt.dialects.mase.normalization import BatchNormOp, GroupNormOp
-from mase_opt.dialects.mase.pooling import AdaptivePoolOp, PoolOp
+from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.types import shape_of
 
 CALIBRATION = "mase.calibration"
 """The attribute of an op (for its only result) or of a function's argument."""
-
-SPATIAL = (ConvOp, ConvTranspose2dOp, BatchNormOp, GroupNormOp, PoolOp, AdaptivePoolOp)
-"""Ops whose data has its channels along axis 1."""
 
 
 def record(function: FuncOp, found: Mapping[SSAValue, CalibrationAttr]) -> None:
@@ -133,10 +126,12 @@ def _is_spatial(value: SSAValue) -> bool:
         if isinstance(current.owner, Operation):
             ops.append(current.owner)
         for op in ops:
-            if isinstance(op, SPATIAL):
+            if not isinstance(op, MaseOp):
+                continue
+            if op.CHANNELS_FIRST:
                 return True
             near = [v for v in (*op.operands, *op.results) if v not in seen]
-            if isinstance(op, UnaryOp | BinaryOp | SelectOp):
+            if op.SAME_CHANNELS:
                 same = [v for v in near if shape_of(v) == shape_of(value)]
                 seen.update(same)
                 waiting += same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, inf, log10, prod
+from math import inf, log10, prod
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ from mase_opt.lib.analysis.masks import masked_scores, softmax_axis
 from mase_opt.lib.analysis.observation import batches
 from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.formats import Block, Format, Scaled
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate, evaluate_op
 from mase_opt.lib.model_function import layer_of
@@ -79,20 +78,10 @@ class Noise:
 
 def storage_bits(element: Attribute, shape: tuple[int, ...]) -> int:
     """The bits of a tensor: its elements and what they share."""
-    count = prod(shape)
     if isinstance(element, FixedBitwidthType):
-        return count * element.bitwidth
+        return prod(shape) * element.bitwidth
     assert isinstance(element, ElementType), f"no constants of {element}"
-    format: Format[Any] = element.format
-    match format:
-        case Block():
-            return format.bits_of(shape)
-        case Scaled():
-            zero_point = format.element.bits if format.zero_point else 0
-            shared = format.scales.size * SCALE_BITS + zero_point
-            return count * format.element.bits + shared
-        case _:
-            return ceil(count * format.bits_per_element)
+    return element.format.bits_of(shape)
 
 
 def parameter(value: SSAValue) -> ConstantOp | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
-from mase_opt.dialects.mase import elementwise, layers, pooling, shape
+from mase_opt.dialects.mase import layers, shape
 from mase_opt.dialects.mase.adder_graph import graph_codes
-from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.formats.fixed import Fixed
@@ -19,22 +21,6 @@ from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.interpreters.codes import from_codes, to_codes
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.mase import evaluate_op
-
-INCREASING = (
-    elementwise.CastOp,
-    elementwise.ReluOp,
-    elementwise.Relu6Op,
-    elementwise.FloorOp,
-    elementwise.AddOp,
-    elementwise.MaximumOp,
-    elementwise.MinimumOp,
-    pooling.MaxPoolOp,
-    pooling.AvgPoolOp,
-    pooling.AdaptiveMaxPoolOp,
-    pooling.AdaptiveAvgPoolOp,
-    pooling.ReduceOp,
-)
-"""Ops whose result never falls where an operand rises, computed exactly."""
 
 
 class Ranges:
@@ -93,27 +79,19 @@ class Ranges:
                 return np.asarray(op.array())[None]
             case layers.LookupOp():
                 return self._lookup(op)
-            case elementwise.SubOp():
-                return self._run(op, [False, True])
-            case elementwise.NegOp():
-                return self._run(op, [True])
-            case SameElementOp() if not all(op.moves(v) for v in op.operands):
-                return None
-            case SameElementOp():
-                return self._run(op, [False] * len(op.operands))
-            case _ if isinstance(op, INCREASING):
-                return self._run(op, [False] * len(op.operands))
+            case MaseOp() if op.directions:
+                return self._run(op, op.directions)
             case _:
                 return None
 
-    def _run(self, op: Operation, falling: list[bool]) -> Array | None:
-        """Ends of an op whose result falls where operands that are `falling` rise."""
+    def _run(self, op: Operation, directions: Sequence[int]) -> Array | None:
+        """Ends of an op whose result follows its operands in `directions`."""
         operands: list[Array] = []
-        for value, falls in zip(op.operands, falling, strict=True):
+        for value, direction in zip(op.operands, directions, strict=True):
             ends = self._ends_of(value)
             if ends is None:
                 return None
-            operands.append(ends[::-1] if falls else ends)
+            operands.append(ends[::direction])
         try:
             result = evaluate_op(op, operands)
         except InterpretationError:

@@ -12,17 +12,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import f32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from mase_opt.dialects.mase.base import ints
-from mase_opt.dialects.mase.elementwise import AbsOp, LeakyReluOp, NegOp, ReluOp
-from mase_opt.dialects.mase.layers import MatmulOp
-from mase_opt.dialects.mase.normalization import AttentionOp, GroupNormOp, LayerNormOp
-from mase_opt.dialects.mase.pooling import AdaptivePoolOp, PoolOp, ReduceOp
+from mase_opt.dialects.mase.base import MaseOp, ints
+from mase_opt.dialects.mase.normalization import GroupNormOp, LayerNormOp
 from mase_opt.dialects.mase.shape import (
     BroadcastOp,
     PadOp,
@@ -193,29 +191,22 @@ def _through(op: Operation, index: int, channels: Channels) -> Channels | None:
             kept = _same_along(channels, others)
             is_input = index == 0 and in_float(op)
             return kept.reshape(-1) if is_input and kept is not None else None
-        case ReluOp() | LeakyReluOp() | AbsOp() | NegOp():
-            return channels
         case ReshapeOp() | TransposeOp() | BroadcastOp() | SliceOp():
             return evaluate_op(op, [channels[None]])[0]
         case PadOp() if op.value.value.data == 0:
             # Zeros may count as of any channel.
             widths = list(zip(ints(op.low), ints(op.high), strict=True))
             return np.pad(channels, widths, mode="edge")
-        case PoolOp():
-            axes = tuple(range(rank - len(ints(op.kernel)), rank))
-        case AdaptivePoolOp():
-            axes = tuple(range(rank - len(ints(op.output_size)), rank))
-        case ReduceOp():
-            kept = _same_along(channels, ints(op.axes))
-            return None if kept is None else kept.reshape(shape_of(op.result))
-        case AttentionOp() if index == 2:
-            axes = (rank - 2,)
-        case MatmulOp() if index == 1:
-            axes = (rank - 2,)
+        case MaseOp() if (axes := op.mixed_axes(index)) is not None:
+            kept = _same_along(channels, axes)
         case _:
             return None
-    kept = _same_along(channels, axes)
-    return None if kept is None else np.broadcast_to(kept, shape_of(op.results[0]))
+    if kept is None:
+        return None
+    shape = shape_of(op.results[0])
+    if kept.size == prod(shape):
+        return kept.reshape(shape)
+    return np.broadcast_to(kept, shape)
 
 
 def _same_along(channels: Channels, axes: Sequence[int]) -> Channels | None:

@@ -52,6 +52,23 @@ class Binary(Element):
     def exact_in_float32(self) -> bool:
         return True
 
+    @property
+    def has_zero(self) -> bool:
+        return not self.signed
+
+    @property
+    def for_results(self) -> bool:
+        """Results are no factors."""
+        return False
+
+    @property
+    def ignores_scale(self) -> bool:
+        return self.signed
+
+    @property
+    def rounds_to_steps(self) -> bool:
+        return True
+
     def rounded(self, values: Array, rounding: Rounding) -> Array:
         if not self.signed:
             # No codes for negative zero.

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mase_opt.lib.formats.arrays import Array, exponent, namespace, power_of_two
-from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import (
     Element,
     Format,
@@ -18,8 +17,6 @@ from mase_opt.lib.formats.format import (
     real_values,
     times,
 )
-from mase_opt.lib.formats.log import Log
-from mase_opt.lib.formats.minifloat import MiniFloat
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.rounding import (
     FormatError,
@@ -105,13 +102,14 @@ class Block(Format[Encoded]):
     bump: bool = False
 
     def __post_init__(self):
-        if not isinstance(self.element, Fixed | MiniFloat | Log):
+        if not self.element.can_share_exponents:
             raise FormatError(
-                f"no blocks of {self.element}, only of fixed, ufixed, minifloat and log"
+                f"no blocks of {self.element}: its elements share no exponents, those "
+                "of fixed, ufixed, minifloat and log do"
             )
         if self.element.max_value <= 0:
             raise FormatError(f"no blocks of {self.element}: it has no positive value")
-        if isinstance(self.element, Fixed) and self.element.width > 32:
+        if self.element.bits > 32:
             raise FormatError(f"no blocks of {self.element}: more than 32 bits")
         for size in self.shape:
             if size < 1 and size != -1:

@@ -21,6 +21,7 @@ from mase_opt.lib.formats.spec import (
     Spec,
     parse_spec,
 )
+from mase_opt.lib.plugins import load_pending
 from mase_opt.lib.table import Column, Table
 
 
@@ -89,6 +90,7 @@ def element_of(spec: Spec) -> Element | None:
 
 def listing(stream: TextIO | None) -> str:
     """The text of `--list-formats`, as `stream` can show it."""
+    load_pending()
     lines = ["formats"]
     lines += [f"  {spelling}" for _, spelling in FAMILIES.values()]
     table = Table(

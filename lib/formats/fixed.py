@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mase_opt.lib.formats.arrays import Array, namespace
 from mase_opt.lib.formats.format import Element, real_values, times_power
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
@@ -69,6 +70,26 @@ class Fixed(Element):
     @property
     def unit(self) -> float:
         return self.step
+
+    @property
+    def multiples(self) -> Multiples:
+        return Multiples(self.frac, self.min_code, self.max_code)
+
+    @property
+    def wraps(self) -> bool:
+        return True
+
+    @property
+    def can_share_exponents(self) -> bool:
+        return True
+
+    @property
+    def takes_zero_point(self) -> bool:
+        return True
+
+    @property
+    def rounds_to_steps(self) -> bool:
+        return True
 
     @property
     def bits(self) -> int:

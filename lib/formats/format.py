@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mase_opt.lib.formats.arrays import Array, lowest_bit, namespace
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.rounding import (
     FormatError,
     IntArray,
@@ -76,6 +77,34 @@ class Format(ABC, Generic[Encoding]):
     def positional(self) -> bool:
         """Whether the values that an element may have depend on where it is."""
         return False
+
+    @property
+    def for_results(self) -> bool:
+        """
+        Whether values of any shape can have the format, and keep what they say.
+
+        What depends on where an element is does not survive reshapes.
+        """
+        return not self.positional
+
+    @property
+    def wraps(self) -> bool:
+        """Whether overflow `wrap` has a meaning."""
+        return False
+
+    @property
+    def multiples(self) -> Multiples | None:
+        """
+        The multiples of a power of two that all finite values are among.
+
+        Sums and products of them are exact where these say so. None if not known, and
+        where no power of two divides all values.
+        """
+        return None
+
+    def bits_of(self, shape: tuple[int, ...]) -> int:
+        """The storage of a tensor; raises `FormatError` for a shape that it lacks."""
+        return math.ceil(math.prod(shape) * self.bits_per_element)
 
     @property
     def per_sample(self) -> bool:
@@ -201,6 +230,41 @@ class Element(Format[IntArray]):
             return None
         values = self.decode(np.arange(self.min_code, self.max_code + 1))
         return 2.0 ** lowest_bit(values[np.isfinite(values)])
+
+    @property
+    def multiples(self) -> Multiples | None:
+        if self.unit is None:
+            return None
+        return Multiples.between(self.unit, self.min_value, self.max_value)
+
+    @property
+    def has_zero(self) -> bool:
+        """Whether zero has a code."""
+        return True
+
+    @property
+    def can_share_exponents(self) -> bool:
+        """Whether blocks of the format make sense: 2^s times an element (`Block`)."""
+        return False
+
+    @property
+    def takes_zero_point(self) -> bool:
+        """Whether all multiples of `step` in range are values, so they can shift."""
+        return False
+
+    @property
+    def ignores_scale(self) -> bool:
+        """Whether a scale, whatever it is, does not change what a value becomes."""
+        return False
+
+    @property
+    def rounds_to_steps(self) -> bool:
+        """
+        Whether every rounding is to a multiple of a power of two near the value.
+
+        Then hardware need not look at bits far below `step`.
+        """
+        return False
 
     @abstractmethod
     def rounded(self, values: Array, rounding: Rounding) -> Array:

@@ -92,6 +92,14 @@ class Log(Element):
         return self.smallest
 
     @property
+    def has_zero(self) -> bool:
+        return self.zero
+
+    @property
+    def can_share_exponents(self) -> bool:
+        return True
+
+    @property
     def smallest(self) -> float:
         """The smallest positive value."""
         return 2.0 ** (self.zero - self.offset)

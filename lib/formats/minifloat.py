@@ -139,6 +139,14 @@ class MiniFloat(Element):
         return self.step
 
     @property
+    def can_share_exponents(self) -> bool:
+        return True
+
+    @property
+    def rounds_to_steps(self) -> bool:
+        return True
+
+    @property
     def exact_in_float32(self) -> bool:
         highest = self._lowest + (1 << self.exponent)
         return self._lowest - self._fraction >= -100 and highest <= 100

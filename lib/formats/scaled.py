@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mase_opt.lib.formats.arrays import Array, constants, namespace
-from mase_opt.lib.formats.binary import Binary
-from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import (
     Element,
     Format,
     Values,
     real_values,
 )
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.parts import Parts
 from mase_opt.lib.formats.rounding import (
     FormatError,
@@ -75,6 +74,7 @@ class Layout:
 
 
 PER_TENSOR = Layout()
+SCALE_BITS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +119,9 @@ class Scaled(Format[IntArray]):
                 f"expected {'one scale' if layout.axis is None else 'a list of scales'}"
                 f", got shape {list(single.shape)}"
             )
-        if zero_point and not isinstance(element, Fixed):
-            raise FormatError(f"{element} takes no zero point, only fixed point does")
-        if isinstance(element, Fixed) and element.width > 32:
+        if zero_point and not element.takes_zero_point:
+            raise FormatError(f"{element} takes no zero point, fixed point does")
+        if element.bits > 32:
             raise FormatError(f"no scaled {element}: more than 32 bits")
         if zero_point and not element.min_code <= zero_point <= element.max_code:
             raise FormatError(f"zero point {zero_point} is not a code of {element}")
@@ -151,8 +151,9 @@ class Scaled(Format[IntArray]):
 
     @property
     def bits_per_element(self) -> float:
-        """With scales of 32 bits per group; others count as endless."""
-        return self.element.bits + (32 / self.layout.group if self.layout.group else 0)
+        """With the scale of each group; others count as endless."""
+        group = self.layout.group
+        return self.element.bits + (SCALE_BITS / group if group else 0)
 
     @property
     def min_value(self) -> float:
@@ -182,6 +183,27 @@ class Scaled(Format[IntArray]):
     @property
     def positional(self) -> bool:
         return self.layout.axis is not None
+
+    @property
+    def for_results(self) -> bool:
+        return not self.positional and self.element.for_results
+
+    @property
+    def multiples(self) -> Multiples | None:
+        elements = self.element.multiples
+        if elements is None or not self.power_of_two or not self.scales.size:
+            return None
+        if self.zero_point:
+            frac, zero = elements.frac, abs(self.zero_point)
+            elements += Multiples(frac, -zero, 0) | Multiples(frac, 0, zero)
+        ends = float(self.scales.min()), float(self.scales.max())
+        return elements * Multiples.between(ends[0], 0.0, ends[1])
+
+    def bits_of(self, shape: tuple[int, ...]) -> int:
+        """With scales of 32 bits each, and the zero point."""
+        zero_point = self.element.bits if self.zero_point else 0
+        shared = self.scales.size * SCALE_BITS + zero_point
+        return math.prod(shape) * self.element.bits + shared
 
     @property
     def per_sample(self) -> bool:
@@ -242,8 +264,7 @@ class Scaled(Format[IntArray]):
                 thresholds = parts.spread(thresholds)
             signs = self.element.beyond(values, thresholds)
             return self.element.brought_in(signs, overflow)
-        by_sign = isinstance(self.element, Binary) and self.element.signed
-        if by_sign and not isinstance(rounding, Stochastic):
+        if self.element.ignores_scale and not isinstance(rounding, Stochastic):
             return self.element.quantize(values, rounding, overflow)
         rounded = self.element.rounded(quotient(values, scales), rounding)
         if self.zero_point:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.clipping import (
     Histogram,
     Method,
@@ -70,7 +69,7 @@ def choose_scales(
     search = _Search(element, method, percentile, power_of_two, rounding)
     shape = layout.scales_shape(values.shape)
     if affine:
-        if not isinstance(element, Fixed) or layout.axis is not None:
+        if not element.takes_zero_point or layout.axis is not None:
             raise FormatError(
                 "zero points are for fixed point with one scale, not for "
                 f"scaled<{element}, …{layout}>"
@@ -154,9 +153,7 @@ class _Search:
 
     def scales(self, rows: Values, weights: Values | None) -> Values:
         element = self.element
-        if isinstance(element, Ternary) or (
-            isinstance(element, Binary) and element.signed
-        ):
+        if element.ignores_scale:
             return _usable(_mean_magnitudes(rows, weights, element), self.power_of_two)
         scales = _reaching(*self.range(rows, weights), element)
         scales = _usable(scales, self.power_of_two)
@@ -192,7 +189,7 @@ def _reaching(low: Values, high: Values, element: Element) -> Values:
 
 
 def _affine(
-    low: float, high: float, element: Fixed, power_of_two: bool, *, room: bool
+    low: float, high: float, element: Element, power_of_two: bool, *, room: bool
 ) -> Scaled:
     """
     Such that the codes span `low` to `high`, but for the rounding of the zero point.

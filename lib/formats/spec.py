@@ -22,6 +22,7 @@ from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.plugins import load_pending
 from mase_opt.lib.suggest import did_you_mean
 
 
@@ -32,6 +33,11 @@ class FormatSpec:
     signed: bool | None = None
     width: int | None = None
     frac: int | None = None
+
+    @property
+    def for_results(self) -> bool:
+        """As `Format.for_results`."""
+        return True
 
     def __post_init__(self):
         if self.width is not None and not 1 <= self.width <= MAX_WIDTH:
@@ -57,6 +63,11 @@ class ScaledSpec:
     affine: bool = False
     power_of_two: bool = False
     """Whether the scales are to be powers of two."""
+
+    @property
+    def for_results(self) -> bool:
+        """As `Format.for_results`."""
+        return self.layout.axis is None and self.element.for_results
 
     def __str__(self) -> str:
         scale = "power_of_two" if self.power_of_two else "auto"
@@ -295,6 +306,8 @@ def build(term: Term) -> Spec:
             raise term.fail(str(error)) from None
     if (text := aliases.meaning(term.name)) and not (term.arguments or term.options):
         return parse_spec(text)
+    if load_pending():
+        return build(term)
     valid = [*FAMILIES, *aliases.names()]
     raise FormatError(
         f"unknown format '{term.name}' in '{term.text}', expected one of "

@@ -64,6 +64,15 @@ class Ternary(Element):
         return 1.0
 
     @property
+    def for_results(self) -> bool:
+        """Results are no factors."""
+        return False
+
+    @property
+    def ignores_scale(self) -> bool:
+        return True
+
+    @property
     def per_sample(self) -> bool:
         return self.threshold is None
 

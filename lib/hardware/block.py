@@ -15,11 +15,8 @@ from math import frexp
 
 import numpy as np
 
-from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import Block
-from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
-from mase_opt.lib.formats.minifloat import MiniFloat
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.arith import Term
@@ -72,7 +69,7 @@ def alone(b: Builder, x: Sum, element: Element, shifts: Sequence[Term] = ()) -> 
         return x
     wire, unit = _integer(b, x)
     step = unit + span(powers)[0] - 1
-    if isinstance(element, Fixed | MiniFloat | Binary):
+    if element.rounds_to_steps:
         step = frexp(element.step)[1] - 3
     highest = element.max_value
     if isinstance(element, Ternary):

@@ -24,21 +24,18 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.mase.base import ArithmeticOp
-from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.base import MaseOp, rounding_of
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
     exact_format,
     shape_of,
 )
-from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.formats.fixed import MAX_WIDTH, Fixed
 from mase_opt.lib.formats.format import Element, Format
-from mase_opt.lib.formats.rounding import Overflow, RoundingMode
+from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
 from mase_opt.lib.formats.scaled import Scaled
-from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.block import alone, to_blocks, with_exponents
 from mase_opt.lib.hardware.builder import Builder
@@ -225,14 +222,12 @@ def encode(
     element = element_of(value)
     if element == i1:
         return [is_nonzero(b, x) for x in sums]
-    format = op.format if isinstance(op, CastOp) else None
-    format = format or format_of(element)
+    assert isinstance(op, MaseOp), "checked for legality"
+    format = op.result_format or format_of(element)
     assert format is not None, "checked for legality"
-    rounding = Rounding()
-    if isinstance(op, ArithmeticOp):
-        mode = op.rounding.mode
-        assert isinstance(mode, RoundingMode), "checked for legality"
-        rounding = Rounding(mode, op.rounding.overflow)
+    mode = rounding_of(op).mode
+    assert isinstance(mode, RoundingMode), "checked for legality"
+    rounding = Rounding(mode, rounding_of(op).overflow)
     _check_overflow(format, rounding.overflow)
     if isinstance(format, Block):
         return _encode_blocks(b, format, shape_of(value), sums, rounding)
@@ -240,7 +235,7 @@ def encode(
         assert isinstance(format, Element)
         return _encode_elements(b, format, sums, rounding)
     element = format.element
-    if not takes_values(element):
+    if not element.ignores_scale:
         scales = scales_of(format, shape_of(value))
         if places is not None:
             scales = [scales[place] for place in places]
@@ -252,6 +247,10 @@ def encode(
 def _encode_elements(
     b: Builder, element: Element, sums: Sequence[Sum], rounding: Rounding
 ) -> Wires:
+    try:
+        element.rounded(np.zeros(1), rounding.mode)
+    except FormatError as error:
+        raise HardwareError(str(error)) from error
     function = ENCODERS[type(element)]
     return [function(b, element, alone(b, x, element), rounding) for x in sums]
 
@@ -275,19 +274,12 @@ def _encode_blocks(
 
 def _check_overflow(format: Format[Any], overflow: Overflow) -> None:
     """Raises `HardwareError` for an overflow mode that the format does not have."""
-    if overflow is Overflow.WRAP and not isinstance(format, Fixed):
+    if overflow is Overflow.WRAP and not format.wraps:
         raise HardwareError(f"{format} does not wrap: use overflow saturate")
     if isinstance(format, Block) and overflow is not Overflow.SATURATE:
         raise HardwareError(f"{format} has no overflow {overflow}: use saturate")
     if overflow is Overflow.INFINITY and not format.has_nan:
         raise HardwareError(f"{format} has no infinity: use overflow saturate")
-
-
-def takes_values(element: Element) -> bool:
-    """Whether the elements of a scaled format follow from values, not quotients."""
-    return isinstance(element, Ternary) or (
-        isinstance(element, Binary) and element.signed
-    )
 
 
 def is_nonzero(b: Builder, x: Sum) -> Wire:

@@ -288,7 +288,7 @@ def fit(b: Builder, x: Wire, target: Target) -> Wire:
 
 def overflow_error(format: Element, values: str) -> HardwareError:
     """What to raise under overflow `error`, unless it cannot happen."""
-    wrap = " or wrap" if isinstance(format, Fixed) else ""
+    wrap = " or wrap" if format.wraps else ""
     return HardwareError(
         f"values {values} may overflow {format}, and hardware cannot stop with an "
         f"error: use overflow saturate{wrap}"

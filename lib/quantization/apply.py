@@ -17,7 +17,7 @@ from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.shape import ConstantOp, PadOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
-from mase_opt.lib.analysis.exact_range import range_of_result
+from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
 from mase_opt.lib.formats import Fixed, Format, Scaled, Stochastic, Ternary
 from mase_opt.lib.model_function import describe
 from mase_opt.lib.quantization.ops import float_operands
@@ -120,9 +120,10 @@ class Quantizer:
                 element = element_of(op.operands[0])
                 assert isinstance(element, ElementType), "operands are converted"
                 return element.format
-            exact = range_of_result(op)
-            if op not in self.plan.accumulators and exact and exact.format:
-                return exact.format
+            numbers = range_of_result(op)
+            exact = numbers and narrowest(numbers)
+            if op not in self.plan.accumulators and exact:
+                return exact
         return self.plan.results[op]
 
     def _cast(

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xdsl.ir import Operation
-
-from mase_opt.dialects.mase.layers import ConvTranspose2dOp, MatmulOp
-from mase_opt.dialects.mase.normalization import AttentionOp
+from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.types import shape_of
-from mase_opt.lib.analysis.calibration import SPATIAL
 from mase_opt.lib.formats import (
-    Binary,
     Block,
     FormatSpec,
     Layout,
     Scaled,
     ScaledSpec,
     Spec,
-    Ternary,
 )
 from mase_opt.lib.formats.catalog import element_of
 from mase_opt.lib.formats.fixed import MAX_WIDTH
@@ -39,30 +33,11 @@ def bits_of(spec: Spec | None) -> int:
             return element.bits if element is not None else 0
 
 
-def is_for_results(spec: Spec) -> bool:
-    """
-    Whether values of any shape can have the format, and keep what they say.
-
-    Blocks and scales along an axis depend on where an element is, which reshapes
-    change; binary and ternary numbers are factors.
-    """
-    match spec:
-        case FormatSpec():
-            return True
-        case ScaledSpec():
-            positional = spec.layout.axis is not None
-        case _:
-            positional = spec.positional
-    return not positional and not isinstance(element_of(spec), Binary | Ternary)
-
-
 def for_results(spec: Spec) -> Spec:
     """The format of results of layers whose operands have `spec`, without settings."""
-    if is_for_results(spec):
+    if spec.for_results:
         return spec
-    if isinstance(spec, ScaledSpec | Scaled) and is_for_results(
-        one := per_tensor(spec)
-    ):
+    if (one := per_tensor(spec)).for_results:
         return one
     return FormatSpec(width=min(MAX_WIDTH, max(WIDE, 2 * bits_of(spec))))
 
@@ -78,28 +53,22 @@ def per_tensor(spec: Spec) -> Spec:
             return spec
 
 
-def for_operand(spec: Spec, op: Operation, index: int) -> Spec:
+def for_operand(spec: Spec, op: MaseOp, index: int) -> Spec:
     """
     `spec` as operand `index` of `op` has it.
 
     Blocks with one size, and groups along the last dimension, lie along the one that
     is summed over; scales along dimension 0, along that of the results' channels.
     """
-    spec = _along(spec, _summed(op, index, len(shape_of(op.operands[index]))))
+    spec = _along(spec, op.summed_axis(index))
     if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
-        match op:
-            case ConvTranspose2dOp() if index == 1:
-                return replace(spec, layout=Layout(axis=1))
-            case MatmulOp() if index == 1:
-                return replace(spec, layout=Layout(axis=-1))
-            case _:
-                pass
+        return replace(spec, layout=Layout(axis=op.output_axis(index)))
     return spec
 
 
-def for_result(spec: Spec, op: Operation) -> Spec:
+def for_result(spec: Spec, op: MaseOp) -> Spec:
     """`spec` as the result of `op` has it: blocks along channels or last dimension."""
-    return _along(spec, _channels(op, len(shape_of(op.results[0]))))
+    return _along(spec, op.channel_axis(len(shape_of(op.result))))
 
 
 def _along(spec: Spec, axis: int) -> Spec:
@@ -111,19 +80,3 @@ def _along(spec: Spec, axis: int) -> Spec:
             return replace(spec, layout=Layout(axis, group))
         case _:
             return spec
-
-
-def _summed(op: Operation, index: int, rank: int) -> int:
-    match op:
-        case MatmulOp() if index == 1:
-            return -2
-        case AttentionOp() if index == 2:
-            return -2
-        case ConvTranspose2dOp() if index == 1:
-            return -rank
-        case _:
-            return _channels(op, rank)
-
-
-def _channels(op: Operation, rank: int) -> int:
-    return 1 - rank if isinstance(op, SPATIAL) and rank > 2 else -1

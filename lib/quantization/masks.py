@@ -12,7 +12,6 @@ from xdsl.ir import Operation, SSAValue
 from mase_opt.dialects.mase.base import MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import (
     AddOp,
-    BinaryOp,
     DivOp,
     MaximumOp,
     MinimumOp,
@@ -29,13 +28,6 @@ from mase_opt.lib.formats import Format
 
 LARGEST = np.finfo(np.float32).max
 """Calibration has its negative for all that is masked out."""
-
-
-def may_be_mask(op: Operation, index: int) -> bool:
-    """Whether a constant that `op` reads as operand `index` may mask scores."""
-    if isinstance(op, AttentionOp):
-        return index == 3
-    return isinstance(op, SoftmaxOp | SelectOp | BinaryOp | SameElementOp)
 
 
 class Floors:

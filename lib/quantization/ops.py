@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import MaseOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import CastOp, Relu6Op, ReluOp
-from mase_opt.dialects.mase.layers import (
-    ConvOp,
-    ConvTranspose2dOp,
-    EmbeddingOp,
-    LinearOp,
-    MatmulOp,
-)
-from mase_opt.dialects.mase.normalization import AttentionOp
-from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp, ReduceOp
+from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
-
-
-def keeps_format(op: Operation) -> bool:
-    """Whether the numbers in the result of `op` are numbers of its operand."""
-    return isinstance(
-        op, SameElementOp | MaxPoolOp | AdaptiveMaxPoolOp | ReluOp | Relu6Op
-    ) or (isinstance(op, ReduceOp) and op.kind.data in ("max", "min"))
 
 
 def is_boundary(op: Operation) -> bool:
@@ -52,7 +37,7 @@ def role_of(op: Operation, value: SSAValue) -> str:
     return "weight" if isinstance(value.owner, ConstantOp) else "data_in"
 
 
-def concerned(op: Operation) -> bool:
+def concerned(op: Operation) -> TypeGuard[MaseOp]:
     """Whether `op` is an op that computes in floating point."""
     return (
         isinstance(op, MaseOp)
@@ -70,16 +55,3 @@ def returned_as_is(function: FuncOp) -> Iterator[tuple[int, SSAValue]]:
             isinstance(value, BlockArgument) or isinstance(value.owner, ConstantOp)
         ):
             yield index, value
-
-
-def is_factor(op: Operation, index: int) -> bool:
-    """Whether operand `index` goes into sums of products, or is a table's rows."""
-    match op:
-        case LinearOp() | ConvOp() | ConvTranspose2dOp() | MatmulOp():
-            return index < 2
-        case AttentionOp():
-            return index < 3
-        case EmbeddingOp():
-            return index == 0
-        case _:
-            return False

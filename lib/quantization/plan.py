@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -13,20 +13,19 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import MaseOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import CompareOp, DivOp, Relu6Op, ReluOp
+from mase_opt.dialects.mase.base import EVERYTHING, Interval, MaseOp, SameElementOp
+from mase_opt.dialects.mase.elementwise import DivOp, Relu6Op, ReluOp
 from mase_opt.dialects.mase.layers import (
     ContractionOp,
     ConvOp,
     ConvTranspose2dOp,
-    EmbeddingOp,
     LinearOp,
 )
-from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp, PadOp
+from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.lib.analysis.calibration import calibration_of
 from mase_opt.lib.analysis.compared import is_only_compared
-from mase_opt.lib.analysis.exact_range import range_of
+from mase_opt.lib.analysis.exact_range import narrowest, range_of
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
     Binary,
@@ -46,21 +45,16 @@ from mase_opt.lib.quantization.formats import (
     for_operand,
     for_result,
     for_results,
-    is_for_results,
     per_tensor,
 )
 from mase_opt.lib.quantization.masks import Floors
 from mase_opt.lib.quantization.ops import (
     float_operands,
-    is_factor,
-    keeps_format,
     returned_as_is,
     role_of,
 )
 
 AnyFormat = Format[Any]
-Range = tuple[float, float]
-EVERYTHING: Range = (-inf, inf)
 
 
 class Plan:
@@ -117,7 +111,7 @@ class Plan:
                 spec = for_results(defaults.data)
                 self.returned[index] = self._constant(value, spec, default, "result")
 
-    def active(self, op: Operation) -> bool:
+    def active(self, op: Operation) -> TypeGuard[MaseOp]:
         """Whether `op` will compute in number formats."""
         return op in self.configs and not self.configs[op].bypass
 
@@ -172,11 +166,11 @@ class Plan:
                 format = self._resolve(op.result, for_results(format), config)
                 self.results[op] = self.operands[op, 0] = format
                 return
-            if isinstance(op, SameElementOp) or is_for_results(format):
+            if isinstance(op, SameElementOp) or format.for_results:
                 self.results[op] = _narrowed(op, format)
                 return
         format = self._value(op.result, config)
-        if not is_for_results(format) and (
+        if not format.for_results and (
             isinstance(op, ConcatOp) or not isinstance(format, Block)
         ):
             # Signs are no results of sums, nor are blocks put together.
@@ -232,20 +226,18 @@ class Plan:
             return False
         if isinstance(op, SameElementOp):
             return True
-        return config.data_out is None and (
-            keeps_format(op) or isinstance(op, EmbeddingOp)
-        )
+        return config.data_out is None and op.keeps_format
 
-    def _wanted(self, op: Operation, index: int) -> Spec | None:
+    def _wanted(self, op: MaseOp, index: int) -> Spec | None:
         """The format that settings ask for an operand."""
         value = op.operands[index]
         role = role_of(op, value)
         spec: Spec | None = getattr(self.configs[op], role)
         if getattr(op, "mask", None) is value:
             return None
-        if spec is None and is_factor(op, index):
+        if spec is None and index in op.FACTORS:
             default = self.defaults.weight if role == "weight" else self.defaults.data
-            spec = None if is_for_results(default) else per_tensor(default)
+            spec = None if default.for_results else per_tensor(default)
         return None if spec is None else for_operand(spec, op, index)
 
     # ---- data ---------------------------------------------------------------------
@@ -256,9 +248,9 @@ class Plan:
         if spec is None or isinstance(value, BlockArgument):
             asked = set(self._consumers(value, isinstance(value, BlockArgument)))
             spec = asked.pop() if len(asked) == 1 else None
-            if spec is None or not is_for_results(spec):
+            if spec is None or not spec.for_results:
                 spec = self.defaults.result_of(config)
-        elif isinstance(value.owner, Operation):
+        elif isinstance(value.owner, MaseOp):
             spec = for_result(spec, value.owner)
         low, high = self._distinguished(value)
         floor = self.floors.of(value)
@@ -278,27 +270,17 @@ class Plan:
             else:
                 yield spec
 
-    def _distinguished(self, value: SSAValue) -> Range:
+    def _distinguished(self, value: SSAValue) -> Interval:
         """The range outside of which no use of `value` can tell numbers apart."""
-        ranges = [self._range_of_use(use.operation) for use in value.uses]
+        ranges = [self._told_apart(use.operation) for use in value.uses]
         if not ranges:
             return EVERYTHING
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
-    def _range_of_use(self, op: Operation) -> Range:
+    def _told_apart(self, op: Operation) -> Interval:
         if not self.active(op):
             return EVERYTHING
-        match op:
-            case ReluOp():
-                return (0, inf)
-            case Relu6Op():
-                return (0, 6)
-            case ConcatOp() | PadOp():
-                return EVERYTHING
-            case MaseOp() if keeps_format(op):
-                return self._distinguished(op.result)
-            case _:
-                return EVERYTHING
+        return op.told_apart(lambda: self._distinguished(op.result))
 
     def _resolve(
         self,
@@ -349,11 +331,11 @@ class Plan:
             )
         spec = None if getattr(op, "mask", None) is value else config.weight
         if spec is None:
-            factor = is_factor(op, index)
+            factor = index in op.FACTORS
             spec = defaults.weight if factor else for_results(defaults.weight)
-            if isinstance(op, CompareOp) and (exact := range_of(value)):
+            if op.compares_with_constant and (exact := range_of(value)):
                 # A threshold that is rounded is another one, and no cheaper.
-                spec = exact.format or spec
+                spec = narrowest(exact) or spec
         spec = for_operand(spec, op, index)
         floor = self.floors.of_operand(op, index)
         return self._constant(value, spec, config, role, floor=floor, user=op)

@@ -22,7 +22,6 @@ from mase_opt.lib.quantization.apply import Quantizer
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.quantization.config import LayerConfig, QuantizeConfig
-from mase_opt.lib.quantization.masks import may_be_mask
 from mase_opt.lib.quantization.ops import (
     concerned,
     float_operands,
@@ -159,7 +158,7 @@ def check_constants(function: FuncOp) -> None:
                 continue
             array = value.owner.array().astype(np.float64)
             fits = np.isfinite(array)
-            if may_be_mask(op, index):
+            if op.may_read_mask(index):
                 fits |= np.isneginf(array)
             if fits.all():
                 continue

@@ -29,8 +29,9 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks, touches_blocks
-from mase_opt.lib.analysis.exact_range import Range, range_of, range_of_result
+from mase_opt.lib.analysis.exact_range import narrowest, range_of, range_of_result
 from mase_opt.lib.block_parts import PartBuilder, parts_of
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.model_function import describe, layer_of
 
@@ -192,9 +193,9 @@ class LowerOther(RewritePattern):
         return self.casts[value, element]
 
 
-def _exact(of: SSAValue, numbers: Range | None) -> FixedPoint:
+def _exact(of: SSAValue, numbers: Multiples | None) -> FixedPoint:
     """The fixed-point type of `numbers`; raises `PassFailedException` if none has."""
-    format = numbers.format if numbers is not None else None
+    format = narrowest(numbers) if numbers is not None else None
     if format is None:
         raise PassFailedException(
             f"{describe(of)} computes on blocks, and its operands or its exact result "

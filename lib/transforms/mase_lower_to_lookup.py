@@ -17,44 +17,16 @@ from xdsl.pattern_rewriter import (
 from xdsl.utils.exceptions import InterpretationError, PassFailedException
 
 from mase_opt.dialects.mase.base import ArithmeticOp
-from mase_opt.dialects.mase.elementwise import DivOp, PowOp
 from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.formats import Fixed, Stochastic
 from mase_opt.lib.interpreters.exact import Array
-from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 from mase_opt.lib.interpreters.mase import evaluate_op
 from mase_opt.lib.model_function import describe
 
 MAX_BITS = 12
 """The widest input of a table: 4096 entries."""
-
-
-def variable_of(op: Operation) -> SSAValue | None:
-    """
-    The only operand that `op` is a function of, elementwise; None if there is none.
-
-    Functions that hardware has templates for (relu, add, …) do not count.
-    """
-    if isinstance(op, FUNCTIONS):
-        return op.input
-    if not isinstance(op, PowOp | DivOp):
-        return None
-    lhs_constant, rhs_constant = (_is_scalar(v) for v in (op.lhs, op.rhs))
-    variable = None
-    if lhs_constant:
-        variable = op.rhs
-    elif rhs_constant and isinstance(op, PowOp):
-        # A division by a constant has a template.
-        variable = op.lhs
-    if variable is None or shape_of(variable) != shape_of(op.result):
-        return None
-    return variable
-
-
-def _is_scalar(value: SSAValue) -> bool:
-    return isinstance(value.owner, ConstantOp) and value.owner.array().size == 1
 
 
 def table_of(op: Operation, variable: SSAValue, format: Fixed) -> Array:
@@ -91,8 +63,7 @@ class LowerToLookup(RewritePattern):
     """`f(x) -> lookup(x, [f(0), f(1), …, f(-1)])`"""
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter):
-        variable = variable_of(op)
-        if variable is None or not isinstance(op, ArithmeticOp):
+        if not isinstance(op, ArithmeticOp) or (variable := op.variable) is None:
             return
         input, output = element_of(variable), element_of(op.result)
         if (
@@ -104,7 +75,7 @@ class LowerToLookup(RewritePattern):
             return
         layer = op.layer.data if op.layer is not None else None
         codes = table_of(op, variable, input.format)
-        function = op.name.removeprefix("mase.")
+        function = op.name.rpartition(".")[2]
         table = ConstantOp.of(codes, output, f"{layer or function}.table")
         lookup = LookupOp(variable, table, layer=layer)
         lookup.attributes = dict(op.attributes)
@@ -118,10 +89,10 @@ class MaseLowerToLookupPass(ModulePass):
     Make functions of one fixed-point number explicit as lookup tables.
 
     Every function that has no circuit of its own (sigmoid, tanh, gelu, exp, sqrt and
-    so on, powers with a constant, a constant divided by a number) of an input of at
-    most 12 bits becomes a `mase.lookup`. The table is what the interpreter computes
-    for each code, so the results are the same. Wider inputs and stochastic rounding
-    stay.
+    so on, powers with a constant, a constant divided by a number, a plug-in's
+    `FunctionOp`) of an input of at most 12 bits becomes a `mase.lookup`. The table is
+    what the interpreter computes for each code, so the results are the same. Wider
+    inputs and stochastic rounding stay.
 
     ```mlir
     %1 = mase.sigmoid %0 {layer = "act"}

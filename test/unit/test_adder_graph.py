@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from levels import Model, assert_levels_agree
+from levels import Model
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -24,6 +24,7 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
+from mase_opt.testing import assert_levels_agree
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree, lower
+from levels import Model
 from xdsl.dialects import comb
 from xdsl.dialects.builtin import ModuleOp
 
@@ -17,6 +17,7 @@ from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.hardware.builder import width_of
 from mase_opt.lib.target import yosys
 from mase_opt.lib.target.circt import export_verilog
+from mase_opt.testing import assert_levels_agree, lower
 
 Element = FixedType | UFixedType
 Rows = list[tuple[int, ...]]

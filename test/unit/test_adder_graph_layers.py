@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree, lower
+from levels import Model
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, f32, i1
@@ -62,6 +62,7 @@ from mase_opt.lib.transforms.mase_build_adder_graphs import (
     MaseBuildAdderGraphsPass,
     constant_problems,
 )
+from mase_opt.testing import assert_levels_agree, lower
 
 pytestmark = pytest.mark.skipif(
     not native.AVAILABLE, reason="installed without a C++ compiler"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from levels import Model, assert_levels_agree, lower
+from levels import Model
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Attribute, SSAValue
@@ -26,6 +26,7 @@ from mase_opt.lib.simulation import verilator
 from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
     MaseLowerBlockArithmeticPass,
 )
+from mase_opt.testing import assert_levels_agree, lower
 
 FORMATS = {
     "mxint8": "block<fixed<8, 6>, e8m0, {}>",

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from levels import assert_levels_agree
 from quantize_models import model, quantize, run
 from torch import nn
 from xdsl.ir import SSAValue
@@ -16,6 +15,7 @@ from mase_opt.lib.data.samples import encode_inputs, random_samples
 from mase_opt.lib.interpreters.kernels.values import decode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
+from mase_opt.testing import assert_levels_agree
 
 
 class Sign(nn.Module):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from levels import assert_levels_agree
 
 from mase_opt.frontend.import_torch import import_torch
 from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.interpreters.mase import evaluate
+from mase_opt.testing import assert_levels_agree
 
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 F = torch.nn.functional

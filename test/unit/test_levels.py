@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree, lower
+from levels import Model
 from mase_text import parse
 from xdsl.dialects.builtin import BoolAttr, i1, i64
 from xdsl.utils.exceptions import PassFailedException
@@ -23,6 +23,7 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.hardware.rounding import floor_sum, linear_floor
 from mase_opt.lib.simulation import verilator
+from mase_opt.testing import assert_levels_agree, lower
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.

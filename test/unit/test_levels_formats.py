@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree, lower
+from levels import Model
 from xdsl.dialects.builtin import i1, i64
 from xdsl.utils.exceptions import PassFailedException
 
@@ -24,6 +24,7 @@ from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.scaled import Layout, Scaled
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.simulation import verilator
+from mase_opt.testing import assert_levels_agree, lower
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from levels import assert_levels_agree
 from mase_text import parse
 from quantize_models import quantize, run
 from torch import nn
@@ -22,6 +21,7 @@ from mase_opt.frontend.import_torch import import_torch
 from mase_opt.frontend.to_torch import to_torch
 from mase_opt.lib.analysis.masks import masked_scores
 from mase_opt.lib.model_function import model_function
+from mase_opt.testing import assert_levels_agree
 
 Array = np.ndarray[Any, Any]
 MASKS = [-np.inf, float(np.finfo(np.float32).min), -1e9, -1e4, -100.0]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from levels import assert_levels_agree
 from mase_text import parse
 from quantize_models import LAYERS, VECTOR, model, quantize, run
 from xdsl.context import Context
@@ -19,6 +18,7 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.transforms.mase_quantize import MaseQuantizePass
+from mase_opt.testing import assert_levels_agree
 
 
 @pytest.mark.parametrize("layer", LAYERS)

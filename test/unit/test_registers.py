@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from levels import Model, assert_levels_agree
+from levels import Model
 from xdsl.context import Context
 from xdsl.dialects import hw, seq
 from xdsl.dialects.builtin import ModuleOp
@@ -24,6 +24,7 @@ from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.hardware.builder import width_of
 from mase_opt.lib.hardware.registers import Graph, Net, Schedule, Scheduler
 from mase_opt.lib.target.layout import port_layout
+from mase_opt.testing import assert_levels_agree
 
 # ---- schedules --------------------------------------------------------------------
 

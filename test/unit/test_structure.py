@@ -11,7 +11,7 @@ from mase_opt.universe import UNIVERSE
 
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    "lib.errors lib.suggest lib.console",
+    "lib.errors lib.suggest lib.console lib.plugins",
     "lib.temporaries lib.standard_output",
     "lib.atomic lib.external",
     "lib.table",
@@ -32,6 +32,7 @@ FLOORS = (
     "lib.conversion",
     "lib.simulation",
     "model",
+    "testing",
     "driver",
     "tools",
 )

@@ -46,7 +46,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.frontend.to_torch import arithmetic, to_torch
-from mase_opt.frontend.to_torch.grid import grid_of
+from mase_opt.frontend.to_torch.known import multiples_of
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
 from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 from mase_opt.lib.interpreters.mase import evaluate
@@ -161,7 +161,7 @@ SUMS = {**CONTRACTIONS, **{name: REDUCTIONS[name] for name in ("sum", *MEANS)}}
 
 def bits_of_sums(name: str, elements: Sequence[ElementType]) -> int | None:
     """Of the widest sum in a case; None where numbers are not on a grid."""
-    grids = [grid_of(element) for element in elements]
+    grids = [multiples_of(element) for element in elements]
     total = grids[0]
     if total is None or None in grids:
         return None

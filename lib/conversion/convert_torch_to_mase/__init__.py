@@ -34,9 +34,22 @@ from mase_opt.lib.conversion.convert_torch_to_mase.call import (
     fits,
     tensor_type,
 )
+from mase_opt.lib.plugins import load_pending
 
 RULES: dict[str, Rule] = elementwise.RULES | layers.RULES | shapes.RULES
 """How to convert each op of the torch dialect, by its name without `torch.`."""
+
+
+def add_rule(name: str, rule: Rule) -> None:
+    """
+    Convert an op of the torch dialect, such as `aten.atan`, by `rule`.
+
+    Raises `ValueError` if there is a rule for it.
+    """
+    if name in RULES:
+        raise ValueError(f"there is a rule for '{name}' already")
+    RULES[name] = rule
+
 
 LAYER_ATTR = "mase.layer"
 SOURCE_ATTR = "mase.source"
@@ -211,6 +224,8 @@ class _Conversion:
         name = _name(op).removeprefix("torch.")
         if name == "prim.ListConstruct":
             return [arguments]
+        if name not in RULES:
+            load_pending()
         rule = RULES.get(name)
         if rule is None:
             raise Unsupported("not supported")
@@ -266,8 +281,7 @@ class _Conversion:
                 for place, count in where.items()
             ]
         lines.append(
-            "change the model to use other ops, or add a rule to "
-            "lib/conversion/convert_torch_to_mase"
+            "change the model to use other ops, or add a rule (docs/extending.md)"
         )
         return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase import elementwise, layers, normalization, shape
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import ArithmeticOp, UnaryOp
+from mase_opt.dialects.mase.base import ArithmeticOp, FunctionOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
@@ -17,7 +17,6 @@ from mase_opt.lib.conversion.unrolled.top import describe, live_ops
 from mase_opt.lib.formats import Overflow, Stochastic
 from mase_opt.lib.hardware.codec import format_of, has_codec
 from mase_opt.lib.hardware.number import LOWER_BLOCKS, not_constant
-from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS
 from mase_opt.lib.model_function import argument_names
 
 LOOKUP_BITS = 12
@@ -174,18 +173,18 @@ def _missing_template(op: Operation) -> str:
                 f"{LOOKUP_BITS} bits where one operand is a constant "
                 "(mase-lower-to-lookup)"
             )
+        case FunctionOp():
+            return _lookup_advice(op)
         case _ if not op.name.startswith("mase."):
             return (
                 "no spatial template: add one where the operation is defined "
                 "(docs/extending.md)"
             )
-        case UnaryOp() if isinstance(op, FUNCTIONS):
-            return _lookup_advice(op)
         case _:
             return _NO_TEMPLATE
 
 
-def _lookup_advice(op: UnaryOp) -> str:
+def _lookup_advice(op: FunctionOp) -> str:
     """What makes `mase-lower-to-lookup` replace a function."""
     input, output = element_of(op.input), element_of(op.result)
     if is_float(input) or is_float(output):

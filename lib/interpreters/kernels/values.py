@@ -10,9 +10,8 @@ import numpy as np
 from xdsl.dialects.builtin import AnyFloat, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
-from mase_opt.dialects.mase.base import ArithmeticOp
-from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.attrs import is_float
+from mase_opt.dialects.mase.base import MaseOp, rounding_of
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -114,7 +113,7 @@ def floats(
 
 
 def _rounding(op: Operation) -> tuple[Rounding, Overflow]:
-    attr = op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+    attr = rounding_of(op)
     return for_samples(attr.mode, math.prod(shape_of(op.results[0]))), attr.overflow
 
 
@@ -194,11 +193,9 @@ def moved(op: Operation, values: Array) -> Array:
 
 def _into(op: Operation, values: Array) -> Array:
     """Numbers, or numbers rounded to odd, as the result's format has them."""
-    element = element_of(op.results[0])
-    assert isinstance(element, ElementType)
-    format = element.format
-    if isinstance(op, CastOp) and op.format is not None:
-        format = op.format
+    assert isinstance(op, MaseOp), "only mase ops compute on formats"
+    format = op.result_format
+    assert format is not None, "builtin types are treated before"
     values = values.astype(np.float64, copy=False)
     return format.cast_samples(values, *_rounding(op))
 

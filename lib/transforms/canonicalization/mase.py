@@ -57,7 +57,7 @@ def _is_identity(op: MaseOp) -> bool:
         case CastOp():
             # A threshold may be above all magnitudes. And numbers in blocks whose
             # exponents are higher than need be may saturate with lower ones.
-            return op.threshold is None and not isinstance(op.format, Block)
+            return op.threshold is None and not isinstance(op.result_format, Block)
         case ReshapeOp() | BroadcastOp() | PadOp():
             return True
         case TransposeOp():

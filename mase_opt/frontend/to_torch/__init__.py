@@ -35,7 +35,7 @@ from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import Shape, show
+from mase_opt.dialects.mase.base import MaseOp, Shape, show
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.normalization import BatchNormOp
 from mase_opt.dialects.mase.shape import ConstantOp
@@ -51,14 +51,15 @@ from mase_opt.frontend.to_torch.arithmetic import (
     into,
     rounded_into,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
-from mase_opt.frontend.to_torch.kernels import KERNELS
+from mase_opt.frontend.to_torch.kernels import TORCH_KERNELS
+from mase_opt.frontend.to_torch.known import Known, multiples_of
 from mase_opt.frontend.to_torch.learned import (
     LearnedScale,
     learnable_scales,
     learned_rounding,
 )
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.model_function import argument_names, layer_of
 
@@ -159,11 +160,11 @@ class MaseModule(nn.Module):
                 known[result] = _known(op)
                 self._add_constant(op, numbers[result])
                 continue
-            kernel = KERNELS.get(type(op))
-            if kernel is None:
+            kernel = TORCH_KERNELS.get(type(op))
+            if kernel is None or not isinstance(op, MaseOp):
                 raise UserError(
                     f"{op.name} has no meaning in torch: lower it to other mase ops, "
-                    "or add a kernel to mase_opt.frontend.to_torch.kernels"
+                    "or add a kernel where it is defined (docs/extending.md)"
                 )
             run, exact = kernel(op, [known[v] for v in op.operands])
             rounding, grid = into(op, exact)
@@ -278,7 +279,7 @@ def _function(module: ModuleOp) -> func.FuncOp:
 def _known(op: ConstantOp) -> Known:
     """The codes of a constant, and between which numbers they lie."""
     element, values = element_of(op.result), op.array()
-    grid = grid_of(element)
+    grid = multiples_of(element)
     if grid is None or not grid.fits_int64:
         return Known(grid)
     if exact_format(element) is None:
@@ -287,7 +288,7 @@ def _known(op: ConstantOp) -> Known:
         values = np.ldexp(values, grid.frac)
     codes = values.astype(np.int64)
     low, high = int(codes.min(initial=0)), int(codes.max(initial=0))
-    return Known(Grid(grid.frac, low, high), codes)
+    return Known(Multiples(grid.frac, low, high), codes)
 
 
 STATISTICS = ("mean", "variance")

@@ -25,13 +25,18 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
-from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
-from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.base import (
+    ArithmeticOp,
+    MaseOp,
+    SameElementOp,
+    rounding_of,
+)
 from mase_opt.dialects.mase.layers import LookupOp
 from mase_opt.dialects.mase.types import ElementType, element_of, exact_format
-from mase_opt.frontend.to_torch.grid import Grid, grid_of
+from mase_opt.frontend.to_torch.known import dtype_of, multiples_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import Fixed, Format, MiniFloat, Overflow, RoundingMode
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.torch_cast import cast_samples
 
 Function = Callable[..., Tensor]
@@ -63,7 +68,7 @@ def carrier(element: Attribute) -> torch.dtype:
 
 
 def working_dtype(
-    values: Sequence[SSAValue], numbers: Grid | None
+    values: Sequence[SSAValue], numbers: Multiples | None
 ) -> torch.dtype | None:
     """
     What an op on `values` with the result `numbers` is computed in.
@@ -77,7 +82,7 @@ def working_dtype(
         return torch.float64 if wide else torch.float32
     if any(is_float(e) for e in elements):
         return torch.float64
-    return None if numbers is None else numbers.dtype
+    return None if numbers is None else dtype_of(numbers)
 
 
 def wraps_integers(op: Operation, dtype: torch.dtype | None) -> bool:
@@ -178,35 +183,33 @@ def from_codes(codes: Tensor, frac: int) -> Tensor:
 # ---- results ------------------------------------------------------------------------
 
 
-def into(op: Operation, numbers: Grid | None) -> tuple[Function | None, Grid | None]:
+def into(
+    op: MaseOp, numbers: Multiples | None
+) -> tuple[Function | None, Multiples | None]:
     """
     The rounding of an op's exact result, and where the rounded numbers lie.
 
     `numbers` says where the exact result lies. No rounding where elements are moved
     only: unless they share something by position, they stay what they are.
     """
-    element = element_of(op.results[0])
-    format = element.format if isinstance(element, ElementType) else None
+    element, format = element_of(op.result), op.result_format
     if isinstance(op, SameElementOp | LookupOp) and not (format and format.positional):
-        return None, numbers or grid_of(element)
-    rounding = op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
-    if isinstance(op, CastOp):
-        format = op.format
-    return rounded_into(element, numbers, rounding, format)
+        return None, numbers or multiples_of(element)
+    return rounded_into(element, numbers, rounding_of(op), format)
 
 
 def rounded_into(
     element: Attribute,
-    numbers: Grid | None = None,
+    numbers: Multiples | None = None,
     rounding: RoundingAttr = RoundingAttr.DEFAULT,
     format: Format[Any] | None = None,
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """
     The rounding into an element type, and where the rounded numbers lie.
 
     `format` stands for that of the type where a cast has a threshold.
     """
-    dtype, grid = carrier(element), grid_of(element)
+    dtype, grid = carrier(element), multiples_of(element)
     if element == i1:
         return _is_true, grid
     if exact_format(element) is not None and grid is not None and numbers is not None:

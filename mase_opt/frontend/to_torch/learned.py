@@ -22,7 +22,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import RoundingAttr
-from mase_opt.dialects.mase.base import ArithmeticOp, SameElementOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, SameElementOp, rounding_of
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
@@ -106,12 +106,11 @@ class _Cast(torch.autograd.Function):
         return of_values, of_scale.sum_to_size(scale.shape), None, None, None
 
 
-def learned_rounding(op: Operation, learned: LearnedScale) -> Callable[..., Tensor]:
+def learned_rounding(op: MaseOp, learned: LearnedScale) -> Callable[..., Tensor]:
     """The rounding of the exact result of `op` into the learned format."""
-    format = op.format if isinstance(op, CastOp) else scaled_format(op.results[0])
-    rounding = op.rounding if isinstance(op, ArithmeticOp) else RoundingAttr.DEFAULT
+    format = op.result_format
     assert isinstance(format, Scaled)
-    return partial(learned.cast, format=format, rounding=rounding)
+    return partial(learned.cast, format=format, rounding=rounding_of(op))
 
 
 def scaled_format(value: SSAValue) -> Scaled | None:

@@ -37,7 +37,7 @@ func.func @block_element(%x: tensor<2x!mase.block<f32, e8m0, [32]>>) {
 
 // -----
 
-// expected-error@+1 {{no blocks of binary, only of fixed, ufixed, minifloat and log}}
+// expected-error@+1 {{no blocks of binary: its elements share no exponents, those of fixed, ufixed, minifloat and log do}}
 func.func @block_of_binary(%x: tensor<2x!mase.block<!mase.binary, e8m0, [32]>>) {
   func.return
 }

@@ -8,14 +8,12 @@ from mase_opt.frontend.to_torch.kernels import (
     pool,
     shape,
 )
-from mase_opt.frontend.to_torch.kernels.registry import KERNELS, Kernel, kernel
+from mase_opt.frontend.torch_kernels import TORCH_KERNELS
 
 __all__ = [
-    "KERNELS",
-    "Kernel",
+    "TORCH_KERNELS",
     "adder_graph",
     "elementwise",
-    "kernel",
     "linear",
     "norm",
     "pool",

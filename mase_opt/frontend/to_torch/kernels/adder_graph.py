@@ -25,15 +25,16 @@ from mase_opt.frontend.to_torch.arithmetic import (
     odd,
     product_rest,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known
-from mase_opt.frontend.to_torch.kernels.registry import kernel
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats import Binary, Scaled
+from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(AdderGraphOp)
+@torch_kernel(AdderGraphOp)
 def adder_graph(
     op: AdderGraphOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """
     In float64 where all sums are exact, else in `int64`, which has no gradient.
 
@@ -67,7 +68,7 @@ def adder_graph(
     sums = expand(op.node_table, op.output_table, inputs, op.product_table)
     ends = sums.spans(ranges, len(offsets)) + op.offset_table[:, None].astype(object)
     lowest = min(0, int(ends.min(initial=0)))
-    return run, Grid(frac, lowest, max(0, int(ends.max(initial=0))))
+    return run, Multiples(frac, lowest, max(0, int(ends.max(initial=0))))
 
 
 def _range(op: AdderGraphOp) -> tuple[int, int]:

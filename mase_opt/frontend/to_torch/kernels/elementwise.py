@@ -23,17 +23,18 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
+from mase_opt.frontend.to_torch.known import Known, multiples_of
+from mase_opt.frontend.torch_kernels import torch_kernel
 from mase_opt.lib.formats import Rounding, RoundingMode
+from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(elementwise.CastOp)
+@torch_kernel(elementwise.CastOp)
 def cast(
     op: elementwise.CastOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
-    return _identity, operands[0].grid
+) -> tuple[Function, Multiples | None]:
+    return _identity, operands[0].numbers
 
 
 # ---- functions of one element -------------------------------------------------------
@@ -74,8 +75,10 @@ FUNCTIONS: dict[type[UnaryOp], Callable[[Tensor], Tensor]] = {
 """Real functions, computed in float64 unless the input is a builtin float."""
 
 
-@kernel(*FUNCTIONS, elementwise.GeluOp, elementwise.EluOp)
-def function(op: UnaryOp, operands: Sequence[Known]) -> tuple[Function, Grid | None]:
+@torch_kernel(*FUNCTIONS, elementwise.GeluOp, elementwise.EluOp)
+def function(
+    op: UnaryOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
     match op:
         case elementwise.GeluOp():
             of = partial(_gelu, approximate=op.approximate.data)
@@ -91,7 +94,7 @@ def function(op: UnaryOp, operands: Sequence[Known]) -> tuple[Function, Grid | N
     return run, None
 
 
-@kernel(
+@torch_kernel(
     elementwise.NegOp,
     elementwise.AbsOp,
     elementwise.ReluOp,
@@ -99,16 +102,16 @@ def function(op: UnaryOp, operands: Sequence[Known]) -> tuple[Function, Grid | N
 )
 def piecewise_linear(
     op: UnaryOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
-    grid = operands[0].grid
+) -> tuple[Function, Multiples | None]:
+    grid = operands[0].numbers
     match op:
         case elementwise.NegOp():
             return torch.neg, None if grid is None else -grid
         case elementwise.AbsOp():
-            result = None if grid is None else Grid(grid.frac, 0, grid.magnitude)
+            result = None if grid is None else abs(grid)
             return torch.abs, result
         case elementwise.ReluOp():
-            result = None if grid is None else Grid(grid.frac, 0, grid.high)
+            result = None if grid is None else Multiples(grid.frac, 0, grid.high)
             if result == grid and grid is not None:
                 return _identity, result
             return torch.relu, result
@@ -116,7 +119,7 @@ def piecewise_linear(
             # With a negative fraction 6 may lie between two codes.
             result = None if grid is None else grid.at(max(grid.frac, 0))
             if result is not None:
-                result = Grid(result.frac, 0, min(result.high, 6 << result.frac))
+                result = Multiples(result.frac, 0, min(result.high, 6 << result.frac))
             return partial(torch.clamp, min=0, max=6), result
 
 
@@ -124,10 +127,10 @@ def _identity(x: Tensor) -> Tensor:
     return x
 
 
-@kernel(elementwise.LeakyReluOp)
+@torch_kernel(elementwise.LeakyReluOp)
 def leaky_relu(
     op: elementwise.LeakyReluOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     slope = op.negative_slope.value.data
     if is_float(element_of(op.input)):
         return partial(functional.leaky_relu, negative_slope=slope), None
@@ -149,7 +152,7 @@ class Arithmetic:
     of: Function
     odd: Function
     """In float64, rounded to odd."""
-    grid: Callable[[Grid, Grid], Grid | None]
+    grid: Callable[[Multiples, Multiples], Multiples | None]
     """Where the result lies."""
 
 
@@ -157,30 +160,30 @@ def _subtract(a: Tensor, b: Tensor) -> Tensor:
     return add(a, -b)
 
 
-def _nowhere(lhs: Grid, rhs: Grid) -> None:
+def _nowhere(lhs: Multiples, rhs: Multiples) -> None:
     return None
 
 
-def _either(lhs: Grid, rhs: Grid) -> Grid:
+def _either(lhs: Multiples, rhs: Multiples) -> Multiples:
     return lhs | rhs
 
 
 ARITHMETIC: dict[type[elementwise.BinaryOp], Arithmetic] = {
-    elementwise.AddOp: Arithmetic(torch.add, add, Grid.__add__),
+    elementwise.AddOp: Arithmetic(torch.add, add, Multiples.__add__),
     elementwise.SubOp: Arithmetic(torch.sub, _subtract, lambda a, b: a + -b),
-    elementwise.MulOp: Arithmetic(torch.mul, multiply, Grid.__mul__),
+    elementwise.MulOp: Arithmetic(torch.mul, multiply, Multiples.__mul__),
     elementwise.DivOp: Arithmetic(torch.div, divide, _nowhere),
     elementwise.MaximumOp: Arithmetic(torch.maximum, torch.maximum, _either),
     elementwise.MinimumOp: Arithmetic(torch.minimum, torch.minimum, _either),
 }
 
 
-@kernel(*ARITHMETIC)
+@torch_kernel(*ARITHMETIC)
 def binary(
     op: elementwise.BinaryOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank, arithmetic = len(shape_of(op.result)), ARITHMETIC[type(op)]
-    lhs, rhs = (known.grid for known in operands)
+    lhs, rhs = (known.numbers for known in operands)
     numbers = None
     if lhs is not None and rhs is not None:
         numbers = arithmetic.grid(lhs, rhs)
@@ -212,10 +215,10 @@ def _divide_integers(a: Tensor, b: Tensor, mode: str) -> Tensor:
     return torch.where(opposite, -a, quotient)
 
 
-@kernel(elementwise.PowOp)
+@torch_kernel(elementwise.PowOp)
 def power(
     op: elementwise.PowOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
     dtype = working_dtype((op.lhs, op.rhs), None) or torch.float64
 
@@ -236,10 +239,10 @@ COMPARISONS: dict[str, Function] = {
 }
 
 
-@kernel(elementwise.CompareOp)
+@torch_kernel(elementwise.CompareOp)
 def compare(
     op: elementwise.CompareOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank, of = len(shape_of(op.result)), COMPARISONS[op.predicate.data]
 
     def run(*tensors: Tensor) -> Tensor:
@@ -251,12 +254,12 @@ def compare(
     return run, None
 
 
-@kernel(elementwise.SelectOp)
+@torch_kernel(elementwise.SelectOp)
 def select(
     op: elementwise.SelectOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
-    lhs, rhs = operands[1].grid, operands[2].grid
+    lhs, rhs = operands[1].numbers, operands[2].numbers
 
     def run(*tensors: Tensor) -> Tensor:
         condition, a, b = same_rank(tensors, rank)
@@ -267,10 +270,10 @@ def select(
     return run, None if lhs is None or rhs is None else lhs | rhs
 
 
-@kernel(elementwise.AndOp, elementwise.OrOp, elementwise.XorOp)
+@torch_kernel(elementwise.AndOp, elementwise.OrOp, elementwise.XorOp)
 def bitwise(
     op: elementwise.BitwiseOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
     match op:
         case elementwise.AndOp():
@@ -283,4 +286,4 @@ def bitwise(
     def run(*tensors: Tensor) -> Tensor:
         return of(*same_rank(tensors, rank))
 
-    return run, grid_of(element_of(op.result))
+    return run, multiples_of(element_of(op.result))

@@ -20,19 +20,20 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known, products
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank, same_samples, take
+from mase_opt.frontend.to_torch.known import Known, products
+from mase_opt.frontend.torch_kernels import torch_kernel
+from mase_opt.lib.formats.multiples import Multiples
 
 
 def contract(
     op: Operation,
     product: Function,
     operands: Sequence[Known],
-    sums: Grid | None,
+    sums: Multiples | None,
     *,
     convolution: bool = False,
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """
     `product(x, weight, bias)`, exactly where its `sums` of products allow it.
 
@@ -42,7 +43,7 @@ def contract(
     """
     numbers = sums
     if len(operands) == 3 and sums is not None:
-        bias = operands[2].grid
+        bias = operands[2].numbers
         numbers = None if bias is None else sums + bias
     dtype = working_dtype(op.operands, numbers)
     if wraps_integers(op, dtype):
@@ -87,7 +88,7 @@ def _by_halves(product: Function, operands: Sequence[Known], frac: int) -> Funct
 
     The sums of either part are exact in float64, and so are their codes in `int64`.
     """
-    x, weight = operands[0].grid, operands[1].grid
+    x, weight = operands[0].numbers, operands[1].numbers
     assert x is not None, "sums lie on a grid"
     assert weight is not None, "sums lie on a grid"
     wider = int(weight.magnitude > x.magnitude)
@@ -121,10 +122,10 @@ def _by_halves(product: Function, operands: Sequence[Known], frac: int) -> Funct
     return run
 
 
-@kernel(layers.LinearOp)
+@torch_kernel(layers.LinearOp)
 def linear(
     op: layers.LinearOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if weight.shape[0] == 1 and (bias is None or bias.shape[0] == 1):
             return functional.linear(x, weight[0], None if bias is None else bias[0])
@@ -138,10 +139,10 @@ def linear(
     return contract(op, product, operands, sums)
 
 
-@kernel(layers.MatmulOp)
+@torch_kernel(layers.MatmulOp)
 def matmul(
     op: layers.MatmulOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank = len(shape_of(op.result))
 
     def product(lhs: Tensor, rhs: Tensor) -> Tensor:
@@ -185,8 +186,10 @@ def _folded(
     return result.transpose(0, 1)
 
 
-@kernel(layers.Conv1dOp, layers.Conv2dOp)
-def conv(op: layers.ConvOp, operands: Sequence[Known]) -> tuple[Function, Grid | None]:
+@torch_kernel(layers.Conv1dOp, layers.Conv2dOp)
+def conv(
+    op: layers.ConvOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
     of = functional.conv1d if op.SPATIAL == 1 else functional.conv2d
     strides, padding = ints(op.strides), ints(op.padding)
     dilation, groups = ints(op.dilation), op.groups.value.data
@@ -203,10 +206,10 @@ def conv(op: layers.ConvOp, operands: Sequence[Known]) -> tuple[Function, Grid |
     return contract(op, product, operands, sums, convolution=True)
 
 
-@kernel(layers.ConvTranspose2dOp)
+@torch_kernel(layers.ConvTranspose2dOp)
 def conv_transpose(
     op: layers.ConvTranspose2dOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     strides, dilation = ints(op.strides), ints(op.dilation)
     groups = op.groups.value.data
     # Torch takes no output padding beyond the stride.
@@ -234,17 +237,17 @@ def conv_transpose(
     if codes is not None:
         # [groups, C / groups, O / groups, …]: all but groups and results are summed.
         codes = codes.reshape(groups, -1, per_group, *kernel_size)
-        weight = Known(weight.grid, codes)
+        weight = Known(weight.numbers, codes)
     terms = channels // groups * math.prod(kernel_size)
     sums = products(operands[0], weight, axes=(1, 3, 4), terms=terms)
     return contract(op, product, operands, sums, convolution=True)
 
 
-@kernel(layers.EmbeddingOp)
+@torch_kernel(layers.EmbeddingOp)
 def embedding(
     op: layers.EmbeddingOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     def run(weight: Tensor, indices: Tensor) -> Tensor:
         return take(weight, indices.to(torch.int64), 0)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers

@@ -11,15 +11,16 @@ from xdsl.dialects.builtin import i1
 from mase_opt.dialects.mase import normalization
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function, working_dtype
-from mase_opt.frontend.to_torch.grid import Grid, Known
-from mase_opt.frontend.to_torch.kernels.registry import kernel
 from mase_opt.frontend.to_torch.kernels.shape import same_rank
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
+from mase_opt.lib.formats.multiples import Multiples
 
 
-@kernel(normalization.BatchNormOp)
+@torch_kernel(normalization.BatchNormOp)
 def batch_norm(
     op: normalization.BatchNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     eps = op.eps.value.data
 
@@ -63,10 +64,10 @@ def _affine(
     return x
 
 
-@kernel(normalization.LayerNormOp)
+@torch_kernel(normalization.LayerNormOp)
 def layer_norm(
     op: normalization.LayerNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     axes, eps = tuple(range(-op.rank.value.data, 0)), op.eps.value.data
 
@@ -76,10 +77,10 @@ def layer_norm(
     return run, None
 
 
-@kernel(normalization.GroupNormOp)
+@torch_kernel(normalization.GroupNormOp)
 def group_norm(
     op: normalization.GroupNormOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype(op.operands, None) or torch.float64
     groups, eps = op.groups.value.data, op.eps.value.data
     trailing = len(shape_of(op.input)) - 2
@@ -100,10 +101,10 @@ def _exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return terms, terms.sum(axis, keepdim=True)
 
 
-@kernel(normalization.SoftmaxOp)
+@torch_kernel(normalization.SoftmaxOp)
 def softmax(
     op: normalization.SoftmaxOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     dtype = working_dtype([op.input], None) or torch.float64
     axis = op.axis.value.data + 1
 
@@ -114,10 +115,10 @@ def softmax(
     return run, None
 
 
-@kernel(normalization.AttentionOp)
+@torch_kernel(normalization.AttentionOp)
 def attention(
     op: normalization.AttentionOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     values = [op.query, op.key, op.value]
     rank = max(len(shape_of(v)) for v in values)
     length, source = shape_of(op.query)[-2], shape_of(op.key)[-2]

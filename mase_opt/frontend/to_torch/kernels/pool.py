@@ -24,8 +24,9 @@ from mase_opt.frontend.to_torch.arithmetic import (
     working_dtype,
     wraps_integers,
 )
-from mase_opt.frontend.to_torch.grid import Grid, Known, grid_of
-from mase_opt.frontend.to_torch.kernels.registry import kernel
+from mase_opt.frontend.to_torch.known import Known, dtype_of, multiples_of
+from mase_opt.frontend.torch_kernels import torch_kernel
+from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.interpreters.kernels.pool import adaptive_bounds, pool_counts
 
 Sum = Callable[[Tensor], Tensor]
@@ -36,9 +37,9 @@ Sum = Callable[[Tensor], Tensor]
 
 def _sums(
     op: UnaryOp, known: Known, terms: int, of: Sum
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """Sums of `terms` elements at most; exact on a grid of 62 bits."""
-    numbers = None if known.grid is None else known.grid.sum_of(terms)
+    numbers = None if known.numbers is None else known.numbers.sum_of(terms)
     dtype = working_dtype((op.input,), numbers)
     if wraps_integers(op, dtype):
 
@@ -66,15 +67,15 @@ def _integer_sums(x: Tensor, of: Sum, frac: int) -> Tensor:
 
 def _means(
     op: UnaryOp, known: Known, counts: NDArray[np.int64], of: Sum
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     """`of(x) / counts`; exact on a grid of 53 bits."""
     terms = int(counts.max())
     sums, numbers = _sums(op, known, terms, of)
     if (counts == terms).all() and terms & (terms - 1) == 0:
         if numbers is not None:
             frac = numbers.frac + terms.bit_length() - 1
-            numbers = Grid(frac, numbers.low, numbers.high)
-            if numbers.dtype is None:
+            numbers = Multiples(frac, numbers.low, numbers.high)
+            if dtype_of(numbers) is None:
                 numbers = None
 
         def halved(x: Tensor) -> Tensor:
@@ -129,12 +130,12 @@ MAX_POOLS = {
 }
 
 
-@kernel(pooling.MaxPoolOp)
+@torch_kernel(pooling.MaxPoolOp)
 def max_pool(
     op: pooling.MaxPoolOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     rank, sizes = len(op.kernel), shape_of(op.result)
-    dtype = working_dtype((op.input,), operands[0].grid) or torch.float64
+    dtype = working_dtype((op.input,), operands[0].numbers) or torch.float64
     of = MAX_POOLS.get(rank)
     # [S, N, C, …] -> [S · N, C, …], which keeps the channels last where they are.
     channels = shape_of(op.input)[-rank - 1 : -rank] or (1,)
@@ -154,13 +155,13 @@ def max_pool(
         result = of(x.reshape(-1, *channels, *x.shape[-rank:]), *parameters)
         return result.reshape(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(pooling.AvgPoolOp)
+@torch_kernel(pooling.AvgPoolOp)
 def avg_pool(
     op: pooling.AvgPoolOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axes = tuple(range(-len(op.kernel), 0))
 
     def of(x: Tensor) -> Tensor:
@@ -189,17 +190,19 @@ def _adaptive(
     return of
 
 
-@kernel(pooling.AdaptiveMaxPoolOp)
+@torch_kernel(pooling.AdaptiveMaxPoolOp)
 def adaptive_max_pool(
     op: pooling.AdaptiveMaxPoolOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
-    return _adaptive(op, lambda x, axis: x.amax(axis, keepdim=True)), operands[0].grid
+) -> tuple[Function, Multiples | None]:
+    return _adaptive(op, lambda x, axis: x.amax(axis, keepdim=True)), operands[
+        0
+    ].numbers
 
 
-@kernel(pooling.AdaptiveAvgPoolOp)
+@torch_kernel(pooling.AdaptiveAvgPoolOp)
 def adaptive_avg_pool(
     op: pooling.AdaptiveAvgPoolOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     sizes = shape_of(op.input)[-len(op.output_size) :]
     counts = np.ones((), dtype=np.int64)
     for size, count in zip(sizes, ints(op.output_size), strict=True):
@@ -212,10 +215,10 @@ def adaptive_avg_pool(
 # ---- reductions ---------------------------------------------------------------------
 
 
-@kernel(pooling.ReduceOp)
+@torch_kernel(pooling.ReduceOp)
 def reduce(
     op: pooling.ReduceOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axes = tuple(a + 1 for a in ints(op.axes))
     sizes, kind = shape_of(op.result), op.kind.data
     count = math.prod(shape_of(op.input)[a] for a in ints(op.axes))
@@ -235,13 +238,13 @@ def reduce(
         result = of(x, axes) if axes else x
         return result.reshape(x.shape[0], *sizes)
 
-    return extreme, operands[0].grid
+    return extreme, operands[0].numbers
 
 
-@kernel(pooling.ArgmaxOp)
+@torch_kernel(pooling.ArgmaxOp)
 def argmax(
     op: pooling.ArgmaxOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axis, sizes = op.axis.value.data + 1, shape_of(op.result)
 
     def run(x: Tensor) -> Tensor:
@@ -249,4 +252,4 @@ def argmax(
         x = x.to(torch.int64) if x.dtype == torch.bool else x
         return torch.argmax(x, axis).reshape(x.shape[0], *sizes)
 
-    return run, grid_of(element_of(op.result))
+    return run, multiples_of(element_of(op.result))

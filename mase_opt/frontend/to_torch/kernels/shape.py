@@ -13,8 +13,9 @@ from mase_opt.dialects.mase import layers, shape
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function
-from mase_opt.frontend.to_torch.grid import Grid, Known
-from mase_opt.frontend.to_torch.kernels.registry import kernel
+from mase_opt.frontend.to_torch.known import Known
+from mase_opt.frontend.torch_kernels import torch_kernel
+from mase_opt.lib.formats.multiples import Multiples
 
 
 def same_rank(tensors: Sequence[Tensor], rank: int) -> list[Tensor]:
@@ -61,10 +62,10 @@ def take(values: Tensor, indices: Tensor, axis: int) -> Tensor:
     return result.movedim(before, tuple(range(1, axis + 1)))
 
 
-@kernel(layers.LookupOp)
+@torch_kernel(layers.LookupOp)
 def lookup(
     op: layers.LookupOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     element = element_of(op.input)
     assert isinstance(element, FixedPoint), "verified"
     scale, mask = 2.0**element.frac.data, (1 << element.width.data) - 1
@@ -74,50 +75,50 @@ def lookup(
         codes = (x * scale).to(torch.int64) & mask
         return take(table, codes, 0)
 
-    return run, operands[1].grid
+    return run, operands[1].numbers
 
 
-@kernel(shape.ReshapeOp)
+@torch_kernel(shape.ReshapeOp)
 def reshape(
     op: shape.ReshapeOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     sizes = shape_of(op.result)
 
     def run(x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.TransposeOp)
+@torch_kernel(shape.TransposeOp)
 def transpose(
     op: shape.TransposeOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     order = (0, *(p + 1 for p in ints(op.permutation)))
 
     def run(x: Tensor) -> Tensor:
         return x.permute(order)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.BroadcastOp)
+@torch_kernel(shape.BroadcastOp)
 def broadcast(
     op: shape.BroadcastOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     sizes = shape_of(op.result)
 
     def run(x: Tensor) -> Tensor:
         (x,) = same_rank([x], len(sizes))
         return x.expand(x.shape[0], *sizes)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.ConcatOp)
+@torch_kernel(shape.ConcatOp)
 def concat(
     op: shape.ConcatOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axis = op.axis.value.data + 1
 
     def run(*tensors: Tensor) -> Tensor:
@@ -126,31 +127,33 @@ def concat(
     return run, _all(operands)
 
 
-def _all(operands: Sequence[Known]) -> Grid | None:
+def _all(operands: Sequence[Known]) -> Multiples | None:
     """Where the numbers of all of `operands` lie."""
-    total: Grid | None = None
+    total: Multiples | None = None
     for known in operands:
-        if known.grid is None:
+        if known.numbers is None:
             return None
-        total = known.grid if total is None else total | known.grid
+        total = known.numbers if total is None else total | known.numbers
     return total
 
 
-@kernel(shape.SliceOp)
+@torch_kernel(shape.SliceOp)
 def slice_(
     op: shape.SliceOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     spans = zip(ints(op.starts), ints(op.stops), ints(op.strides), strict=True)
     index = (slice(None), *(slice(*span) for span in spans))
 
     def run(x: Tensor) -> Tensor:
         return x[index]
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
 
 
-@kernel(shape.PadOp)
-def pad(op: shape.PadOp, operands: Sequence[Known]) -> tuple[Function, Grid | None]:
+@torch_kernel(shape.PadOp)
+def pad(
+    op: shape.PadOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
     pairs = zip(reversed(ints(op.low)), reversed(ints(op.high)), strict=True)
     margins = [n for pair in pairs for n in pair]
     value: Any = op.value.value.data
@@ -163,10 +166,10 @@ def pad(op: shape.PadOp, operands: Sequence[Known]) -> tuple[Function, Grid | No
     return run, None
 
 
-@kernel(shape.GatherOp)
+@torch_kernel(shape.GatherOp)
 def gather(
     op: shape.GatherOp, operands: Sequence[Known]
-) -> tuple[Function, Grid | None]:
+) -> tuple[Function, Multiples | None]:
     axis = op.axis.value.data
     size = shape_of(op.input)[axis]
 
@@ -174,4 +177,4 @@ def gather(
         indices = indices.to(torch.int64)
         return take(x, torch.where(indices < 0, indices + size, indices), axis)
 
-    return run, operands[0].grid
+    return run, operands[0].numbers
