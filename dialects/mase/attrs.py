@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
@@ -26,7 +26,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from mase_opt.dialects.mase.resources import RESOURCES, Blob
+from mase_opt.dialects.mase.resources import RESOURCES, Blob, Derived
 from mase_opt.lib.formats.rounding import (
     FormatError,
     Overflow,
@@ -113,6 +113,10 @@ class DenseAttr(Data[DenseData]):
         Raises `ValueError` if a parsed text held no or malformed data for it.
         """
         return self.data.blob.array(self.data.dtype)
+
+    def derived(self, key: Hashable, compute: Callable[[], Derived]) -> Derived:
+        """`compute()`, which `key` and the content decide; see `Blob.derived`."""
+        return self.data.blob.derived((self.data.storage, key), compute)
 
     @property
     def label(self) -> str:

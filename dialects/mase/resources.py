@@ -9,8 +9,9 @@ content makes keys unique and the printed text a function of the module alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from hashlib import blake2b
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -23,6 +24,12 @@ _HEADER = "08000000"
 """MLIR's blob header: the alignment, 8 bytes, as a little-endian 32-bit number."""
 
 
+REMEMBERED = 32
+"""How much of what is derived from an array is kept."""
+
+Derived = TypeVar("Derived")
+
+
 class Blob:
     """A flat little-endian array with a name; empty only while a text is parsed."""
 
@@ -32,6 +39,19 @@ class Blob:
         self._raw: bytes | None = None
         self._data = data
         self._digest: str | None = None
+        self._derived: dict[Hashable, Any] = {}
+
+    def derived(self, key: Hashable, compute: Callable[[], Derived]) -> Derived:
+        """
+        `compute()`, which `key` and the content decide; the last ones are remembered.
+
+        So models that share their constants share what is made of them.
+        """
+        if key not in self._derived:
+            if len(self._derived) >= REMEMBERED:
+                del self._derived[next(iter(self._derived))]
+            self._derived[key] = compute()
+        return self._derived[key]
 
     def array(self, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         """

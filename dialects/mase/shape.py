@@ -152,7 +152,10 @@ class ConstantOp(MaseOp):
         return values
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
-        return float(self.array().min(initial=0)) >= 0
+        return self.value.derived(
+            ("never negative", self.result.type, self.scales),
+            lambda: float(self.array().min(initial=0)) >= 0,
+        )
 
     def infer_shape(self) -> Shape:
         return shape_of(self.result)

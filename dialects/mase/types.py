@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -167,6 +168,7 @@ class UFixedType(FixedPoint):
         super().__init__(width, frac)
 
 
+@cache
 def fixed_type(format: Fixed) -> FixedPoint:
     """The element type of a fixed-point format."""
     cls = FixedType if format.signed else UFixedType

@@ -38,7 +38,7 @@ def calibration_of(value: SSAValue) -> NDArray[np.float64] | None:
     The first and last are the exact minimum and maximum. The others are not equally
     spaced: `quantile_weights` has what each stands for, when formats are chosen.
     """
-    attribute = _attribute_of(value)
+    attribute = calibration_attribute(value)
     return None if attribute is None else attribute.array()
 
 
@@ -94,7 +94,7 @@ class Channels:
 
 def channels_of(value: SSAValue) -> Channels | None:
     """The quantiles of the channels of `value`; None if none are recorded."""
-    attribute = _attribute_of(value)
+    attribute = calibration_attribute(value)
     if attribute is None or not isinstance(attribute.axis, IntAttr):
         return None
     axis = attribute.axis.data
@@ -138,7 +138,8 @@ def _is_spatial(value: SSAValue) -> bool:
     return False
 
 
-def _attribute_of(value: SSAValue) -> CalibrationAttr | None:
+def calibration_attribute(value: SSAValue) -> CalibrationAttr | None:
+    """What `record` has put on `value`."""
     if isinstance(value, BlockArgument):
         function = value.owner.parent_op()
         assert isinstance(function, FuncOp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
+from mase_opt.dialects.mase.attrs import DenseAttr, RoundingAttr, is_float
 from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, SameElementOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.formats import element_type
@@ -158,17 +158,29 @@ class Quantizer:
             return cast
         key = (value, element, rounding)
         if key not in self.made:
-            label = constant.value.label
-            values = constant.array().astype(np.float64)
-            if isinstance(format, Fixed):
-                held = format.encode(values, *rounding.data)
-            else:
-                (held,) = format.cast_samples(values[np.newaxis], *rounding.data)
-            new = ConstantOp.of(held, element, label)
+            new = ConstantOp(
+                *constant.value.derived(
+                    ("constant", constant.result.type, element, rounding),
+                    lambda: _encoded(constant, format, rounding),
+                )
+            )
             new.result.name_hint = value.name_hint
             Rewriter.insert_op(new, InsertPoint.after(constant))
             self.made[key] = new.result
         return self.made[key]
+
+
+def _encoded(
+    constant: ConstantOp, format: Format[Any], rounding: RoundingAttr
+) -> tuple[DenseAttr, TensorType[Attribute], DenseAttr | None]:
+    """What a constant of the same numbers in `format` is made of."""
+    values = constant.array().astype(np.float64)
+    if isinstance(format, Fixed):
+        held = format.encode(values, *rounding.data)
+    else:
+        (held,) = format.cast_samples(values[np.newaxis], *rounding.data)
+    made = ConstantOp.of(held, element_type(format), constant.value.label)
+    return made.value, cast(Any, made.result.type), made.scales
 
 
 def _type_and_threshold(format: Format[Any]) -> tuple[ElementType, float | None]:

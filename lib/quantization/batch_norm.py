@@ -168,5 +168,7 @@ def _moved(
 
 def fold_batch_norms(module: ModuleOp) -> None:
     """Replace every f32 batch norm with constant statistics."""
+    if not any(isinstance(op, BatchNormOp) for op in module.walk()):
+        return
     patterns = GreedyRewritePatternApplier([FoldIntoLayer(), FoldAlone()])
     PatternRewriteWalker(patterns, apply_recursively=False).rewrite_module(module)

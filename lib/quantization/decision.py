@@ -70,6 +70,11 @@ def mark_prepared(function: FuncOp, name: str, data: str | None) -> None:
     )
 
 
+def forget_prepared(function: FuncOp) -> None:
+    """The parameters are used: remove what `mark_prepared` has kept."""
+    function.attributes.pop(PREPARED, None)
+
+
 def prepared_with(function: FuncOp) -> str | None:
     """The data that a pass before `mase-quantize` has calibrated `function` with."""
     return (_marks(function) or {}).get("data")

@@ -14,6 +14,7 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.analysis.calibration import (
+    calibration_attribute,
     calibration_of,
     channels_of,
     quantile_weights,
@@ -104,6 +105,25 @@ class Defaults:
         `unsigned` decides where the sign is open. Raises `FormatError` where no format
         will do.
         """
+        seen = calibration_attribute(value)
+        assert seen is not None, f"{describe(value)} is not calibrated"
+        chosen = (self.method, self.percentile, spec, rounding)
+        what = (value.type, seen.axis, seen.channels, *chosen)
+        return seen.quantiles.derived(
+            (*what, low, high, floor, unsigned),
+            lambda: self._of_value(value, spec, rounding, low, high, floor, unsigned),
+        )
+
+    def _of_value(
+        self,
+        value: SSAValue,
+        spec: Spec,
+        rounding: RoundingAttr,
+        low: float,
+        high: float,
+        floor: float,
+        unsigned: bool,
+    ) -> Format[Any]:
         values, weights = calibrated(value, spec)
         values, method = without_masks(values, floor)
         values = np.clip(values, low, high)
@@ -130,6 +150,33 @@ class Defaults:
         `method` replaces the usual one; `limit` is the most fraction bits to choose.
         Raises `FormatError` where no format will do, as where a `divisor` becomes zero.
         """
+        key = (
+            constant.result.type,
+            self,
+            spec,
+            rounding,
+            method,
+            limit,
+            floor,
+            divisor,
+        )
+        return constant.value.derived(
+            key,
+            lambda: self._of_constant(
+                constant, spec, rounding, method, limit, floor, divisor
+            ),
+        )
+
+    def _of_constant(
+        self,
+        constant: ConstantOp,
+        spec: Spec,
+        rounding: RoundingAttr,
+        method: Method | None,
+        limit: int | None,
+        floor: float,
+        divisor: bool,
+    ) -> Format[Any]:
         values = constant.array().astype(np.float64)
         unsigned = bool((values >= 0).all())
         if floor > -inf:

@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from mase_opt.lib.model_function import model_function
-from mase_opt.lib.quantization.decision import PREPARED, chosen, prepared_with
+from mase_opt.lib.quantization.decision import chosen, forget_prepared, prepared_with
 from mase_opt.lib.quantization.options import RecipeOptions
 from mase_opt.lib.quantization.quantize import is_calibrated, quantize
 
@@ -74,4 +74,4 @@ class MaseQuantizePass(RecipeOptions, ModulePass):
                 "quantize; a module that has formats keeps them",
                 stacklevel=2,
             )
-        function.attributes.pop(PREPARED, None)
+        forget_prepared(function)

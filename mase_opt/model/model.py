@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,8 +41,8 @@ from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.calibrate import calibrate
-from mase_opt.lib.quantization.decision import decide, recipe_of
-from mase_opt.lib.quantization.quantize import needs_formats
+from mase_opt.lib.quantization.decision import decide, forget_prepared, recipe_of
+from mase_opt.lib.quantization.quantize import needs_formats, quantize
 from mase_opt.lib.quantization.recipe import Recipe
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
@@ -234,12 +235,19 @@ class Model:
         with user_errors():
             module = self._ir.clone()
             function = model_function(module)
-            if recipe is not None or options:
-                chosen = Recipe.of({} if recipe is None else recipe)
-                decide(function, replace(chosen, **Recipe.known(options, "quantize()")))
-            elif recipe_of(function) is None:
-                decide(function, Recipe())
-            self._run(module, "mase-quantize", masters=masters)
+            own = Recipe.known(options, "quantize()")
+            if recipe is not None:
+                chosen = replace(Recipe.of(recipe), **own)
+            else:
+                chosen = None if own else recipe_of(function)
+                chosen = chosen or Recipe(**own)
+            decide(function, chosen)
+            if not quantize(module, chosen, masters=masters):
+                warnings.warn(
+                    "quantize() has no effect: no value in floating point is left",
+                    stacklevel=2,
+                )
+            forget_prepared(function)
             return self._derived(module)
 
     def apply(self, name: str, **options: Any) -> Model:
@@ -548,7 +556,7 @@ class Model:
         from mase_opt.frontend.to_torch import to_torch
 
         with user_errors():
-            module = to_torch(self._ir, learn_scales=learn_scales)
+            module = to_torch(self._ir, learn_scales=learn_scales, share=True)
             _ORIGINS[module] = self
             return module
 

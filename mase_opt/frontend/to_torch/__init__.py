@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,20 @@ from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.model_function import argument_names, layer_of
 
 
-def to_torch(module: ModuleOp, *, learn_scales: bool = False) -> MaseModule:
+def to_torch(
+    module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+) -> MaseModule:
     """
     The only function of `module` as a torch module.
+
+    With `share`, `module` must not change from then on, and is not copied.
 
     With `learn_scales`, the scales of scaled formats are parameters (see `learned`),
     those of constants and arguments excepted.
 
     Raises `UserError` where that is not a function of mase ops that torch can compute.
     """
-    return MaseModule(module, learn_scales=learn_scales)
+    return MaseModule(module, learn_scales=learn_scales, share=share)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class MaseModule(nn.Module):
     """
 
     ir: ModuleOp
-    """A copy of the module: what is evaluated."""
+    """What is evaluated: a copy of the module, or with `share` the module itself."""
     constants: dict[str, ConstantOp]
     """The constants in `ir` by the names of their parameters and buffers."""
 
@@ -123,9 +128,11 @@ class MaseModule(nn.Module):
     scaled: dict[SSAValue, LearnedScale]
     """The values in `ir` whose format has learned scales."""
 
-    def __init__(self, module: ModuleOp, *, learn_scales: bool = False):
+    def __init__(
+        self, module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+    ):
         super().__init__()
-        self.ir = module.clone()
+        self.ir = module if share else module.clone()
         self.constants = {}
         self._steps: list[_Step] = []
         self._inputs: list[_Input] = []
@@ -157,7 +164,9 @@ class MaseModule(nn.Module):
             result = op.results[0]
             numbers[result] = len(numbers)
             if isinstance(op, ConstantOp):
-                known[result] = _known(op)
+                known[result] = op.value.derived(
+                    ("known", result.type), partial(_known, op)
+                )
                 self._add_constant(op, numbers[result])
                 continue
             kernel = TORCH_KERNELS.get(type(op))
@@ -180,11 +189,10 @@ class MaseModule(nn.Module):
         self._results = [(numbers[v], shape_of(v)) for v in returned.operands]
 
     def _add_constant(self, op: ConstantOp, number: int) -> None:
-        element = element_of(op.result)
-        values: Any = op.array()
-        if isinstance(element, ElementType):
-            values = element.numbers(values)
-        tensor = torch.tensor(values).to(carrier(element))
+        # A copy: other modules share what is derived.
+        tensor = op.value.derived(
+            ("torch", op.result.type, op.scales), partial(_numbers, op)
+        ).clone()
         label, trains = _role(op)
         owner, name, path = self._place(label)
         if trains:
@@ -274,6 +282,15 @@ def _function(module: ModuleOp) -> func.FuncOp:
             f"function {function.sym_name.data} does not end in func.return"
         )
     return function
+
+
+def _numbers(op: ConstantOp) -> Tensor:
+    """The numbers of a constant in the type that carries them."""
+    element = element_of(op.result)
+    values: Any = op.array()
+    if isinstance(element, ElementType):
+        values = element.numbers(values)
+    return torch.tensor(values).to(carrier(element))
 
 
 def _known(op: ConstantOp) -> Known:
