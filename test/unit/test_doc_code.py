@@ -53,7 +53,8 @@ def commands(block: Block) -> Sequence[str] | None:
         return ["bash", "-e", "-u", "-o", "pipefail", "-c", block.text]
     if block.language == "python":
         return [sys.executable, "-c", block.text]
-    assert block.language in ("mlir", "text"), f"unknown language '{block.language}'"
+    known = ("mlir", "text", "toml")
+    assert block.language in known, f"unknown language '{block.language}'"
     return None
 
 
