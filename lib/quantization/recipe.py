@@ -45,6 +45,7 @@ from xdsl.ir import Attribute
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import FormatError, FormatSpec, Method, Overflow, Spec
+from mase_opt.lib.formats.fixed import MAX_WIDTH
 from mase_opt.lib.quantization.config import (
     QuantizeConfig,
     parse_accumulator,
@@ -214,7 +215,7 @@ class Recipe(FormatOptions):
         settings = {
             "data format": d.data,
             "weight format": d.weight,
-            "bias format": d.bias or f"{d.bias_width} bits",
+            "bias format": d.bias or FormatSpec(width=min(MAX_WIDTH, d.bias_width)),
             "accumulator": d.accumulator,
             "method": d.method.value,
             "percentile": d.percentile,
