@@ -150,18 +150,10 @@ class Defaults:
         `method` replaces the usual one; `limit` is the most fraction bits to choose.
         Raises `FormatError` where no format will do, as where a `divisor` becomes zero.
         """
-        key = (
-            constant.result.type,
-            self,
-            spec,
-            rounding,
-            method,
-            limit,
-            floor,
-            divisor,
-        )
+        chosen = (self.method, self.percentile, spec, rounding)
+        what = (constant.result.type, *chosen)
         return constant.value.derived(
-            key,
+            (*what, method, limit, floor, divisor),
             lambda: self._of_constant(
                 constant, spec, rounding, method, limit, floor, divisor
             ),
