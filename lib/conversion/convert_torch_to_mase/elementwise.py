@@ -6,11 +6,11 @@ from collections.abc import Callable
 from math import inf
 
 import numpy as np
-from xdsl.dialects.builtin import AnyFloat, f32, f64, i1, i64
+from xdsl.dialects.builtin import f32, f64, i1, i64
 from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise as mase
-from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
 from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.conversion.convert_torch_to_mase.call import (
@@ -120,7 +120,7 @@ def _wide(call: Call) -> tuple[SSAValue, SSAValue]:
     """
     if call.element == f64:
         raise Unsupported("a whole quotient of f64: convert the model with .float()")
-    element = f64 if isinstance(call.element, AnyFloat) else call.element
+    element = f64 if is_float(call.element) else call.element
     x, y = _operand(call, 0), _operand(call, 1)
     return call.cast(x, element), call.cast(y, element)
 
@@ -129,7 +129,7 @@ def _whole_quotient(
     call: Call, x: SSAValue, y: SSAValue, mode: RoundingMode
 ) -> SSAValue:
     """x / y rounded to a whole number."""
-    if not isinstance(call.element, AnyFloat):
+    if not is_float(call.element):
         rounding = RoundingAttr((mode, Overflow.WRAP))
         return call.emit(mase.DivOp(x, y, rounding=rounding))
     quotient = call.emit(mase.DivOp(x, y))
@@ -192,7 +192,7 @@ def _compare(predicate: str) -> Rule:
             rhs = call.tensor(1)
         else:
             number, element = call.number(1), element_of(lhs)
-            if isinstance(number, float) and not isinstance(element, AnyFloat):
+            if isinstance(number, float) and not is_float(element):
                 element = f32
             elif element == i1 and not isinstance(number, bool):
                 # As integers: the number may be another than 0 and 1.
@@ -217,7 +217,7 @@ def _comparable(call: Call, value: SSAValue, other: SSAValue) -> SSAValue:
     """
     element, target = element_of(value), element_of(other)
     format, number = exact_format(element), constant_array(other)
-    if format is None or not isinstance(target, AnyFloat):
+    if format is None or not is_float(target):
         return value
     if format.max_code <= EXACT_IN_F32 or (
         number is not None and np.abs(number).max(initial=0) < EXACT_IN_F32
@@ -370,7 +370,7 @@ _POWERS: dict[float, Callable[[SSAValue], mase.UnaryOp]] = {
 def _pow_scalar(call: Call) -> SSAValue:
     """torch.aten.pow(x, 2) -> mase.mul(x, x); other exponents: mase.pow(x, n)"""
     value, exponent = call.cast(call.tensor(0), call.element), call.number(1)
-    if not isinstance(call.element, AnyFloat):
+    if not is_float(call.element):
         return _integer_power(call, value, exponent)
     if exponent in (2, 3):
         square = call.emit(mase.MulOp(value, value))
@@ -398,7 +398,7 @@ def _integer_power(call: Call, value: SSAValue, exponent: float) -> SSAValue:
 
 def _pow(call: Call) -> SSAValue:
     """torch.aten.pow(x, y) -> mase.pow(x, y)"""
-    if not isinstance(call.element, AnyFloat):
+    if not is_float(call.element):
         raise Unsupported("integers to a power that is not one number, known here")
     return call.emit(mase.PowOp(_operand(call, 0), _operand(call, 1)))
 

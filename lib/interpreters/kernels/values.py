@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from xdsl.dialects.builtin import AnyFloat, i1
+from xdsl.dialects.builtin import i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import is_float
@@ -99,7 +99,7 @@ def decode(array: Array, element: Attribute) -> Array:
     """What the interpreter holds for `element` as floating-point numbers."""
     if isinstance(element, ElementType):
         return element.numbers(array)
-    return array if isinstance(element, AnyFloat) else array.astype(np.float64)
+    return array if is_float(element) else array.astype(np.float64)
 
 
 def floats(
