@@ -386,7 +386,7 @@ def _callable(title: str, function: Any) -> list[str]:
     if len(text) > 88:
         inner = "".join(f"    {part},\n" for part in shown)
         text = f"{title}(\n{inner}){arrow}"
-    return ["```text", text, "```", "", inspect.getdoc(function) or "", ""]
+    return ["```pyi", text, "```", "", inspect.getdoc(function) or "", ""]
 
 
 # Writing.

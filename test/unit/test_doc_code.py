@@ -53,7 +53,7 @@ def commands(block: Block) -> Sequence[str] | None:
         return ["bash", "-e", "-u", "-o", "pipefail", "-c", block.text]
     if block.language == "python":
         return [sys.executable, "-c", block.text]
-    known = ("mlir", "text", "toml")
+    known = ("mlir", "pyi", "text", "toml")
     assert block.language in known, f"unknown language '{block.language}'"
     return None
 
