@@ -22,6 +22,8 @@ from mase_opt.lib.plugins import PENDING
 
 _PREFIX = "mase_opt_plugin_"
 """What the modules are called that plug-in files become."""
+_VERSION = "mase_opt_version"
+"""Where such a module has the path of its file, and when that was written."""
 _OURS = ("mase_opt", "xdsl")
 
 
@@ -86,11 +88,19 @@ def _joined(universe: Universe, added: Universe) -> Universe:
 
 
 def load_plugin(plugin: str) -> Universe:
-    """Run a Python file; the `UNIVERSE` it defines. Raises `UserError`."""
+    """
+    Run a Python file; the `UNIVERSE` it defines. Raises `UserError`.
+
+    Once, unless the file changes: running it registers formats, rules and circuits.
+    """
     path = Path(plugin).absolute()
     if not path.is_file():
         raise UserError(f"plug-in '{plugin}': no such file")
     name = f"{_PREFIX}{path.stem}"
+    version = (str(path), path.stat().st_mtime_ns)
+    loaded = sys.modules.get(name)
+    if getattr(loaded, _VERSION, None) == version:
+        return cast(Any, loaded).UNIVERSE
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"plug-in '{plugin}' is not a Python file (name it *.py)")
@@ -107,6 +117,7 @@ def load_plugin(plugin: str) -> Universe:
             f"plug-in '{plugin}' defines no UNIVERSE: add "
             "UNIVERSE = Universe(all_passes={...}), from xdsl.universe import Universe"
         )
+    setattr(module, _VERSION, version)
     return universe
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import mase_opt as mo
+from mase_opt.lib.formats import spec
 
 X = np.zeros((1, 64))
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -275,8 +277,12 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_plugins(tmp_path: Path):
+def test_plugins(monkeypatch: pytest.MonkeyPatch):
     posit = Path(__file__).parents[2] / "examples" / "plugins" / "posit.py"
+    monkeypatch.setattr(spec, "FAMILIES", dict(spec.FAMILIES))
+    monkeypatch.setattr(spec, "EXAMPLES", list(spec.EXAMPLES))
+    # Again and again, as in a notebook.
+    mo.load(DIGITS / "mlp.mlir", plugins=[str(posit)])
     model = mo.load(DIGITS / "mlp.mlir", plugins=[str(posit)])
     model = model.calibrate(array("mlp_calibration.npz", "x"))
     small = model.quantize(format="posit<8, 1>")
@@ -285,3 +291,4 @@ def test_plugins(tmp_path: Path):
     assert "posit" in str(small.apply("canonicalize").ir)
     with pytest.raises(mo.UserError, match="has no circuit"):
         small.emit()
+    del sys.modules["mase_opt_plugin_posit"]

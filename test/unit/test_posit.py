@@ -40,7 +40,7 @@ DIGITS = ROOT / "examples" / "digits"
 @pytest.fixture(scope="module", autouse=True)
 def plugin() -> Iterator[Any]:
     load_plugin(str(ROOT / "examples" / "plugins" / "posit.py"))
-    yield sys.modules["mase_opt_plugin_posit"]
+    yield sys.modules.pop("mase_opt_plugin_posit")
     del FAMILIES["posit"]
     EXAMPLES.remove("posit<8, 1>")
 
