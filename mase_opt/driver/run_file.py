@@ -94,7 +94,15 @@ def read_run_file(path: str, known: Mapping[str, Any]) -> RunFile:
         if not isinstance(table, Mapping):
             raise UserError(f"{where}: passes.{key} is {table!r}, expected a table")
         settings = cast("Mapping[str, Any]", table)
-        passes.append((short[key], _options(settings, f"{where}: {key}")))
+        options = _options(settings, f"{where}: {key}")
+        if "layers" in options and not _takes_settings(known[short[key]]()):
+            tables = [k for k, v in settings.items() if isinstance(v, Mapping)]
+            if tables:
+                raise UserError(
+                    f"{where}: {key}: '{tables[0]}' is a table, but {short[key]} has "
+                    "no settings of single layers"
+                )
+        passes.append((short[key], options))
     return RunFile(source, passes, _emit(tree, where))
 
 
@@ -123,6 +131,12 @@ def _check(keys: Any, known: Sequence[str], what: str) -> None:
     for key in keys:
         if key not in known:
             raise UserError(f"{what} '{key}'{did_you_mean(key, known)}")
+
+
+def _takes_settings(made: type) -> bool:
+    from mase_opt.lib.quantization.options import RecipeOptions
+
+    return issubclass(made, RecipeOptions)
 
 
 def _options(table: Mapping[str, Any], where: str) -> Options:

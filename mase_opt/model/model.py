@@ -121,6 +121,8 @@ class Model:
         `plugins` are files that define UNIVERSE.
         """
         with user_errors():
+            if not isinstance(cast(Any, ir), ModuleOp):
+                raise UserError(f"ir is {type(ir).__name__}, expected a ModuleOp")
             self._start(ir, _Home(load_universe(plugins)))
 
     def _start(
@@ -495,6 +497,8 @@ class Model:
             if self._folder is not None:
                 raise UserError(f"folder '{self._folder.path}' is emitted already")
             self._level(Level.LOWERED)
+            if verify < 0:
+                raise UserError(f"verify is {verify}, expected at least 0")
             path = None if output is None else Path(output)
             chosen = EmitOptions(
                 path, split, synth, verify, f"Model.emit({str(output)!r})"
@@ -596,9 +600,17 @@ def import_torch(
     after the module's class. Raises `UserError` where torch cannot trace the module, or
     for ops that have no meaning here.
     """
+    import torch
+    from torch.export import ExportedProgram
+
     from mase_opt.frontend.import_torch import import_torch
 
     with user_errors():
+        if not isinstance(module, torch.nn.Module | ExportedProgram):
+            raise UserError(
+                f"module is {type(module).__name__}, expected a torch.nn.Module or an "
+                "exported program"
+            )
         return Model(import_torch(module, example_inputs, name))
 
 
@@ -609,8 +621,14 @@ def from_torch(module: MaseModule) -> Model:
     Float constants have the trained numbers, scaled formats the learned scales.
     """
     from mase_opt.frontend.from_torch import from_torch
+    from mase_opt.frontend.to_torch import MaseModule
 
     with user_errors():
+        if not isinstance(cast(Any, module), MaseModule):
+            raise UserError(
+                f"module is {type(module).__name__}, expected what Model.to_torch "
+                "makes; import_torch takes other modules"
+            )
         ir, origin = from_torch(module), _ORIGINS.get(module)
         if origin is None:
             return Model(ir)

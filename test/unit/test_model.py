@@ -228,6 +228,10 @@ def test_shown(calibrated: mo.Model):
         ),
         (lambda m: m.evaluate(np.zeros((2, 64)), [3]), "one label for each of the 2"),
         (lambda m: m.quantize().emit(depth=3), "unknown option 'depth'"),
+        (lambda m: m.quantize().emit(verify=-1), "verify is -1, expected at least 0"),
+        (lambda m: mo.Model(3), "ir is int, expected a ModuleOp"),  # pyright: ignore[reportArgumentType]
+        (lambda m: mo.import_torch(3), "module is int, expected a torch.nn.Module"),
+        (lambda m: mo.from_torch(nn.ReLU()), "module is ReLU, expected what Model.to"),  # pyright: ignore[reportArgumentType]
         (lambda m: mo.Model(m.ir, plugins=["no.py"]), "plug-in 'no.py': no such file"),
     ],
 )

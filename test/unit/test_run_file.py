@@ -58,6 +58,7 @@ verify_rtl = 8
         ("passes = 3", "passes is 3, expected a table"),
         ("passes.quantize = 3", "passes.quantize is 3, expected a table"),
         ("[passes.quantize.fc]\nweight = 'x'", "quantize: fc: expected a table with a"),
+        ("[passes.prune]\nfc.config = {a = 1}", "prune: 'fc' is a table, but mase-pr"),
         ("[", "is not TOML"),
     ],
 )
