@@ -9,6 +9,7 @@ from xdsl.ir import Dialect
 from mase_opt.dialects.mase import (
     adder_graph,
     attrs,
+    cast_elements,
     elementwise,
     formats,
     layers,
@@ -25,6 +26,7 @@ Mase = Dialect(
         # constants and casts
         shape.ConstantOp,
         elementwise.CastOp,
+        cast_elements.CastElementsOp,
         # layers
         layers.LinearOp,
         layers.MatmulOp,

@@ -51,9 +51,10 @@ class AdderGraphOp(ArithmeticOp):
     """
     Sums of shifted inputs that share partial sums: input · constant matrix + offsets.
 
-    Value i is the code of input i as long as there are inputs. Then comes one value for
-    each two numbers `i, w` of `products`: the code of input i times w, which is left to
-    a multiplier. Then comes one for each five numbers `a, b, p, q, s` of `nodes`: value
+    Value i is the code of input i as long as there are inputs, without its lowest
+    `dropped[i]` bits if there are `dropped`. Then comes one value for
+    each two numbers `i, w` of `products`: value i times w, which is left to a
+    multiplier. Then comes one for each five numbers `a, b, p, q, s` of `nodes`: value
     a · 2^p + value b · 2^q, or the difference of them if s. An output, three numbers
     `v, p, s` of `outputs`, is value v (0 if v is -1) times 2^p, negated if s.
 
@@ -81,6 +82,7 @@ class AdderGraphOp(ArithmeticOp):
     frac = prop_def(IntegerAttr[i64])
     products = opt_prop_def(DenseAttr)
     scales = opt_prop_def(DenseAttr)
+    dropped = opt_prop_def(DenseAttr)
 
     assembly_format = "$input attr-dict `:` functional-type(operands, results)"
 
@@ -94,6 +96,7 @@ class AdderGraphOp(ArithmeticOp):
         frac: int,
         products: NDArray[np.int64] | None = None,
         scales: NDArray[np.float64] | None = None,
+        dropped: NDArray[np.int32] | None = None,
         element: Attribute,
         layer: str | None = None,
         rounding: RoundingAttr = RoundingAttr.DEFAULT,
@@ -104,6 +107,7 @@ class AdderGraphOp(ArithmeticOp):
             "offsets": offsets,
             "products": products,
             "scales": scales,
+            "dropped": dropped,
         }
         super().__init__(
             operands=[SSAValue.get(input)],
@@ -152,6 +156,13 @@ class AdderGraphOp(ArithmeticOp):
         return _table(self.products, PRODUCT, "products")
 
     @property
+    def dropped_bits(self) -> NDArray[np.int64]:
+        """`[I]`"""
+        if self.dropped is None:
+            return np.zeros(shape_of(self.input)[-1], np.int64)
+        return _table(self.dropped, 1, "dropped")[:, 0]
+
+    @property
     def scale_table(self) -> NDArray[np.float64]:
         """`[O, 2]`"""
         if self.scales is None:
@@ -169,6 +180,7 @@ class AdderGraphOp(ArithmeticOp):
             self.offsets,
             self.products,
             self.scales,
+            self.dropped,
         ):
             if data is not None and not data.data.blob.loaded:
                 raise VerifyException(
@@ -200,6 +212,11 @@ class AdderGraphOp(ArithmeticOp):
             raise VerifyException("an output is of a value that does not exist")
         if len(self.offset_table) != len(outputs):
             raise VerifyException("the number of offsets is not that of outputs")
+        dropped = self.dropped_bits
+        if len(dropped) != inputs:
+            raise VerifyException(f"{len(dropped)} dropped, expected {inputs}")
+        if (dropped < 0).any():
+            raise VerifyException("a number of dropped bits is negative")
         scales = self.scale_table
         if len(scales) != len(outputs):
             raise VerifyException("the number of scales is not that of outputs")

@@ -42,6 +42,7 @@ from mase_opt.dialects.mase.types import (
 )
 from mase_opt.lib.formats import Format
 from mase_opt.lib.formats.multiples import Multiples
+from mase_opt.lib.formats.rounding import Overflow
 
 Shape = tuple[int, ...]
 Interval = tuple[float, float]
@@ -234,6 +235,14 @@ class ArithmeticOp(MaseOp, ABC):
     layer = opt_prop_def(StringAttr)
     """Path of the layer in the torch model, such as `encoder.0.attention`."""
     rounding = prop_def(RoundingAttr, default_value=RoundingAttr.DEFAULT)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether what is too large comes out with another sign."""
+        return self.rounding.overflow is Overflow.WRAP
+
+    def never_negative(self, known: Container[SSAValue]) -> bool:
+        return not self.wraps and super().never_negative(known)
 
 
 def rounding_of(op: Operation) -> RoundingAttr:

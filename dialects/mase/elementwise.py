@@ -645,7 +645,8 @@ class MulOp(BinaryOp):
     SIGN: ClassVar[Sign] = Sign.KEPT
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
-        return self.lhs is self.rhs or super().never_negative(known)
+        square = self.lhs is self.rhs and not self.wraps
+        return square or super().never_negative(known)
 
     @property
     def stays_narrow(self) -> bool:
@@ -689,7 +690,7 @@ class MaximumOp(BinaryOp):
     DIRECTIONS: ClassVar[tuple[int, ...]] = (1, 1)
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
-        return self.lhs in known or self.rhs in known
+        return not self.wraps and (self.lhs in known or self.rhs in known)
 
     def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
         x, y = operands
@@ -728,7 +729,7 @@ class PowOp(BinaryOp):
     name = "mase.pow"
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
-        return self.lhs in known
+        return not self.wraps and self.lhs in known
 
     @property
     def variable(self) -> SSAValue | None:
@@ -836,7 +837,8 @@ class SelectOp(ArithmeticOp):
         )
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
-        return self.on_true in known and self.on_false in known
+        chosen = self.on_true, self.on_false
+        return not self.wraps and all(v in known for v in chosen)
 
     def exact_result(self, operands: Sequence[Multiples]) -> Multiples | None:
         _, x, y = operands

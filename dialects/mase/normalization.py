@@ -330,7 +330,7 @@ class AttentionOp(ArithmeticOp):
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
         # A weighted mean of the values.
-        return self.value in known
+        return not self.wraps and self.value in known
 
     def may_read_mask(self, index: int) -> bool:
         return index == 3

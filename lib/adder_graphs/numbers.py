@@ -58,7 +58,9 @@ class Problem:
     matrix: SparseRows
     """`[outputs, inputs]`"""
     ranges: Indices
-    """`[inputs, 2]`: the lowest and highest code."""
+    """`[inputs, 2]`: the lowest and highest code, without what is dropped."""
+    dropped: Indices
+    """`[inputs]`: how many low bits are left out, all of them zero."""
     lift: int
     offsets: Indices
     frac: int
@@ -97,20 +99,29 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
     if int(ends.max()) > np.iinfo(np.int64).max:
         return None
     ends = ends.astype(np.int64)
+    dropped = np.zeros(layer.inputs, np.int64)
+    if not data.zero:
+        dropped = _dropped(layer, ranges.zeros(layer.data))
+    widest = max(max_magnitude(w) for _, w in templates).bit_length()
+    if widest + int(dropped.max()) > WEIGHT_BITS:
+        dropped[:] = 0
     same = ends[:, 0] == ends[:, 1]
     constant = np.where(same, ends[:, 0], 0).astype(object) * data.factor - data.zero
     offsets = matrix.spans(np.stack([constant] * 2, 1), layer.outputs)[:, 0]
     kept = ~same[matrix.columns]
-    matrix = SparseRows(
-        matrix.rows[kept], matrix.columns[kept], matrix.values[kept] * data.factor
-    )
+    ends >>= dropped[:, None]
+    rows, columns = matrix.rows[kept], matrix.columns[kept]
+    values = matrix.values[kept] * data.factor << dropped[columns]
+    matrix = SparseRows(rows, columns, values)
     biased = _with_bias(layer, offsets, units, frac)
     if biased is None:
         return None
     offsets, units, lift = biased
     if max_magnitude(offsets) >= 1 << WEIGHT_BITS:
         return None
-    kernels = [_kernel(t, w * data.factor, ends, same) for t, w in templates]
+    kernels = [
+        _kernel(t, w * data.factor, ends, same, dropped) for t, w in templates
+    ]
     try:
         for kernel in kernels:
             check_bits(kernel.weights, kernel.ranges)
@@ -123,6 +134,7 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
         kernels,
         matrix,
         ends,
+        dropped,
         lift,
         offsets.astype(np.int64),
         frac + lift,
@@ -342,8 +354,27 @@ def _matrix(
     return SparseRows(rows[order], columns[order], values[order])
 
 
+def _dropped(layer: ConstantLayer, zeros: IntArray) -> Indices:
+    """How many zeros below each input are left out: as many for all of a plane."""
+    dropped = zeros.reshape(-1, layer.inputs).min(axis=0).astype(np.int64)
+    changed = bool(dropped.any())
+    while changed:
+        before = dropped.copy()
+        for template in layer.templates:
+            for plane in template.planes.reshape(len(template.planes), -1):
+                own = plane[plane >= 0]
+                if len(own):
+                    dropped[own] = dropped[own].min()
+        changed = bool((dropped != before).any())
+    return dropped
+
+
 def _kernel(
-    template: Template, weights: Indices, ends: IntArray, same: NDArray[np.bool_]
+    template: Template,
+    weights: Indices,
+    ends: IntArray,
+    same: NDArray[np.bool_],
+    dropped: Indices,
 ) -> Kernel:
     planes = np.where(
         (template.planes >= 0) & ~same[template.planes], template.planes, -1
@@ -354,6 +385,8 @@ def _kernel(
     ranges = np.stack([ends[read, 0].min(axis=1), ends[read, 1].max(axis=1)], 1)
     ranges[read[:, 0] < 0] = 0
     weights = np.where((read[:, 0] < 0)[:, None, None, None], 0, weights)
+    # Of a plane, all have as many.
+    weights = weights << dropped[read[:, 0]][:, None, None, None]
     return Kernel(
         Template(template.taps, planes, template.outputs, template.step),
         weights,

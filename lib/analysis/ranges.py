@@ -12,7 +12,10 @@ from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase import layers, shape
 from mase_opt.dialects.mase.adder_graph import graph_codes
-from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, SameElementOp
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
+from mase_opt.dialects.mase.elementwise import ReluOp
+from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.formats import Overflow, RoundingMode
 from mase_opt.lib.formats.fixed import Fixed
@@ -25,7 +28,7 @@ from mase_opt.lib.interpreters.mase import evaluate_op
 
 class Ranges:
     """
-    The lowest and highest value of every element, as far as ops tell them.
+    The lowest and highest value of every element, and its step, as far as ops tell.
 
     Values are as the interpreter holds them, `[2, *shape]`: two samples, on which ops
     that keep the order of numbers are run. Of others, all that the type has is assumed.
@@ -33,6 +36,7 @@ class Ranges:
 
     def __init__(self):
         self._ends: dict[SSAValue, Array] = {}
+        self._zeros: dict[SSAValue, IntArray] = {}
 
     def codes(self, value: SSAValue) -> IntArray:
         """
@@ -44,9 +48,15 @@ class Ranges:
         assert ends is not None, f"no codes of {element_of(value)}"
         return integers(to_codes(value, ends))
 
+    def zeros(self, value: SSAValue) -> IntArray:
+        """How many low bits of each element's codes are always zero, `[*shape]`."""
+        return self._zeros.get(value, np.zeros(shape_of(value), np.int64))
+
     def visit(self, op: Operation) -> None:
         """Find out about the result of `op`, whose operands are known."""
         for result in op.results:
+            if (zeros := self._moved_zeros(op)) is not None:
+                self._zeros[result] = np.broadcast_to(zeros, shape_of(result))
             ends = self._result(op, result)
             if ends is not None:
                 ends = np.broadcast_to(ends, (2, *shape_of(result)))
@@ -72,6 +82,9 @@ class Ranges:
 
     def _result(self, op: Operation, result: SSAValue) -> Array | None:
         codes = graph_codes(element_of(result))
+        if isinstance(op, CastElementsOp) and not keeps_order(op):
+            size = shape_of(result)
+            return np.stack([np.broadcast_to(e, size) for e in op.elements.ends])
         if codes is None or not keeps_order(op):
             return None
         match op:
@@ -97,6 +110,25 @@ class Ranges:
         except InterpretationError:
             return None
         return integers(result) if result.dtype.kind in "iu" else result
+
+    def _moved_zeros(self, op: Operation) -> IntArray | None:
+        """What `zeros` are of the result, where it consists of codes of operands."""
+        match op:
+            case CastElementsOp():
+                return op.elements.zeros
+            case ReluOp() | MaxPoolOp() | AdaptiveMaxPoolOp():
+                if element_of(op.input) != element_of(op.result):
+                    return None
+            case SameElementOp() if not op.ADDS and all(map(op.moves, op.operands)):
+                pass
+            case _:
+                return None
+        operands = [self.zeros(v) for v in op.operands]
+        # What is chosen for being large has the zeros that all have.
+        most = max(int(zeros.max(initial=0)) for zeros in operands)
+        if most == 0:
+            return None
+        return most - integers(evaluate_op(op, [most - z[None] for z in operands])[0])
 
     def _lookup(self, op: layers.LookupOp) -> Array | None:
         table, ends = self._ends_of(op.table), self.codes(op.input)

@@ -24,7 +24,7 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.mase.base import MaseOp, rounding_of
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, rounding_of
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -242,6 +242,16 @@ def encode(
         sums = [x / scale for x, scale in zip(sums, scales, strict=True)]
     rounding = Rounding(rounding.mode, rounding.overflow, format.zero_point)
     return _encode_elements(b, element, sums, rounding)
+
+
+def encode_element(b: Builder, op: ArithmeticOp, format: Fixed, x: Sum) -> Wire:
+    """The code of a number in `format`, rounded as `op` says."""
+    mode = op.rounding.mode
+    assert isinstance(mode, RoundingMode), "checked for legality"
+    _check_overflow(format, op.rounding.overflow)
+    rounding = Rounding(mode, op.rounding.overflow)
+    (code,) = _encode_elements(b, format, [x], rounding)
+    return code
 
 
 def _encode_elements(

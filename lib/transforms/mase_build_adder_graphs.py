@@ -214,6 +214,7 @@ def replace(problem: Problem, graph: Graph) -> None:
         frac=problem.frac,
         products=graph.products if len(graph.products) else None,
         scales=problem.scales,
+        dropped=problem.dropped if problem.dropped.any() else None,
         element=element_of(op.result),
         layer=layer_of(op),
         rounding=op.rounding,

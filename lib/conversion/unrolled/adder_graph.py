@@ -51,10 +51,14 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     scales = [(Fraction(s), Fraction(t)) for s, t in op.scale_table.tolist()]
     unit = Fraction(2) ** -op.frac.value.data
     inputs = shape_of(op.input)[-1]
+    dropped: list[int] = op.dropped_bits.tolist()
     seen = _bits_seen(op)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
-        row = x[start : start + inputs]
+        row = [
+            arith.floor_shift(wire, zeros)
+            for wire, zeros in zip(x[start : start + inputs], dropped, strict=True)
+        ]
         wires = [*row, *(arith.multiplier(b, row[i], w) for i, w in products)]
         values = [_without_sign(b, w) for w in wires]
         ends = np.array([(w.lo, w.hi) for w in row], object).reshape(-1, 2)

@@ -10,6 +10,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase import elementwise, layers, normalization, shape
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import ArithmeticOp, FunctionOp
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
@@ -97,7 +98,8 @@ def _op_problem(op: Operation) -> str | None:
     if type(op) not in TEMPLATES and type(op) not in WIRINGS:
         return _missing_template(op)
     if any(is_block(v) for v in op.operands) and not (
-        isinstance(op, elementwise.CastOp | layers.ContractionOp) or keeps_blocks(op)
+        isinstance(op, elementwise.CastOp | CastElementsOp | layers.ContractionOp)
+        or keeps_blocks(op)
     ):
         return f"computes on blocks: {LOWER_BLOCKS}"
     for name, operand in _constant_operands(op):

@@ -27,7 +27,7 @@ CHUNK = 1 << 24
 @kernel(AdderGraphOp)
 def adder_graph(op: AdderGraphOp, x: Array) -> Array:
     inputs = shape_of(op.input)[-1]
-    rows = integers(to_codes(op.input, x)).reshape(-1, inputs)
+    rows = integers(to_codes(op.input, x)).reshape(-1, inputs) >> op.dropped_bits
     sums = exact_add(_outputs(op, rows), op.offset_table)
     result = Exact(sums, op.frac.value.data)
     if op.scales is not None:

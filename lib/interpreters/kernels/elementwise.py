@@ -11,6 +11,7 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.mase import elementwise
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.formats.rounding import (
     FormatError,
@@ -33,6 +34,7 @@ from mase_opt.lib.interpreters.kernels.values import (
     from_exact,
     from_float,
     from_ratio,
+    rounding_in,
     same_rank,
 )
 
@@ -43,6 +45,14 @@ def cast(op: elementwise.CastOp, x: Array) -> Array:
     if number is not None:
         return from_exact(op, number.codes, number.frac)
     return from_float(op, x)
+
+
+@kernel(CastElementsOp)
+def cast_elements(op: CastElementsOp, x: Array) -> Array:
+    number = exact(x, op.input)
+    if number is not None:
+        return op.elements.cast_codes(number.codes, number.frac, *rounding_in(op))
+    return op.elements.encode(x, *rounding_in(op))
 
 
 # ---- functions of one element -------------------------------------------------------

@@ -112,7 +112,8 @@ def floats(
 # ---- results ----------------------------------------------------------------------
 
 
-def _rounding(op: Operation) -> tuple[Rounding, Overflow]:
+def rounding_in(op: Operation) -> tuple[Rounding, Overflow]:
+    """How `op` rounds, the same in each sample."""
     attr = rounding_of(op)
     return for_samples(attr.mode, math.prod(shape_of(op.results[0]))), attr.overflow
 
@@ -133,7 +134,7 @@ def from_exact(op: Operation, codes: IntArray, frac: int) -> Array:
         return np.asarray(codes != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        return format.cast_codes(codes, frac, *_rounding(op))
+        return format.cast_codes(codes, frac, *rounding_in(op))
     if is_float(element):
         return codes_to_float(codes, frac, element)
     return _into(op, odd_float(codes, frac))
@@ -155,7 +156,7 @@ def from_ratio(
         return np.asarray(numerator != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        return format.cast_ratio(numerator, denominator, frac, *_rounding(op))
+        return format.cast_ratio(numerator, denominator, frac, *rounding_in(op))
     if is_float(element):
         return ratio_to_float(numerator, denominator, frac, element)
     return _into(op, odd_ratio(numerator, denominator, frac))
@@ -172,7 +173,7 @@ def from_float(op: Operation, values: Array) -> Array:
         return np.asarray(values != 0, dtype=np.bool_)
     format = exact_format(element)
     if format is not None:
-        return format.encode(values, *_rounding(op))
+        return format.encode(values, *rounding_in(op))
     if is_float(element):
         return to_float(values, element)
     return _into(op, values)
@@ -197,7 +198,7 @@ def _into(op: Operation, values: Array) -> Array:
     format = op.result_format
     assert format is not None, "builtin types are treated before"
     values = values.astype(np.float64, copy=False)
-    return format.cast_samples(values, *_rounding(op))
+    return format.cast_samples(values, *rounding_in(op))
 
 
 # ---- exact arithmetic -------------------------------------------------------------

@@ -18,6 +18,7 @@ from xdsl.pattern_rewriter import (
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.base import MaseOp, ints
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.elementwise import CastOp, ReluOp
 from mase_opt.dialects.mase.shape import (
     BroadcastOp,
@@ -185,6 +186,7 @@ def _constant(value: SSAValue) -> ConstantOp | None:
 
 PATTERNS: dict[type[Operation], tuple[RewritePattern, ...]] = {
     CastOp: (DropIdentity(), MergeCasts(), FoldConstant()),
+    CastElementsOp: (FoldConstant(),),
     ReluOp: (DropIdentity(),),
     ReshapeOp: (DropIdentity(), MergeReshapes(), FoldConstant()),
     TransposeOp: (DropIdentity(), MergeTransposes(), FoldConstant()),

@@ -24,6 +24,7 @@ from mase_opt.frontend.to_torch.arithmetic import (
     from_codes,
     odd,
     product_rest,
+    replace,
 )
 from mase_opt.frontend.to_torch.known import Known
 from mase_opt.frontend.torch_kernels import torch_kernel
@@ -47,6 +48,7 @@ def adder_graph(
         dtype = torch.int64
     inputs, frac = shape_of(op.input)[-1], op.frac.value.data
     codes, graph = _codes(op.input), _graph(op, dtype)
+    dropped = torch.as_tensor(op.dropped_bits)
     offsets = torch.as_tensor(op.offset_table).to(dtype)
     scale, bias = torch.as_tensor(op.scale_table).T
     scaled = op.scales is not None
@@ -54,6 +56,9 @@ def adder_graph(
 
     def run(x: Tensor) -> Tensor:
         rows = codes(x).to(dtype).reshape(-1, inputs)
+        if op.dropped is not None:
+            scaled_down = rows / (1 << dropped.to(x.device))
+            rows = replace(scaled_down, torch.floor(scaled_down)).to(dtype)
         sums = (graph(rows.T).T + offsets.to(x.device)).reshape(len(x), *shape)
         if dtype == torch.int64:
             return from_codes(sums, frac)
@@ -64,7 +69,7 @@ def adder_graph(
 
     if scaled:
         return run, None
-    ranges = np.tile(np.array([[low, high]], object), (inputs, 1))
+    ranges = np.array([[low, high]], object) >> op.dropped_bits.astype(object)[:, None]
     sums = expand(op.node_table, op.output_table, inputs, op.product_table)
     ends = sums.spans(ranges, len(offsets)) + op.offset_table[:, None].astype(object)
     lowest = min(0, int(ends.min(initial=0)))

@@ -14,12 +14,15 @@ from torch.nn import functional
 from mase_opt.dialects.mase import elementwise
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import UnaryOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
+from mase_opt.dialects.mase.types import element_of, fixed_type, shape_of
 from mase_opt.frontend.to_torch.arithmetic import (
     Function,
     add,
+    carrier,
     divide,
     multiply,
+    rounded_into,
     working_dtype,
     wraps_integers,
 )
@@ -35,6 +38,27 @@ def cast(
     op: elementwise.CastOp, operands: Sequence[Known]
 ) -> tuple[Function, Multiples | None]:
     return _identity, operands[0].numbers
+
+
+@torch_kernel(CastElementsOp)
+def cast_elements(
+    op: CastElementsOp, operands: Sequence[Known]
+) -> tuple[Function, Multiples | None]:
+    casts = [
+        (rounded_into(fixed_type(format), None, op.rounding)[0], torch.as_tensor(where))
+        for format, where in op.elements.formats
+    ]
+    dtype = carrier(element_of(op.result))
+
+    def run(x: Tensor) -> Tensor:
+        result = torch.zeros_like(x, dtype=dtype)
+        for cast, where in casts:
+            where = where.to(x.device)
+            own = cast(torch.where(where, x, 0)).to(dtype)
+            result = torch.where(where, own, result)
+        return result
+
+    return run, multiples_of(element_of(op.result))
 
 
 # ---- functions of one element -------------------------------------------------------
