@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, IntegerType
 from xdsl.ir import SSAValue
 from xdsl.irdl import irdl_op_definition, prop_def
 from xdsl.utils.exceptions import VerifyException
@@ -85,9 +84,9 @@ class CastElementsOp(UnaryOp):
         element = element_of(self.result)
         if not isinstance(element, FixedPoint):
             raise VerifyException(f"the result is of {element}, expected fixed point")
-        tables = [self._table(name) for name in STORAGE]
+        widths, fracs = self._table("widths"), self._table("fracs")
         try:
-            return FixedElements(*tables, element.format)
+            return FixedElements(widths, fracs, element.format)
         except FormatError as error:
             raise VerifyException(str(error)) from error
 

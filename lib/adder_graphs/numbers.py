@@ -119,9 +119,7 @@ def problem_of(op: Operation, layer: ConstantLayer, ranges: Ranges) -> Problem |
     offsets, units, lift = biased
     if max_magnitude(offsets) >= 1 << WEIGHT_BITS:
         return None
-    kernels = [
-        _kernel(t, w * data.factor, ends, same, dropped) for t, w in templates
-    ]
+    kernels = [_kernel(t, w * data.factor, ends, same, dropped) for t, w in templates]
     try:
         for kernel in kernels:
             check_bits(kernel.weights, kernel.ranges)

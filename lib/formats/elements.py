@@ -46,8 +46,8 @@ class FixedElements:
         signed = self.container.signed
         try:
             return [
-                (Fixed(*map(int, pair), signed), (pairs == pair).all(axis=-1))
-                for pair in found
+                (Fixed(width, frac, signed), (pairs == (width, frac)).all(axis=-1))
+                for width, frac in found.tolist()
             ]
         except ValueError as error:
             raise FormatError(str(error)) from error

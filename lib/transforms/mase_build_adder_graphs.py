@@ -206,6 +206,7 @@ def replace(problem: Problem, graph: Graph) -> None:
         value = rewriter.insert(ReshapeOp(value, shape)).result
     outputs = graph.outputs.astype(np.int32)
     outputs[outputs[:, 0] >= 0, 1] += problem.lift
+    dropped = problem.dropped.astype(np.int32)
     new = AdderGraphOp(
         value,
         graph.nodes.astype(np.int32),
@@ -214,7 +215,7 @@ def replace(problem: Problem, graph: Graph) -> None:
         frac=problem.frac,
         products=graph.products if len(graph.products) else None,
         scales=problem.scales,
-        dropped=problem.dropped if problem.dropped.any() else None,
+        dropped=dropped if dropped.any() else None,
         element=element_of(op.result),
         layer=layer_of(op),
         rounding=op.rounding,

@@ -8,8 +8,8 @@ from mase_opt.dialects.mase import elementwise
 from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.conversion.unrolled.registry import template
-from mase_opt.lib.hardware.builder import Builder
 from mase_opt.lib.hardware import arith
+from mase_opt.lib.hardware.builder import Builder
 from mase_opt.lib.hardware.codec import Wires, decode, encode, encode_element
 from mase_opt.lib.hardware.number import total
 from mase_opt.lib.hardware.wire import constant
