@@ -37,6 +37,7 @@ from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp, Shape, show
+from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.normalization import BatchNormOp
 from mase_opt.dialects.mase.shape import ConstantOp
@@ -59,6 +60,7 @@ from mase_opt.frontend.to_torch.learned import (
     learnable_scales,
     learned_rounding,
 )
+from mase_opt.frontend.to_torch.learned_elements import LearnedElements
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.interpreters.mase import main_function
@@ -66,7 +68,11 @@ from mase_opt.lib.model_function import argument_names, layer_of
 
 
 def to_torch(
-    module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+    module: ModuleOp,
+    *,
+    learn_scales: bool = False,
+    learn_widths: bool = False,
+    share: bool = False,
 ) -> MaseModule:
     """
     The only function of `module` as a torch module.
@@ -74,11 +80,15 @@ def to_torch(
     With `share`, `module` must not change from then on, and is not copied.
 
     With `learn_scales`, the scales of scaled formats are parameters (see `learned`),
-    those of constants and arguments excepted.
+    those of constants and arguments excepted. With `learn_widths`, the fractions of
+    `mase.cast_elements` are (see `learned_elements`); what these round is not brought
+    into range, but ranges follow from what has been seen.
 
     Raises `UserError` where that is not a function of mase ops that torch can compute.
     """
-    return MaseModule(module, learn_scales=learn_scales, share=share)
+    return MaseModule(
+        module, learn_scales=learn_scales, learn_widths=learn_widths, share=share
+    )
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,16 @@ class MaseModule(nn.Module):
     """Learned scales by layer or label."""
     scaled: dict[SSAValue, LearnedScale]
     """The values in `ir` whose format has learned scales."""
+    elements: dict[SSAValue, LearnedElements]
+    """The values in `ir` whose elements have learned formats."""
 
     def __init__(
-        self, module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+        self,
+        module: ModuleOp,
+        *,
+        learn_scales: bool = False,
+        learn_widths: bool = False,
+        share: bool = False,
     ):
         super().__init__()
         self.ir = module if share else module.clone()
@@ -144,6 +161,14 @@ class MaseModule(nn.Module):
             for name, (format, values) in learnable_scales(function).items():
                 self.scales[name] = learned = LearnedScale(format)
                 self.scaled |= dict.fromkeys(values, learned)
+        self.elements = {}
+        if learn_widths:
+            self.elements = {
+                op.result: LearnedElements(op)
+                for op in function.body.block.ops
+                if isinstance(op, CastElementsOp)
+            }
+        self.learned = nn.ModuleList(self.elements.values())
         self._build(function)
 
     def _build(self, function: func.FuncOp) -> None:
@@ -177,6 +202,8 @@ class MaseModule(nn.Module):
                 )
             run, exact = kernel(op, [known[v] for v in op.operands])
             rounding, grid = into(op, exact)
+            if (elements := self.elements.get(result)) is not None:
+                run, rounding, grid = elements, None, None
             if (learned := self.scaled.get(result)) is not None:
                 grid = None
                 rounding = rounding and learned_rounding(op, learned)
@@ -265,7 +292,7 @@ class MaseModule(nn.Module):
         # The IR does not change.
         memo[id(self.ir)] = self.ir
         memo |= {id(op): op for op in self.constants.values()}
-        memo |= {id(value): value for value in self.scaled}
+        memo |= {id(value): value for value in (*self.scaled, *self.elements)}
         result = type(self).__new__(type(self))
         memo[id(self)] = result
         result.__dict__ = copy.deepcopy(self.__dict__, memo)
@@ -314,7 +341,8 @@ STATISTICS = ("mean", "variance")
 def _after_casts(value: SSAValue) -> SSAValue:
     """What becomes of a value that is cast and not used otherwise."""
     uses = list(value.uses)
-    if len(uses) == 1 and isinstance(cast := uses[0].operation, CastOp):
+    casts = CastOp | CastElementsOp
+    if len(uses) == 1 and isinstance(cast := uses[0].operation, casts):
         return _after_casts(cast.result)
     return value
 
