@@ -24,6 +24,7 @@ from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.elementwise import ReluOp
 from mase_opt.dialects.mase.layers import ContractionOp
 from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp
+from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.frontend.to_torch.arithmetic import Function
 from mase_opt.frontend.to_torch.known import Known
@@ -47,8 +48,10 @@ class LearnedElements(nn.Module):
 
     frac: nn.Parameter
     low: Tensor
-    """The lowest number that each format was to hold, `[*grid]`."""
+    """The lowest number that each format was to hold, or zero, `[*grid]`."""
     high: Tensor
+    codes: Tensor
+    """Of a constant, the magnitudes of the last codes, `[1, *shape]`."""
 
     def __init__(self, op: CastElementsOp):
         super().__init__()
@@ -56,6 +59,7 @@ class LearnedElements(nn.Module):
         self.frac = nn.Parameter(torch.tensor(elements.fracs, dtype=torch.float32))
         self.signed = elements.container.signed
         self.mode = op.rounding.mode
+        self.constant = isinstance(op.input.owner, ConstantOp)
         self.forget()
 
     def forget(self) -> None:
@@ -65,44 +69,48 @@ class LearnedElements(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """`values`, with an axis for samples in front, rounded."""
-        rounded: Tensor = _Round.apply(values, self.whole_frac(), self.mode)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAssignmentType]
+        scale = torch.exp2(self.whole_frac())
+        rounded = _Round.apply(values, self.frac, scale, self.mode)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        assert isinstance(rounded, Tensor)
         if not self.signed:
             rounded = torch.relu(rounded)
-        with torch.no_grad():
-            low, high = (self._extreme(rounded, f) for f in (torch.amin, torch.amax))
-            keep = FORGETTING if self.training else 1.0
-            self.low = torch.minimum(keep * self.low, low)
-            self.high = torch.maximum(keep * self.high, high)
+        if self.constant:
+            self.codes = (rounded.detach() * scale).abs_()
+        else:
+            self._see(rounded.detach())
         return rounded
 
-    def _extreme(self, values: Tensor, of: Callable[..., Tensor]) -> Tensor:
-        """Over all that share a format."""
-        grid = self.frac.shape
-        grid = (1,) * (values.dim() - len(grid)) + tuple(grid)
+    def _see(self, values: Tensor) -> None:
+        """Widen the range, over all that share a format."""
+        grid = (1,) * (values.dim() - self.frac.dim()) + tuple(self.frac.shape)
         axes = [i for i, n in enumerate(grid) if n == 1]
-        return of(values.detach(), dim=axes).reshape(self.frac.shape).float()
+        low, high = (
+            of(values, dim=axes).reshape(self.frac.shape).float()
+            for of in (torch.amin, torch.amax)
+        )
+        keep = FORGETTING if self.training else 1.0
+        self.low = torch.minimum(keep * self.low, low)
+        self.high = torch.maximum(keep * self.high, high)
 
     def whole_frac(self) -> Tensor:
-        """The fractions as integers, with the gradient of real numbers."""
-        frac = self.frac.clamp(LEAST, MOST)
-        return frac + (torch.round(frac) - frac).detach()
+        """The fractions as integers."""
+        return torch.round(self.frac.detach()).clamp_(LEAST, MOST)
 
     def bits(self) -> Tensor:
         """How wide each element is, `[*grid]`; 0 where it has seen nothing but zero."""
         above = torch.maximum(self.high, -self.low)
-        whole = torch.floor(torch.log2(above.clamp_min(2.0**-32))) + 1
+        _, whole = torch.frexp(above)
         bits = whole + (self.low < 0) + self.whole_frac()
-        return torch.where(above > 0, bits, 0.0).clamp_min(0)
+        bits = torch.where(above > 0, bits, 0.0).clamp_min_(0)
+        return _Slope.apply(self.frac, bits, 1.0)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
-    def digits(self, values: Tensor) -> Tensor:
+    def digits(self) -> Tensor:
         """
         The non-zero signed digits of each code, with half a digit a bit as gradient.
         """
-        frac = self.whole_frac()
-        codes = torch.round(values.detach() * torch.exp2(frac.detach())).abs()
-        count = _counts().to(codes.device)[codes.clamp_max((1 << MOST_DIGITS) - 1).long()]
-        slope = torch.where(count > 0, 0.5, 0.0) * frac
-        return count + slope - slope.detach()
+        codes = self.codes[0].clamp_max((1 << MOST_DIGITS) - 1)
+        count = _counts().to(codes.device)[codes.long()]
+        return _Slope.apply(self.frac, count, 0.5)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
     def formats(self, values: Tensor | None) -> tuple[NDArray[Any], NDArray[Any], Fixed]:
         """
@@ -112,7 +120,7 @@ class LearnedElements(nn.Module):
         nothing but zero.
         """
         low, high = self.low, self.high
-        frac = torch.round(self.frac.detach().clamp(LEAST, MOST))
+        frac = self.whole_frac()
         if values is not None:
             rounded = round_real(values.detach() * torch.exp2(frac), self.mode)
             low, high = rounded.clamp_max(0), rounded.clamp_min(0)
@@ -148,8 +156,8 @@ class AdderCost:
         bits: dict[SSAValue, Tensor] = {}
         total = torch.zeros(())
         for value, learned in self._module.elements.items():
-            shape = shape_of(value)
-            bits[value] = learned.bits().expand(shape)[None]
+            if not learned.constant:
+                bits[value] = learned.bits().expand(shape_of(value))[None]
         for op, run in self._steps:
             if not isinstance(op, ContractionOp):
                 if all(v in bits for v in op.operands):
@@ -165,10 +173,8 @@ class AdderCost:
         return total
 
     def _digits(self, value: SSAValue) -> Tensor | None:
-        weights = master(self._module, value)
-        if weights is None:
-            return None
-        return self._module.elements[value].digits(weights)[None]
+        learned = self._module.elements.get(value)
+        return learned.digits()[None] if learned and learned.constant else None
 
 
 def master(module: MaseModule, value: SSAValue) -> Tensor | None:
@@ -206,8 +212,9 @@ _table: Tensor | None = None
 
 class _Round(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, frac: Tensor, mode: RoundingMode) -> Tensor:
-        scale = torch.exp2(frac)
+    def forward(
+        ctx: Any, values: Tensor, frac: Tensor, scale: Tensor, mode: RoundingMode
+    ) -> Tensor:
         rounded = round_real(values * scale, mode) / scale
         lost = values - rounded
         if mode is RoundingMode.FLOOR:
@@ -222,4 +229,19 @@ class _Round(torch.autograd.Function):
         (gradient,) = gradients
         (lost,) = ctx.saved_tensors
         of_frac = (gradient * lost).sum_to_size(ctx.grid) * math.log(2)
-        return gradient, of_frac, None
+        return gradient, of_frac, None, None
+
+
+class _Slope(torch.autograd.Function):
+    """`values`, which rise with `frac` by `slope` where they are not zero."""
+
+    @staticmethod
+    def forward(ctx: Any, frac: Tensor, values: Tensor, slope: float) -> Tensor:
+        ctx.save_for_backward(values > 0)
+        ctx.slope = slope
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (positive,) = ctx.saved_tensors
+        return gradients[0] * positive * ctx.slope, None, None
