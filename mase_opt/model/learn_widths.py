@@ -47,6 +47,8 @@ class Point:
 @dataclass(frozen=True)
 class _Snapshot:
     state: dict[str, Any]
+    weight: float
+    """That of the cost."""
     cost: float
     accuracy: float
 
@@ -63,6 +65,8 @@ def learn_widths(
     granularity: Granularity | str = Granularity.ELEMENT,
     weights: tuple[float, float] = (1e-7, 1e-4),
     learning_rate: float = 3e-3,
+    sweeps: int = 1,
+    teacher: Any = None,
     seed: int = 0,
 ) -> list[Point]:
     """
@@ -84,16 +88,18 @@ def learn_widths(
             raise UserError(f"steps {steps}, batch {batch}: expected at least 1 of each")
         if not 0 < weights[0] <= weights[1]:
             raise UserError(f"weights are {weights}, expected 0 < first <= second")
-        start = Start(_granularity(granularity))
+        start = Start(_granularity(granularity), *eval(__import__('os').environ.get('START','()')))
         inputs = inputs_of(model.function)
         samples, held_out = (as_samples(d, inputs) for d in (data, validation))
         wanted = as_labels(labels, len(samples[0])).astype(np.int64)
         expected = as_labels(validation_labels, len(held_out[0])).astype(np.int64)
-        trainer = _Trainer(_with_casts(model, samples, start), samples, wanted)
+        from mase_opt.frontend.to_torch import to_torch
+        teacher = teacher or to_torch(model.ir).eval()
+        trainer = _Trainer(teacher, _with_casts(model, samples, start), samples, wanted)
         snapshots = trainer.run(
             steps, batch, weights, learning_rate, seed, (held_out, expected)
         )
-        points = [trainer.point(s, held_out, expected) for s in _front(snapshots)]
+        points = [trainer.point(s, held_out, expected, sweeps, seed) for s in _front(snapshots)]
         return _best(points)
 
 
@@ -125,7 +131,7 @@ def _with_casts(model: Model, samples: Sequence[Array], start: Start) -> Any:
 class _Trainer:
     """Trains one module."""
 
-    def __init__(self, ir: Any, samples: Sequence[Array], labels: Array):
+    def __init__(self, teacher: Any, ir: Any, samples: Sequence[Array], labels: Array):
         import torch
 
         from mase_opt.frontend.to_torch import to_torch
@@ -135,6 +141,7 @@ class _Trainer:
         self.cost: AdderCost = AdderCost(self.module)
         self.inputs = [torch.as_tensor(a).flatten(0, 1) for a in samples]
         self.labels = torch.as_tensor(labels)
+        self.teacher = teacher
 
     def run(
         self,
@@ -149,7 +156,10 @@ class _Trainer:
         from torch.nn.functional import cross_entropy
 
         generator = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.Adam(self.module.parameters(), learning_rate, fused=True)
+        import os
+        fr=[p for n,p in self.module.named_parameters() if n.startswith("learned.")]
+        ot=[p for n,p in self.module.named_parameters() if not n.startswith("learned.")]
+        optimizer = torch.optim.Adam([{"params":ot,"m":1.0},{"params":fr,"m":float(os.environ.get("FM","1"))}], learning_rate, fused=True)
         found: list[_Snapshot] = []
         count, every = len(self.labels), max(steps // 100, 1)
         order = torch.empty(0, dtype=torch.int64)
@@ -161,10 +171,12 @@ class _Trainer:
                 self.module.train()
                 weight, rate = _schedule(step / steps, weights)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * rate
+                    group["lr"] = learning_rate * rate * group["m"]
+                inputs = self._mixed(chosen, generator)
+                with torch.no_grad():
+                    wanted = self.teacher(*inputs).flatten(1).softmax(1)
                 optimizer.zero_grad()
-                scores = self._scores([x[chosen] for x in self.inputs])
-                loss = cross_entropy(scores, self.labels[chosen])
+                loss = cross_entropy(self._scores(inputs), wanted)
                 loss = loss + weight * self.cost()
                 if not torch.isfinite(loss):
                     raise UserError(
@@ -174,15 +186,30 @@ class _Trainer:
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
                 optimizer.step()
                 if step % every == every - 1:
-                    found.append(self._snapshot(*validation))
+                    found.append(self._snapshot(weight, *validation))
                     show(step + 1)
         return found
+
+    def _mixed(self, chosen: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Samples, every other one of them mixed with another one."""
+        import torch
+
+        part = torch.rand(len(chosen), generator=generator)
+        part[::2] = 1.0
+        others = chosen[torch.randperm(len(chosen), generator=generator)]
+        mixed: list[Tensor] = []
+        for x in self.inputs:
+            share = part.reshape(-1, *(1,) * (x.dim() - 1))
+            mixed.append(share * x[chosen] + (1 - share) * x[others])
+        return mixed
 
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
         scores = self.module(*inputs)
         return (scores if not isinstance(scores, tuple) else scores[0]).flatten(1)
 
-    def _snapshot(self, samples: Sequence[Array], labels: Array) -> _Snapshot:
+    def _snapshot(
+        self, weight: float, samples: Sequence[Array], labels: Array
+    ) -> _Snapshot:
         import torch
 
         self._see_all()
@@ -191,7 +218,7 @@ class _Trainer:
             cost = float(self.cost())
             scores = self._scores(inputs).numpy()
         state = {k: v.clone() for k, v in self.module.state_dict().items()}
-        return _Snapshot(state, cost, accuracy(scores, labels))
+        return _Snapshot(state, weight, cost, accuracy(scores, labels))
 
     def _see_all(self) -> None:
         """Ranges are those of all samples, and no others."""
@@ -204,19 +231,53 @@ class _Trainer:
             self._scores(self.inputs)
 
     def point(
-        self, snapshot: _Snapshot, samples: Sequence[Array], labels: Array
+        self,
+        snapshot: _Snapshot,
+        samples: Sequence[Array],
+        labels: Array,
+        sweeps: int,
+        seed: int,
     ) -> Point:
         """The model of a snapshot, and how good it is in fixed point."""
+        import torch
+
         from mase_opt.frontend.from_torch import from_torch
 
         self.module.load_state_dict(snapshot.state)
+        if sweeps:
+            self._polish(snapshot.weight, sweeps, seed)
         self._see_all()
+        with torch.no_grad():
+            cost = float(self.cost())
         ir = from_torch(self.module)
         CanonicalizePass().apply(Context(), ir)
         exact_types(ir)
         model = Model(ir)
         (scores, *_) = model.numbers("quantized", model.results("quantized", samples))
-        return Point(model, snapshot.cost, accuracy(scores, labels))
+        return Point(model, cost, accuracy(scores, labels))
+
+
+    def _polish(self, weight: float, sweeps: int, seed: int) -> None:
+        """Move codes and widths as long as that pays."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        from mase_opt.model.moves import Moves
+
+        generator = torch.Generator().manual_seed(seed)
+        count = len(self.labels)
+        chosen = torch.randperm(count, generator=generator)
+        inputs = self._mixed(chosen, generator)
+        with torch.no_grad():
+            wanted = self.teacher(*inputs).flatten(1).softmax(1)
+
+        def loss(scores: Tensor) -> Tensor:
+            return cross_entropy(scores.flatten(1), wanted)
+
+        moves = Moves(self.module, self.cost, inputs, loss, weight)
+        for _ in range(sweeps):
+            if not moves.sweep(generator):
+                break
 
 
 def _schedule(done: float, weights: tuple[float, float]) -> tuple[float, float]:

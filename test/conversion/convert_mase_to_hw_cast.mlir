@@ -60,3 +60,19 @@ func.func @mean(%x: tensor<3x!mase.ufixed<4, 0>>) -> tensor<!mase.ufixed<4, 0>> 
 // CHECK-LABEL: hw.module private @mean_reduce_0
 // CHECK-NOT:     comb.div
 // CHECK-LABEL: hw.module @mean(
+
+// -----
+
+// Elements are as narrow as their formats: two bits, none, and one; the rest is constant.
+func.func @elements(%x: tensor<3x!mase.ufixed<4, 2>>) -> tensor<3x!mase.ufixed<4, 2>> {
+  %0 = mase.cast_elements %x {grid = array<i64: 3>, widths = #mase.dense<i8, [2, 0, 1]>,
+    fracs = #mase.dense<i16, [0, 0, 2]>, rounding = #mase.rounding<floor, wrap>}
+    : (tensor<3x!mase.ufixed<4, 2>>) -> tensor<3x!mase.ufixed<4, 2>>
+  func.return %0 : tensor<3x!mase.ufixed<4, 2>>
+}
+// CHECK-LABEL: hw.module private @elements_cast_elements_0(in %in: i12, out out: i12)
+// CHECK-NOT:     comb.icmp
+// CHECK-NOT:     comb.mux
+// CHECK-DAG:     %[[A:.*]] = comb.extract %in from 2 : (i12) -> i2
+// CHECK-DAG:     %[[C:.*]] = comb.extract %in from 8 : (i12) -> i1
+// CHECK-LABEL: hw.module @elements(

@@ -231,3 +231,16 @@ func.func @thresholds(%x: tensor<2x!mase.fixed<8, 4>>, %y: tensor<2x!mase.ternar
   %4 = mase.relu %z : (tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>) -> tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>
   func.return %1, %2, %3, %4 : tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.ternary>, tensor<2x!mase.scaled<!mase.ufixed<8, 0>, 0.25>>
 }
+
+// -----
+
+// A constant is cast once: 0.25 of 0.3, a tie to even, the largest number, and nothing.
+
+// CHECK-LABEL: func.func @elements_of_a_constant
+// CHECK-NEXT:    %{{.*}} = mase.constant <i8, [1, -8, 14, 0]> : tensor<4x!mase.fixed<6, 2>>
+func.func @elements_of_a_constant() -> tensor<4x!mase.fixed<6, 2>> {
+  %0 = mase.constant <f32, [0.3, -1.75, 9.0, 4.0]> : tensor<4xf32>
+  %1 = mase.cast_elements %0 {grid = array<i64: 4>, widths = #mase.dense<i8, [4, 3, 4, 0]>, fracs = #mase.dense<i16, [2, 1, 1, 5]>}
+    : (tensor<4xf32>) -> tensor<4x!mase.fixed<6, 2>>
+  func.return %1 : tensor<4x!mase.fixed<6, 2>>
+}

@@ -721,3 +721,67 @@ func.func @adder_graph_scale_storage(%x: tensor<1x2x!mase.fixed<8, 4>>) {
   %y = mase.adder_graph %x {nodes = #mase.dense<i32, [0, 1, 0, 1, 0]>, outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>, scales = #mase.dense<f32, [1.0, 0.0]>, frac = 4 : i64} : (tensor<1x2x!mase.fixed<8, 4>>) -> tensor<1x1x!mase.fixed<11, 4>>
   func.return
 }
+
+// -----
+
+func.func @elements_too_many_bits(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{fixed<8, 0> has not all numbers of fixed<9, 0>}}
+  %y = mase.cast_elements %x {grid = array<i64: 2>, widths = #mase.dense<i8, [8, 9]>, fracs = #mase.dense<i16, [0, 0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_too_fine(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{fixed<8, 0> has not all numbers of fixed<2, 3>}}
+  %y = mase.cast_elements %x {grid = array<i64: 1>, widths = #mase.dense<i8, [2]>, fracs = #mase.dense<i16, [3]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_negative(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{a width is -1, expected at least 0}}
+  %y = mase.cast_elements %x {grid = array<i64: 1>, widths = #mase.dense<i8, [-1]>, fracs = #mase.dense<i16, [0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_grid(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{shapes 3 and 2 do not broadcast}}
+  %y = mase.cast_elements %x {grid = array<i64: 3>, widths = #mase.dense<i8, [1, 1, 1]>, fracs = #mase.dense<i16, [0, 0, 0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_larger_grid(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{grid is 2x2, expected what broadcasts to 2}}
+  %y = mase.cast_elements %x {grid = array<i64: 2, 2>, widths = #mase.dense<i8, [1, 1, 1, 1]>, fracs = #mase.dense<i16, [0, 0, 0, 0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_count(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{1 fracs, expected 2: the grid is 2}}
+  %y = mase.cast_elements %x {grid = array<i64: 2>, widths = #mase.dense<i8, [1, 1]>, fracs = #mase.dense<i16, [0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_storage(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{widths are i16, expected i8}}
+  %y = mase.cast_elements %x {grid = array<i64: 1>, widths = #mase.dense<i16, [1]>, fracs = #mase.dense<i16, [0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2x!mase.fixed<8, 0>>
+  func.return
+}
+
+// -----
+
+func.func @elements_of_floats(%x: tensor<2x!mase.fixed<8, 4>>) {
+  // expected-error@+1 {{the result is of f32, expected fixed point}}
+  %y = mase.cast_elements %x {grid = array<i64: 1>, widths = #mase.dense<i8, [1]>, fracs = #mase.dense<i16, [0]>} : (tensor<2x!mase.fixed<8, 4>>) -> tensor<2xf32>
+  func.return
+}

@@ -323,3 +323,12 @@ func.func @adder_graph_products(%x: tensor<1x2x!mase.scaled<!mase.fixed<8, 4>, 0
   // CHECK-NEXT: %y = mase.adder_graph %x {nodes = #mase.dense<i32, [1, 2, 0, 0, 0]>, outputs = #mase.dense<i32, [3, 0, 0]>, offsets = #mase.dense<i64, [0]>, products = #mase.dense<i64, [0, 85]>, scales = #mase.dense<f64, [0.75, -1.0]>, frac = 4 : i64} : (tensor<1x2x!mase.scaled<!mase.fixed<8, 4>, 0.3>>) -> tensor<1x1x!mase.fixed<11, 4>>
   func.return %y : tensor<1x1x!mase.fixed<11, 4>>
 }
+
+// CHECK-LABEL: func.func @formats_of_elements(
+func.func @formats_of_elements(%x: tensor<2x3xf32>) -> tensor<2x3x!mase.ufixed<5, 2>> {
+  %a = mase.cast_elements %x {grid = array<i64: 3>, widths = #mase.dense<i8, [3, 0, 2]>, fracs = #mase.dense<i16, [1, 0, 2]>} : (tensor<2x3xf32>) -> tensor<2x3x!mase.fixed<4, 2>>
+  // CHECK-NEXT: %a = mase.cast_elements %x {grid = array<i64: 3>, widths = #mase.dense<i8, [3, 0, 2]>, fracs = #mase.dense<i16, [1, 0, 2]>} : (tensor<2x3xf32>) -> tensor<2x3x!mase.fixed<4, 2>>
+  %b = mase.cast_elements %a {rounding = #mase.rounding<floor, wrap>, layer = "fc1.in", grid = array<i64>, widths = #mase.dense<i8, [4]>, fracs = #mase.dense<i16, [1]>} : (tensor<2x3x!mase.fixed<4, 2>>) -> tensor<2x3x!mase.ufixed<5, 2>>
+  // CHECK-NEXT: %b = mase.cast_elements %a {rounding = #mase.rounding<floor, wrap>, layer = "fc1.in", grid = array<i64>, widths = #mase.dense<i8, [4]>, fracs = #mase.dense<i16, [1]>} : (tensor<2x3x!mase.fixed<4, 2>>) -> tensor<2x3x!mase.ufixed<5, 2>>
+  func.return %b : tensor<2x3x!mase.ufixed<5, 2>>
+}
