@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mase_opt.lib.quantization.recipe import Recipe
     from mase_opt.model.emit import Result
     from mase_opt.model.estimate import Estimate
+    from mase_opt.model.learn_widths import Point, learn_widths
     from mase_opt.model.model import Level, Model, from_torch, import_torch, load
 
 __version__ = "0.1.0"
@@ -18,12 +19,14 @@ __all__ = [
     "Estimate",
     "Level",
     "Model",
+    "Point",
     "Recipe",
     "Result",
     "UserError",
     "__version__",
     "from_torch",
     "import_torch",
+    "learn_widths",
     "load",
 ]
 
@@ -31,11 +34,13 @@ _HOMES = {
     "Estimate": "mase_opt.model.estimate",
     "Level": "mase_opt.model.model",
     "Model": "mase_opt.model.model",
+    "Point": "mase_opt.model.learn_widths",
     "Recipe": "mase_opt.lib.quantization.recipe",
     "Result": "mase_opt.model.emit",
     "UserError": "mase_opt.lib.errors",
     "from_torch": "mase_opt.model.model",
     "import_torch": "mase_opt.model.model",
+    "learn_widths": "mase_opt.model.learn_widths",
     "load": "mase_opt.model.model",
 }
 

@@ -9,7 +9,7 @@ from math import frexp
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.func import ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
@@ -33,7 +33,6 @@ from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import Overflow, RoundingMode
-from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.model_function import describe, layer_of, model_function
 
@@ -69,9 +68,9 @@ class Start:
     """What has a format of its own among inputs and results of layers."""
     input_width: int = 8
     """Bits of the model's inputs, before their casts."""
-    input_frac: int = 4
-    data_frac: int = 5
-    weight_frac: int = 6
+    input_frac: int = 3
+    data_frac: int = 3
+    weight_frac: int = 4
     overflow: Overflow = Overflow.SATURATE
     """What becomes of results beyond the range that was seen."""
 

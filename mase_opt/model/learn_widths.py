@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.transforms.canonicalize import CanonicalizePass
 
 from mase_opt.lib.console import progress_bar
-from mase_opt.lib.data.samples import Array, Data, as_labels, as_samples, inputs_of
+from mase_opt.lib.data.samples import (
+    Array,
+    Data,
+    as_labels,
+    as_samples,
+    inputs_of,
+    labels_in,
+)
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.elements import (
@@ -21,16 +29,24 @@ from mase_opt.lib.quantization.elements import (
     insert_casts,
 )
 from mase_opt.model.metrics import accuracy
-from mase_opt.model.model import Model, user_errors
+from mase_opt.model.model import Level, Model, user_errors
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
+    from torch.nn import Parameter
 
     from mase_opt.frontend.to_torch import MaseModule
     from mase_opt.frontend.to_torch.learned_elements import AdderCost
 
 QUIET, RAMP = 0.1, 0.7
 """The parts of training before the weight of the cost rises, and while it does."""
+
+
+FRACTIONS = 3.0
+"""How much faster fractions learn than weights."""
+
+Teacher = Callable[..., Any]
+"""Scores of samples, as tensors; a torch module, for example."""
 
 
 @dataclass(frozen=True)
@@ -56,51 +72,59 @@ class _Snapshot:
 def learn_widths(
     model: Model,
     data: Data,
-    labels: Any,
     validation: Data,
-    validation_labels: Any,
+    labels: Any = None,
     *,
+    teacher: Teacher | None = None,
     steps: int = 4000,
     batch: int = 256,
+    weights: tuple[float, float] = (1e-5, 1e-4),
     granularity: Granularity | str = Granularity.ELEMENT,
-    weights: tuple[float, float] = (1e-7, 1e-4),
-    learning_rate: float = 3e-3,
+    learning_rate: float = 5e-3,
     sweeps: int = 1,
-    teacher: Any = None,
+    points: int = 8,
     seed: int = 0,
 ) -> list[Point]:
     """
-    A front of models, the cheapest first, of which none is better and cheaper.
+    A front of models, the cheapest first, each better than all that cost less.
 
-    `model`, a classifier in floating point, is trained on with the number of bits of
-    every weight, and of every element of what layers multiply, as parameters. What
-    these cost is part of the loss, with a weight that rises from `weights[0]` to
-    `weights[1]`; on the way, models are kept that are better than all that cost less,
-    judged on the validation samples, which training does not see. Same seed, same front
-    (on one machine). `granularity` says what has a format of its own: `tensor`,
-    `channel` or `element`.
+    `model` is a trained classifier in floating point, of layers with constant weights
+    and functions that keep numbers exact, such as relu and max pools. It is trained on
+    with the bits of every weight, and of every element that a layer multiplies, as
+    parameters; `granularity` says what has a format of its own beside weights:
+    `tensor`, `channel` or `element`. What bits cost is part of the loss, with a weight
+    that rises from `weights[0]` to `weights[1]`.
+
+    `data` are samples without labels, as for `calibrate`: what is learned are the
+    scores of `teacher`, on them and on mixtures of two, or without one, those of
+    `model` itself. `labels` are those of `validation`, as for `evaluate`; on it, models
+    are judged, and it is not trained on. Of `points` models at most, single digits and
+    bits are then removed or moved in up to `sweeps` passes, where the loss and the cost
+    together fall. Same seed, same front, on one machine.
 
     Raises `UserError` for data that does not fit, layers that cannot take formats, and
     a loss that is not finite.
     """
     with user_errors():
-        if steps < 1 or batch < 1:
-            raise UserError(f"steps {steps}, batch {batch}: expected at least 1 of each")
+        _check(steps=steps, batch=batch, points=points)
         if not 0 < weights[0] <= weights[1]:
             raise UserError(f"weights are {weights}, expected 0 < first <= second")
-        start = Start(_granularity(granularity), *eval(__import__('os').environ.get('START','()')))
+        if labels is None:
+            validation, labels = labels_in(validation)
+        start = Start(_granularity(granularity))
         inputs = inputs_of(model.function)
         samples, held_out = (as_samples(d, inputs) for d in (data, validation))
-        wanted = as_labels(labels, len(samples[0])).astype(np.int64)
-        expected = as_labels(validation_labels, len(held_out[0])).astype(np.int64)
-        from mase_opt.frontend.to_torch import to_torch
-        teacher = teacher or to_torch(model.ir).eval()
-        trainer = _Trainer(teacher, _with_casts(model, samples, start), samples, wanted)
-        snapshots = trainer.run(
-            steps, batch, weights, learning_rate, seed, (held_out, expected)
-        )
-        points = [trainer.point(s, held_out, expected, sweeps, seed) for s in _front(snapshots)]
-        return _best(points)
+        judges = held_out, as_labels(labels, len(held_out[0])).astype(np.int64)
+        trainer = _Trainer(model, _with_casts(model, samples, start), teacher, samples)
+        snapshots = trainer.run(steps, batch, weights, learning_rate, seed, judges)
+        found = _thinned(_front(snapshots), points)
+        return _front([trainer.point(s, sweeps, seed, judges) for s in found])
+
+
+def _check(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise UserError(f"{name} is {count}, expected at least 1")
 
 
 def _granularity(name: Granularity | str) -> Granularity:
@@ -112,7 +136,7 @@ def _granularity(name: Granularity | str) -> Granularity:
         ) from None
 
 
-def _with_casts(model: Model, samples: Sequence[Array], start: Start) -> Any:
+def _with_casts(model: Model, samples: Sequence[Array], start: Start) -> ModuleOp:
     if model.is_quantized:
         raise UserError("the model is quantized already: learn widths of the original")
     module = model.ir.clone()
@@ -128,10 +152,20 @@ def _with_casts(model: Model, samples: Sequence[Array], start: Start) -> Any:
     return module
 
 
+Judges = tuple[Sequence[Array], Array]
+"""Samples and their classes."""
+
+
 class _Trainer:
     """Trains one module."""
 
-    def __init__(self, teacher: Any, ir: Any, samples: Sequence[Array], labels: Array):
+    def __init__(
+        self,
+        model: Model,
+        ir: ModuleOp,
+        teacher: Teacher | None,
+        samples: Sequence[Array],
+    ):
         import torch
 
         from mase_opt.frontend.to_torch import to_torch
@@ -140,8 +174,8 @@ class _Trainer:
         self.module: MaseModule = to_torch(ir, learn_widths=True, share=True)
         self.cost: AdderCost = AdderCost(self.module)
         self.inputs = [torch.as_tensor(a).flatten(0, 1) for a in samples]
-        self.labels = torch.as_tensor(labels)
-        self.teacher = teacher
+        self.teacher = teacher or to_torch(model.ir, share=True).eval()
+        self.home = model
 
     def run(
         self,
@@ -150,18 +184,19 @@ class _Trainer:
         weights: tuple[float, float],
         learning_rate: float,
         seed: int,
-        validation: tuple[Sequence[Array], Array],
+        judges: Judges,
     ) -> list[_Snapshot]:
+        """Train, and take a snapshot a hundred times."""
         import torch
-        from torch.nn.functional import cross_entropy
 
         generator = torch.Generator().manual_seed(seed)
-        import os
-        fr=[p for n,p in self.module.named_parameters() if n.startswith("learned.")]
-        ot=[p for n,p in self.module.named_parameters() if not n.startswith("learned.")]
-        optimizer = torch.optim.Adam([{"params":ot,"m":1.0},{"params":fr,"m":float(os.environ.get("FM","1"))}], learning_rate, fused=True)
+        groups = [
+            {"params": parameters, "lr": learning_rate * pace, "pace": pace}
+            for pace, parameters in self._paces().items()
+        ]
+        optimizer = torch.optim.Adam(groups, learning_rate, fused=True)
         found: list[_Snapshot] = []
-        count, every = len(self.labels), max(steps // 100, 1)
+        count, every = len(self.inputs[0]), max(steps // 100, 1)
         order = torch.empty(0, dtype=torch.int64)
         with progress_bar("learning widths", steps) as show:
             for step in range(steps):
@@ -171,26 +206,31 @@ class _Trainer:
                 self.module.train()
                 weight, rate = _schedule(step / steps, weights)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * rate * group["m"]
+                    group["lr"] = learning_rate * rate * group["pace"]
                 inputs = self._mixed(chosen, generator)
-                with torch.no_grad():
-                    wanted = self.teacher(*inputs).flatten(1).softmax(1)
                 optimizer.zero_grad()
-                loss = cross_entropy(self._scores(inputs), wanted)
-                loss = loss + weight * self.cost()
+                loss = self._loss(inputs)() + weight * self.cost()
                 if not torch.isfinite(loss):
                     raise UserError(
-                        f"the loss is {float(loss)} at step {step}: lower learning_rate, "
-                        "or check the data"
+                        f"the loss is {loss.item()} at step {step}: choose a lower "
+                        "learning_rate"
                     )
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
                 optimizer.step()
                 if step % every == every - 1:
-                    found.append(self._snapshot(weight, *validation))
+                    found.append(self._snapshot(weight, judges))
                     show(step + 1)
         return found
 
-    def _mixed(self, chosen: Tensor, generator: torch.Generator) -> list[Tensor]:
+    def _paces(self) -> dict[float, list[Parameter]]:
+        """Parameters by how fast they learn."""
+        fractions = {id(e.frac) for e in self.module.elements.values()}
+        paces: dict[float, list[Parameter]] = {1.0: [], FRACTIONS: []}
+        for parameter in self.module.parameters():
+            paces[FRACTIONS if id(parameter) in fractions else 1.0].append(parameter)
+        return paces
+
+    def _mixed(self, chosen: Tensor, generator: Generator) -> list[Tensor]:
         """Samples, every other one of them mixed with another one."""
         import torch
 
@@ -203,19 +243,27 @@ class _Trainer:
             mixed.append(share * x[chosen] + (1 - share) * x[others])
         return mixed
 
+    def _loss(self, inputs: Sequence[Tensor]) -> Callable[[], Tensor]:
+        """What tells how far scores are from those of the teacher."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        with torch.no_grad():
+            wanted = self.teacher(*inputs).flatten(1).softmax(1)
+        return lambda: cross_entropy(self._scores(inputs), wanted)
+
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
         scores = self.module(*inputs)
         return (scores if not isinstance(scores, tuple) else scores[0]).flatten(1)
 
-    def _snapshot(
-        self, weight: float, samples: Sequence[Array], labels: Array
-    ) -> _Snapshot:
+    def _snapshot(self, weight: float, judges: Judges) -> _Snapshot:
         import torch
 
         self._see_all()
+        samples, labels = judges
         with torch.no_grad():
+            cost = self.cost().item()
             inputs = [torch.as_tensor(a).flatten(0, 1) for a in samples]
-            cost = float(self.cost())
             scores = self._scores(inputs).numpy()
         state = {k: v.clone() for k, v in self.module.state_dict().items()}
         return _Snapshot(state, weight, cost, accuracy(scores, labels))
@@ -231,50 +279,42 @@ class _Trainer:
             self._scores(self.inputs)
 
     def point(
-        self,
-        snapshot: _Snapshot,
-        samples: Sequence[Array],
-        labels: Array,
-        sweeps: int,
-        seed: int,
+        self, snapshot: _Snapshot, sweeps: int, seed: int, judges: Judges
     ) -> Point:
-        """The model of a snapshot, and how good it is in fixed point."""
+        """The model of a snapshot after some moves, in fixed point."""
         import torch
 
         from mase_opt.frontend.from_torch import from_torch
 
         self.module.load_state_dict(snapshot.state)
-        if sweeps:
-            self._polish(snapshot.weight, sweeps, seed)
+        self._move(snapshot.weight, sweeps, seed)
         self._see_all()
         with torch.no_grad():
-            cost = float(self.cost())
+            cost = self.cost().item()
         ir = from_torch(self.module)
         CanonicalizePass().apply(Context(), ir)
-        exact_types(ir)
-        model = Model(ir)
-        (scores, *_) = model.numbers("quantized", model.results("quantized", samples))
+        if left := exact_types(ir):
+            raise UserError(
+                f"{', '.join(left)}: no exact results in fixed point, which learned "
+                "widths need: quantize() the model instead"
+            )
+        model = self.home._derived(ir)  # pyright: ignore[reportPrivateUsage]
+        samples, labels = judges
+        (scores, *_) = model.numbers(
+            Level.QUANTIZED, model.results(Level.QUANTIZED, samples)
+        )
         return Point(model, cost, accuracy(scores, labels))
 
-
-    def _polish(self, weight: float, sweeps: int, seed: int) -> None:
+    def _move(self, weight: float, sweeps: int, seed: int) -> None:
         """Move codes and widths as long as that pays."""
         import torch
-        from torch.nn.functional import cross_entropy
 
         from mase_opt.model.moves import Moves
 
         generator = torch.Generator().manual_seed(seed)
-        count = len(self.labels)
-        chosen = torch.randperm(count, generator=generator)
-        inputs = self._mixed(chosen, generator)
-        with torch.no_grad():
-            wanted = self.teacher(*inputs).flatten(1).softmax(1)
-
-        def loss(scores: Tensor) -> Tensor:
-            return cross_entropy(scores.flatten(1), wanted)
-
-        moves = Moves(self.module, self.cost, inputs, loss, weight)
+        chosen = torch.randperm(len(self.inputs[0]), generator=generator)
+        loss = self._loss(self._mixed(chosen, generator))
+        moves = Moves(self.module, lambda: loss() + weight * self.cost())
         for _ in range(sweeps):
             if not moves.sweep(generator):
                 break
@@ -291,21 +331,20 @@ def _schedule(done: float, weights: tuple[float, float]) -> tuple[float, float]:
     return high, 0.5 * (1 + float(np.cos(np.pi * rest)))
 
 
-def _front(snapshots: Sequence[_Snapshot]) -> list[_Snapshot]:
+_Found = TypeVar("_Found", _Snapshot, Point)
+
+
+def _front(found: Sequence[_Found]) -> list[_Found]:
     """Those that are better than all that cost less."""
-    best, result = -1.0, list[_Snapshot]()
-    for snapshot in sorted(snapshots, key=lambda s: (s.cost, -s.accuracy)):
-        if snapshot.accuracy > best:
-            best = snapshot.accuracy
-            result.append(snapshot)
+    best, result = -1.0, list[_Found]()
+    for one in sorted(found, key=lambda f: (f.cost, -f.accuracy)):
+        if one.accuracy > best:
+            best = one.accuracy
+            result.append(one)
     return result
 
 
-def _best(points: Sequence[Point]) -> list[Point]:
-    """As `_front`, of models."""
-    best, result = -1.0, list[Point]()
-    for point in sorted(points, key=lambda p: (p.cost, -p.accuracy)):
-        if point.accuracy > best:
-            best = point.accuracy
-            result.append(point)
-    return result
+def _thinned(found: list[_Snapshot], count: int) -> list[_Snapshot]:
+    """The best one, and others in even distances before it."""
+    places = np.linspace(len(found) - 1, 0, min(count, len(found)))
+    return [found[place] for place in sorted({round(p) for p in places.tolist()})]

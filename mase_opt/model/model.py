@@ -551,16 +551,25 @@ class Model:
 
     # ---- torch --------------------------------------------------------------------
 
-    def to_torch(self, *, learn_scales: bool = False) -> MaseModule:
+    def to_torch(
+        self, *, learn_scales: bool = False, learn_widths: bool = False
+    ) -> MaseModule:
         """
         The model as a `torch.nn.Module` that computes the same numbers.
 
-        With `learn_scales`, the scales of scaled formats are parameters.
+        With `learn_scales`, the scales of scaled formats are parameters; with
+        `learn_widths`, the fractions of `mase.cast_elements`, whose results are then
+        not brought into range: ranges follow from what the module sees.
         """
         from mase_opt.frontend.to_torch import to_torch
 
         with user_errors():
-            module = to_torch(self._ir, learn_scales=learn_scales, share=True)
+            module = to_torch(
+                self._ir,
+                learn_scales=learn_scales,
+                learn_widths=learn_widths,
+                share=True,
+            )
             _ORIGINS[module] = self
             return module
 

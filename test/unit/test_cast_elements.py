@@ -24,7 +24,8 @@ from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
-from mase_opt.testing import assert_levels_agree, check_op
+from mase_opt.model.estimate import estimate
+from mase_opt.testing import assert_levels_agree, check_op, lower
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.
@@ -296,3 +297,53 @@ def test_graphs_take_elements_as_narrow_as_they_are() -> None:
     assert graph.node_table.tolist() == [[0, 1, 0, 0, 0]]
     assert graph.output_table.tolist() == [[3, 3, 0]]
     assert_levels_agree(module, torch=True)
+
+
+# ---- what nothing reads -------------------------------------------------------------
+
+
+def adders(module: ModuleOp) -> int:
+    circuit, _ = lower(module, 0)
+    return estimate(circuit).adders
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_rows_that_a_pool_leaves_out_are_not_built(graphs: bool) -> None:
+    """Of 3 x 3 windows a pool of 2 reads 2 x 2: as many as of an image of 4 x 4."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(-8, 8, (1, 1, 3, 3))
+    modules: list[ModuleOp] = []
+    for size in (5, 4):
+        model = Model((FixedType(4, 0), [1, 1, size, size]))
+        with model as (x,):
+            weight = shape.ConstantOp.of(codes, FixedType(4, 0))
+            y = layers.Conv2dOp(x, weight, element=FixedType(12, 0))
+            z = pooling.MaxPoolOp(y, (2, 2))
+        module = model.returns(z)
+        modules.append(built(module) if graphs else module)
+        assert_levels_agree(modules[-1], max_logic_depth=2)
+    # Without what windows share, which depends on how many there are.
+    assert adders(modules[0]) == adders(modules[1]) or graphs
+    assert adders(modules[0]) <= 2 * adders(modules[1])
+
+
+def test_outputs_that_no_weight_reads_are_not_built() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(-50, 50, (6, 5)), rng.integers(-8, 8, (2, 6))
+    kept = [1, 4]
+    second[:, [i for i in range(6) if i not in kept]] = 0
+    modules: list[ModuleOp] = []
+    for a, b in ((first, second), (first[kept], second[:, kept])):
+        model = Model((FixedType(6, 0), [1, 5]))
+        with model as (x,):
+            hidden = layers.LinearOp(
+                x, shape.ConstantOp.of(a, FixedType(8, 0)), element=FixedType(10, -3)
+            )
+            y = layers.LinearOp(
+                hidden,
+                shape.ConstantOp.of(b, FixedType(4, 0)),
+                element=FixedType(20, 0),
+            )
+        modules.append(model.returns(y))
+        assert_levels_agree(modules[-1], max_logic_depth=2)
+    assert adders(modules[0]) == adders(modules[1])

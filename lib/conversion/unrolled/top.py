@@ -43,6 +43,7 @@ from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.hardware.pipeline import insert_registers
 from mase_opt.lib.hardware.registers import Schedule, Scheduler
 from mase_opt.lib.hardware.timing import Timing
+from mase_opt.lib.hardware.unread import drop_unread
 from mase_opt.lib.hardware.wire import Wire, depth_of
 
 LAYER = "mase.layer"
@@ -103,6 +104,8 @@ class TopBuilder:
         """
         self._build_data()
         builders = used_builders(self.design.builders)
+        drop_unread(builders)
+        builders = used_builders(builders)
         timing = Timing(builders)
         schedule = self.pipelining.schedule(timing)
         insert_registers(timing, schedule)

@@ -10,7 +10,6 @@ its bits earn less than they cost, until nothing is left of the element.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +111,9 @@ class LearnedElements(nn.Module):
         count = _counts().to(codes.device)[codes.long()]
         return _Slope.apply(self.frac, count, 0.5)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
-    def formats(self, values: Tensor | None) -> tuple[NDArray[Any], NDArray[Any], Fixed]:
+    def formats(
+        self, values: Tensor | None
+    ) -> tuple[NDArray[Any], NDArray[Any], Fixed]:
         """
         Widths, fractions and a container that has all of them.
 
