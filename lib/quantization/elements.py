@@ -8,13 +8,14 @@ from enum import StrEnum
 from math import frexp
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from mase_opt.dialects.mase.attrs import RoundingAttr, is_float
-from mase_opt.dialects.mase.base import MaseOp, SameElementOp
+from mase_opt.dialects.mase.base import MaseOp, SameElementOp, UnaryOp
 from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.layers import ContractionOp
 from mase_opt.dialects.mase.pooling import AdaptiveMaxPoolOp, MaxPoolOp
@@ -95,34 +96,26 @@ def insert_casts(
     positive = non_negative(
         function, [a for a in block.args if isinstance(element_of(a), UFixedType)]
     )
-    cast = dict[SSAValue, SSAValue]()
     for op in list(block.ops):
-        if not isinstance(op, MaseOp) or isinstance(op, ConstantOp):
-            continue
         if not isinstance(op, ContractionOp):
             continue
         data, *constants = op.operands
-        if not all(isinstance(v.owner, ConstantOp) for v in constants):
+        if not all(_is_constant(v) for v in constants):
             left.append(describe(op.result))
             continue
         source = _source(data)
-        if source not in cast:
+        if not isinstance(source.owner, CastElementsOp):
             given = isinstance(source, BlockArgument)
             frac = start.input_frac if given else start.data_frac
-            grid = start.data.grid(op, source)
+            grid = start.data.grid(_with_channels(source, op), source)
             element = UFixedType if source in positive else FixedType
-            cast[source] = _cast(
-                source,
-                np.full(grid, frac),
-                element(WHOLE + frac, frac),
-                RoundingAttr((RoundingMode.FLOOR, start.overflow)),
-            )
-        for index, value in enumerate(op.operands[1:], 1):
-            if value not in cast:
+            rounding = RoundingAttr((RoundingMode.FLOOR, start.overflow))
+            _cast(source, np.full(grid, frac), element(WHOLE + frac, frac), rounding)
+        for value in op.operands[1:]:
+            if isinstance(value.owner, ConstantOp):
                 fracs = np.full(shape_of(value), start.weight_frac)
                 element = FixedType(WHOLE + start.weight_frac, start.weight_frac)
-                cast[value] = _cast(value, fracs, element, RoundingAttr.DEFAULT)
-            op.operands[index] = cast[value]
+                _cast(value, fracs, element, RoundingAttr.DEFAULT)
     function.update_function_type()
     return left
 
@@ -133,6 +126,22 @@ def _fitting(low: float, high: float, width: int) -> FixedPoint:
     if low >= 0:
         return UFixedType(width, width - whole)
     return FixedType(width, width - 1 - whole)
+
+
+def _is_constant(value: SSAValue) -> bool:
+    """Also of what another layer multiplies, too."""
+    op = value.owner
+    return isinstance(
+        op.input.owner if isinstance(op, CastElementsOp) else op, ConstantOp
+    )
+
+
+def _with_channels(value: SSAValue, reader: MaseOp) -> MaseOp:
+    """The op that says where the channels of `value` are."""
+    op = value.owner
+    if isinstance(op, UnaryOp) and op.SAME_CHANNELS:
+        return _with_channels(op.input, reader)
+    return op if isinstance(op, MaseOp) else reader
 
 
 def _source(value: SSAValue) -> SSAValue:
@@ -146,8 +155,11 @@ def _source(value: SSAValue) -> SSAValue:
 
 
 def _cast(
-    value: SSAValue, fracs: np.ndarray, element: FixedPoint, rounding: RoundingAttr
-) -> SSAValue:
+    value: SSAValue,
+    fracs: NDArray[np.int64],
+    element: FixedPoint,
+    rounding: RoundingAttr,
+) -> None:
     """Insert a cast of `value` that all who use it get instead."""
     owner = value.owner
     widths = np.full(fracs.shape, element.format.width)
@@ -165,7 +177,6 @@ def _cast(
         point = InsertPoint.at_start(owner)
     Rewriter.insert_op(op, point)
     value.replace_uses_with_if(op.result, lambda use: use.operation is not op)
-    return op.result
 
 
 def exact_types(module: ModuleOp) -> list[str]:

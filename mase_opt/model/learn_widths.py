@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from xdsl.context import Context
@@ -216,7 +216,7 @@ class _Trainer:
                         "learning_rate"
                     )
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
-                optimizer.step()
+                optimizer.step()  # pyright: ignore[reportUnknownMemberType]
                 if step % every == every - 1:
                     found.append(self._snapshot(weight, judges))
                     show(step + 1)
@@ -253,8 +253,8 @@ class _Trainer:
         return lambda: cross_entropy(self._scores(inputs), wanted)
 
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
-        scores = self.module(*inputs)
-        return (scores if not isinstance(scores, tuple) else scores[0]).flatten(1)
+        results = cast("Tensor | tuple[Tensor, ...]", self.module(*inputs))
+        return (results[0] if isinstance(results, tuple) else results).flatten(1)
 
     def _snapshot(self, weight: float, judges: Judges) -> _Snapshot:
         import torch

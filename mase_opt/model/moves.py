@@ -48,13 +48,13 @@ class Moves:
         kept = 0
         for learned, numbers in self._constants:
             flat, units = numbers.view(-1), torch.exp2(-learned.whole_frac()).flatten()
-            for index in torch.randperm(len(flat), generator=generator).tolist():
+            for index in _order(flat, generator):
                 unit = units[index].item()
                 codes = _others(round(flat[index].item() / unit))
                 kept += self._move(flat, index, (code * unit for code in codes))
         for learned in self._data:
             flat = learned.frac.detach().view(-1)
-            for index in torch.randperm(len(flat), generator=generator).tolist():
+            for index in _order(flat, generator):
                 if learned.bits().flatten()[index] > 0:
                     kept += self._move(flat, index, [flat[index].item() - 1])
         return kept
@@ -70,6 +70,11 @@ class Moves:
                 return True
         numbers[index] = old
         return False
+
+
+def _order(numbers: Tensor, generator: Generator) -> list[int]:
+    order = torch.randperm(len(numbers), generator=generator)
+    return order.tolist()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _others(code: int) -> Iterator[int]:

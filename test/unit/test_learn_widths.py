@@ -1,4 +1,4 @@
-"""Widths of single elements, learned: gradients, costs, and the models that come out."""
+"""Learned widths of single elements: gradients, costs, and what models come out."""
 
 from __future__ import annotations
 
@@ -159,19 +159,140 @@ def test_levels_agree(granularity: Granularity) -> None:
     with torch.no_grad():
         for elements in module.elements.values():
             # Some without bits.
-            elements.frac += torch.tensor(
-                rng.integers(-7, 1, elements.frac.shape), dtype=torch.float32
-            )
+            elements.frac.add_(torch.tensor(rng.integers(-7, 1, elements.frac.shape)))
     x = rng.uniform(-1, 1, (40, 1, 4, 4)).astype(np.float32)
     module.eval()
     with torch.no_grad():
         expected = module(torch.tensor(x)).numpy()
     found = finished(module)
-    first = casts(found.ir)[0]
-    shape = {"tensor": 1, "channel": 1, "element": 16}[granularity]
-    assert first.elements.widths.size == shape
+    # The image, what a pool chooses from, and what a linear layer gives.
+    assert [op.elements.widths.size for op in casts(found.ir)] == {
+        "tensor": [1, 1, 1],
+        "channel": [1, 3, 5],
+        "element": [16, 48, 5],
+    }[granularity]
     for level in ("quantized", "lowered", "rtl"):
         np.testing.assert_array_equal(found.run(x, level=level), expected)
     beyond = rng.uniform(-3, 3, (20, 1, 4, 4)).astype(np.float32)
     codes = found.run(beyond, level="quantized", codes=True)
     np.testing.assert_array_equal(found.run(beyond, level="rtl", codes=True), codes)
+
+
+# ---- fronts -------------------------------------------------------------------------
+
+
+def stripes(count: int, seed: int) -> tuple[Any, Any]:
+    """Four numbers, of which the first two decide between two classes."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, (count, 4)).astype(np.float32)
+    x = x[np.abs(x[:, 0] - x[:, 1]) > 0.2]
+    return x, (x[:, 0] > x[:, 1]).astype(np.int64)
+
+
+def classifier() -> mo.Model:
+    """Sees all four numbers, but the last two hardly."""
+    layer = nn.Linear(4, 2)
+    weight = torch.tensor([[-4.0, 4.0, 0.05, 0.1], [4.0, -4.0, 0.1, 0.05]])
+    layer.weight = nn.Parameter(weight)
+    layer.bias = nn.Parameter(torch.tensor([0.01, -0.02]))
+    return mo.import_torch(layer, (torch.zeros(1, 4),))
+
+
+def learned(**options: Any) -> list[mo.Point]:
+    data, _ = stripes(200, 0)
+    settings = {"steps": 150, "batch": 64, "weights": (1e-3, 1e-2), **options}
+    return mo.learn_widths(classifier(), data, *stripes(200, 1), **settings)
+
+
+def test_a_front_leaves_out_what_earns_nothing() -> None:
+    front = learned()
+    test, labels = stripes(300, 2)
+    costs = [p.cost for p in front]
+    assert costs == sorted(costs)
+    accuracies = [p.accuracy for p in front]
+    assert accuracies == sorted(set(accuracies))
+    best = front[-1].model
+    assert best.is_quantized
+    assert best.evaluate(test, labels) >= 0.98
+    for level in ("lowered", "rtl"):
+        codes = best.run(test, level=level, codes=True)
+        np.testing.assert_array_equal(codes, best.run(test, codes=True))
+    weights = next(op for op in best.ir.walk() if isinstance(op, LinearOp)).weight.owner
+    assert isinstance(weights, ConstantOp)
+    assert (weights.array() != 0).any(axis=0).tolist() == [True, True, False, False]
+    assert best.unquantized.evaluate(test, labels) == 1.0
+
+
+def test_the_same_seed_gives_the_same_front() -> None:
+    first, second = (learned(steps=40, seed=3) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert (one.cost, str(one.model.ir)) == (other.cost, str(other.model.ir))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0, expected at least 1"),
+        ({"weights": (1.0, 0.1)}, "expected 0 < first <= second"),
+        ({"granularity": "row"}, "'row', expected one of tensor, channel, element"),
+        ({"learning_rate": 1e30, "steps": 5}, "loss is .* at step .*lower"),
+    ],
+)
+def test_mistakes(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(mo.UserError, match=message):
+        learned(**options)
+
+
+def test_layers_may_share_weights_and_data() -> None:
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = torch.relu(self.fc(x))
+            return self.fc(y) + self.other(y)
+
+    model = mo.import_torch(Shared().eval(), (torch.zeros(1, 4),))
+    ir = model.ir.clone()
+    assert insert_casts(ir, [(0.0, 1.0)], Start()) == []
+    # Two values, two weights, two biases.
+    assert len(casts(ir)) == 6
+    module = to_torch(ir, learn_widths=True).eval()
+    x = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = module(x).numpy()
+    found = finished(module)
+    np.testing.assert_array_equal(found.run(x.numpy(), level="rtl"), expected)
+
+
+class Squared(nn.Module):
+    def __init__(self, kind: str):
+        super().__init__()
+        self.fc, self.kind = nn.Linear(4, 4), kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.fc(x)
+        if self.kind == "product":
+            return (y @ y.T)[:, :1].expand(1, 4) + y
+        return self.fc(torch.sigmoid(y))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("product", "no learned widths for layers that multiply two results"),
+        ("sigmoid", "no exact results in fixed point"),
+    ],
+)
+def test_layers_that_cannot_learn_are_named(kind: str, message: str) -> None:
+    model = mo.import_torch(Squared(kind).eval(), (torch.zeros(1, 4),))
+    x, y = stripes(20, 0)
+    with pytest.raises(mo.UserError, match=message):
+        mo.learn_widths(model, x, x, y, steps=1)
+
+
+def test_a_quantized_model_is_refused() -> None:
+    x, y = stripes(20, 0)
+    with pytest.raises(mo.UserError, match="quantized already"):
+        mo.learn_widths(classifier().calibrate(x).quantize(width=8), x, x, y)

@@ -341,8 +341,9 @@ STATISTICS = ("mean", "variance")
 def _after_casts(value: SSAValue) -> SSAValue:
     """What becomes of a value that is cast and not used otherwise."""
     uses = list(value.uses)
-    casts = CastOp | CastElementsOp
-    if len(uses) == 1 and isinstance(cast := uses[0].operation, casts):
+    if len(uses) == 1 and isinstance(
+        cast := uses[0].operation, CastOp | CastElementsOp
+    ):
         return _after_casts(cast.result)
     return value
 
