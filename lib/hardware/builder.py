@@ -218,8 +218,9 @@ class Builder:
             if op.results and all(r.first_use is None for r in op.results):
                 op.detach()
                 op.erase()
-        kept = {result for op in self.block.ops for result in op.results}
-        kept.update(self.block.args)
+        kept: set[SSAValue] = set(self.block.args)
+        for op in self.block.ops:
+            kept.update(op.results)
         self._reads = {k: v for k, v in self._reads.items() if v in kept}
 
     def instance(

@@ -171,10 +171,10 @@ class _Trainer:
         from mase_opt.frontend.to_torch import to_torch
         from mase_opt.frontend.to_torch.learned_elements import AdderCost
 
-        self.module: MaseModule = to_torch(ir, learn_widths=True, share=True)
+        self.module: MaseModule = to_torch(ir, learn_widths=True)
         self.cost: AdderCost = AdderCost(self.module)
         self.inputs = [torch.as_tensor(a).flatten(0, 1) for a in samples]
-        self.teacher = teacher or to_torch(model.ir, share=True).eval()
+        self.teacher = teacher or model.to_torch().eval()
         self.home = model
 
     def run(
