@@ -318,6 +318,8 @@ API = (
     "from_torch",
     "Model",
     "Recipe",
+    "learn_widths",
+    "Point",
     "Level",
     "Result",
     "Estimate",
