@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
 
 from xdsl.dialects import comb, hw
 from xdsl.dialects.builtin import IntegerAttr, IntegerType
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from mase_opt.lib.hardware.builder import Builder, width_of
 
@@ -22,35 +24,56 @@ def drop_unread(builders: Sequence[Builder]) -> None:
     top = builders[-1]
     instances = [op for op in top.block.ops if isinstance(op, hw.InstanceOp)]
     names = [op.module_name.string_value() for op in instances]
-    inputs: dict[str, list[int]] = {}
+    once = {name for name, count in Counter(names).items() if count == 1}
+    read = _Read()
     for op, name in reversed(list(zip(instances, names, strict=True))):
-        module = by_name[name]
-        if names.count(name) == 1:
-            _drop(module, [_read(value, inputs) for value in op.outputs])
-            inputs[name] = [_read(argument, {}) for argument in module.block.args]
+        if name in once:
+            module = by_name[name]
+            _drop(module, [read.of(value) for value in op.outputs])
+            read.inputs[name] = [_Read().of(argument) for argument in module.block.args]
 
 
-def _read(value: SSAValue, inputs: Mapping[str, Sequence[int]]) -> int:
-    """
-    The bits of `value` that are read, as a number.
+class _Read:
+    """Which bits of values in a module are read, as numbers."""
 
-    `inputs` are the bits that modules read of what they are given.
-    """
-    width = width_of(value) if isinstance(value.type, IntegerType) else 1
-    result = 0
-    for use in value.uses:
-        match op := use.operation:
+    def __init__(self):
+        self.inputs: dict[str, list[int]] = {}
+        """The bits that modules read of what they are given."""
+        self._known: dict[SSAValue, int] = {}
+        self._places: dict[Operation, list[int]] = {}
+
+    def of(self, value: SSAValue) -> int:
+        if value not in self._known:
+            everything = (1 << width_of(value)) - 1 if _is_bits(value) else 1
+            result = 0
+            for use in value.uses:
+                result |= self._through(use.operation, use.index, everything)
+            self._known[value] = result & everything
+        return self._known[value]
+
+    def _through(self, op: Operation, index: int, everything: int) -> int:
+        """The bits of operand `index` that are read by way of `op`."""
+        match op:
             case comb.ExtractOp():
-                result |= _read(op.result, inputs) << op.low_bit.value.data
+                return self.of(op.result) << op.low_bit.value.data
             case comb.ConcatOp():
-                low = sum(width_of(v) for v in list(op.operands)[use.index + 1 :])
-                result |= _read(op.result, inputs) >> low
-            case hw.InstanceOp() if op.module_name.string_value() in inputs:
-                result |= inputs[op.module_name.string_value()][use.index]
+                return self.of(op.result) >> self._place(op, index)
+            case hw.InstanceOp():
+                given = self.inputs.get(op.module_name.string_value())
+                return everything if given is None else given[index]
             case _:
-                return (1 << width) - 1
-        result &= (1 << width) - 1
-    return result
+                return everything
+
+    def _place(self, op: comb.ConcatOp, index: int) -> int:
+        """Where in the result an operand begins."""
+        if op not in self._places:
+            widths = [width_of(v) for v in reversed(op.operands)]
+            self._places[op] = list(accumulate(widths, initial=0))[-2::-1]
+        return self._places[op][index]
+
+
+def _is_bits(value: SSAValue) -> bool:
+    return isinstance(value.type, IntegerType)
 
 
 def _drop(module: Builder, read: Sequence[int]) -> None:
