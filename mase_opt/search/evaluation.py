@@ -24,14 +24,17 @@ class Evaluation(Runner):
         self.samples = context.samples(table, self.name)
         if self.samples.labels is None:
             raise UserError(f"{self.name}: the data has no labels")
+        self.size = len(self.samples)
 
     def measure(self, trial: Trial) -> dict[str, float]:
         import torch
 
         samples = self.samples.first(trial.samples)
         net = trial.model.to_torch()
+        # The batch of the IR, one, is that of torch.
+        inputs = [a.reshape(-1, *a.shape[2:]) for a in samples.inputs]
         with torch.no_grad():
-            scores = net(*map(torch.from_numpy, samples.inputs))
+            scores = net(*map(torch.from_numpy, inputs))
             scores = scores.reshape(len(samples), -1).double()
             labels = torch.as_tensor(samples.labels).long()
             hits = (scores.argmax(1) == labels).double().mean()
