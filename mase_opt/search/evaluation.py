@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from mase_opt.lib.errors import UserError
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Trial
@@ -17,7 +17,10 @@ class Evaluation(Runner):
     """
 
     name = "evaluation"
-    metrics = {"accuracy": Metric("maximize"), "loss": Metric("minimize")}  # noqa: RUF012
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "accuracy": Metric("maximize"),
+        "loss": Metric("minimize"),
+    }
     keys = ("data_loader", "num_samples")
 
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
@@ -34,7 +37,7 @@ class Evaluation(Runner):
         # The batch of the IR, one, is that of torch.
         inputs = [a.reshape(-1, *a.shape[2:]) for a in samples.inputs]
         with torch.no_grad():
-            scores = net(*map(torch.from_numpy, inputs))
+            scores = net(*map(torch.as_tensor, inputs))
             scores = scores.reshape(len(samples), -1).double()
             labels = torch.as_tensor(samples.labels).long()
             hits = (scores.argmax(1) == labels).double().mean()
