@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +21,11 @@ class Tried:
     """A trial that is over."""
 
     number: int
+    """From 0 on, in the order in which trials were started."""
     point: Point
+    """Choices by the names of parameters."""
     decision: Decision | None
-    """None if the point means nothing."""
+    """What the point means: `decision.toml()` is a run file; None: nothing."""
     samples: int | None
     """How many samples it took; None: all."""
     values: Mapping[str, float]
@@ -33,34 +35,29 @@ class Tried:
     violation: float
     """By how much bounds are missed, each as a share of it; 0 if they are kept."""
     state: Literal["complete", "failed"]
+    """Whether it has values."""
     reason: str
     """Why it failed."""
     seconds: float
     """That measuring took; 0 for what was known already."""
 
 
+@dataclass(frozen=True)
 class Study:
     """The result of a search."""
 
-    def __init__(
-        self,
-        model: Model,
-        config: Config,
-        objectives: Objectives,
-        trials: Sequence[Tried],
-        calibration: Any = None,
-        *,
-        interrupted: bool = False,
-    ):
-        self.model = model
-        """The calibrated model that all trials started from."""
-        self.config = config
-        self.objectives = objectives
-        self.trials = tuple(trials)
-        """What is over, in the order in which it was started."""
-        self.interrupted = interrupted
-        """Whether Ctrl-C has ended it."""
-        self._calibration = calibration
+    trials: tuple[Tried, ...]
+    """What is over, in the order in which it was started."""
+    model: Model
+    """The calibrated model that all trials started from."""
+    config: Config
+    """What was asked for."""
+    objectives: Objectives
+    """What is wanted of metrics."""
+    calibration: Any
+    """With what is calibrated again after its weights have changed."""
+    interrupted: bool
+    """Whether Ctrl-C has ended it."""
 
     def front(self) -> list[Tried]:
         """
@@ -123,4 +120,4 @@ class Study:
         """The model of a trial; raises `UserError` if it has none."""
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
-        return build(self.model, trial.decision, self._calibration)
+        return build(self.model, trial.decision, self.calibration)
