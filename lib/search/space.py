@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import FuncOp
 
 from mase_opt.lib.quantization.recipe import Recipe, toml
@@ -18,6 +19,8 @@ Point = Mapping[str, Any]
 
 QUANTIZE = "mase-quantize"
 CALIBRATE = "mase-calibrate"
+DECISION = "mase.decision"
+"""The attribute of a function that a search has decided on."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ def hardware_options() -> dict[str, list[str]]:
         made.name: [field.name for field in fields(made)]
         for made in (MaseBuildAdderGraphsPass, ConvertMaseToHwPass)
     }
+
+
+def record(function: FuncOp, decision: Decision) -> None:
+    """Let a function carry, as `mase.decision`, the run file that reproduces it."""
+    function.attributes[DECISION] = StringAttr(decision.toml())
 
 
 class Space(ABC):
