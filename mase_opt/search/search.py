@@ -28,10 +28,9 @@ from mase_opt.search.runner import RunnerContext, Samples
 from mase_opt.search.storage import (
     Owner,
     closing_storage,
-    need_optuna,
     open_study,
+    silent_optuna,
     storage_errors,
-    without_experimental_warnings,
 )
 from mase_opt.search.study import Study, Tried
 from mase_opt.search.workers import Here, Processes, Workers
@@ -70,27 +69,26 @@ def search(
     `setup` replaces settings of the table of that name. `told` is called with every
     trial when it is over. Raises `UserError`.
     """
-    need_optuna()
-    read = Config.of(config, setup)
-    if data is not None:
-        named = {"val": data}
-        if isinstance(data, Mapping):
-            named = cast("Mapping[str, Any]", data)
-        read = replace(read, data={**read.data, **named})
-    if output is not None and read.setup.storage is None:
-        journal = str(Path(output) / JOURNAL)
-        read = replace(read, setup=replace(read.setup, storage=journal))
-    with _interruptible() as interrupt, without_experimental_warnings():
-        prepared = _Prepared(model, read)
-        return _Search(prepared, interrupt, told).run()
+    with silent_optuna(), _interruptible() as interrupted:
+        read = Config.of(config, setup)
+        if data is not None:
+            named = {"val": data}
+            if isinstance(data, Mapping):
+                named = cast("Mapping[str, Any]", data)
+            read = replace(read, data={**read.data, **named})
+        if output is not None and read.setup.storage is None:
+            journal = str(Path(output) / JOURNAL)
+            read = replace(read, setup=replace(read.setup, storage=journal))
+        return _Search(_Prepared(model, read), interrupted, told).run()
 
 
 @contextmanager
 def _interruptible() -> Generator[threading.Event]:
     """
-    Ctrl-C raises `KeyboardInterrupt` once, also in `mase-opt`.
+    Ctrl-C raises `KeyboardInterrupt` once, also in `mase-opt`, and never again there.
 
-    From then on it is ignored, since what there is has to be written.
+    What there is has to be written, and a terminal tells `mase-opt` twice: by itself
+    and by the process that supervises it.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -106,7 +104,7 @@ def _interruptible() -> Generator[threading.Event]:
     try:
         yield interrupted
     finally:
-        if not interrupted.is_set():
+        if before is not signal.SIG_DFL or not interrupted.is_set():
             signal.signal(signal.SIGINT, before)
 
 
@@ -372,6 +370,10 @@ class _Search:
             for trial in mine:
                 if trial.number in answers:
                     self._tell(trial, answers[trial.number])
+        for trial in self._trials():
+            if trial.number in answers and not trial.state.is_finished():
+                # As a journal that someone has emptied.
+                raise OSError(f"what was written of trial {trial.number} is not there")
 
     def _keep(self, trial: FrozenTrial, answer: Answer) -> Answer:
         """Write an answer into the storage; what it is worth."""

@@ -304,19 +304,17 @@ def test_a_study_of_something_else(model: mo.Model, tmp_path: Path):
         model.search(toll(study="foreign"), storage=f"sqlite:///{tmp_path}/a.db")
 
 
-def test_a_storage_that_goes_away(model: mo.Model, tmp_path: Path):
-    path = tmp_path / "study.db"
+@pytest.mark.parametrize("kind", ["sqlite:///", ""])
+def test_a_storage_that_goes_away(kind: str, model: mo.Model, tmp_path: Path):
+    path = tmp_path / "study"
+    storage = f"{kind}{path}"
 
     def spoil(_: object) -> None:
         path.write_bytes(b"no more")
 
     with pytest.raises(UserError) as error:
-        search(
-            model,
-            toll(sampler="grid", batch=2, storage=f"sqlite:///{path}"),
-            told=spoil,
-        )
-    assert str(error.value).startswith(f"storage 'sqlite:///{path}' fails: ")
+        search(model, toll(sampler="grid", batch=2, storage=storage), told=spoil)
+    assert str(error.value).startswith(f"storage '{storage}' fails: ")
     assert "the same command goes on" in str(error.value)
     assert "\n" not in str(error.value)
 
