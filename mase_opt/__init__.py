@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mase_opt.model.estimate import Estimate
     from mase_opt.model.learn_widths import Point, learn_widths
     from mase_opt.model.model import Level, Model, from_torch, import_torch, load
+    from mase_opt.search.study import Study, Tried
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,8 @@ __all__ = [
     "Point",
     "Recipe",
     "Result",
+    "Study",
+    "Tried",
     "UserError",
     "__version__",
     "from_torch",
@@ -37,6 +40,8 @@ _HOMES = {
     "Point": "mase_opt.model.learn_widths",
     "Recipe": "mase_opt.lib.quantization.recipe",
     "Result": "mase_opt.model.emit",
+    "Study": "mase_opt.search.study",
+    "Tried": "mase_opt.search.study",
     "UserError": "mase_opt.lib.errors",
     "from_torch": "mase_opt.model.model",
     "import_torch": "mase_opt.model.model",
