@@ -1,0 +1,175 @@
+"""The estimate of a circuit's cost: its parts, its error, and what `emit` says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bench_estimate import observed
+from estimate_designs import designs
+
+import mase_opt as mo
+from mase_opt.lib.cost.estimate import weighted
+from mase_opt.lib.cost.operations import counts, product
+from mase_opt.lib.cost.registers import advance, cheapest_cuts, pipeline
+from mase_opt.lib.hardware import arith
+from mase_opt.lib.hardware.builder import Builder, Design, Output
+from mase_opt.lib.hardware.timing import Timing
+from mase_opt.lib.hardware.wire import bits_for, constant
+from mase_opt.lib.target import yosys
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "digits"
+DATA = [
+    json.loads(line)
+    for line in (ROOT / "bench" / "estimate_data.jsonl").read_text().splitlines()
+]
+FITTED = json.loads((ROOT / "lib" / "cost" / "fitted.json").read_text())
+
+needs_yosys = pytest.mark.skipif(
+    yosys.available() is not None or yosys.version() != "Yosys 0.23",
+    reason="the estimate is fitted to Yosys 0.23",
+)
+
+
+# ---- operations ---------------------------------------------------------------------
+
+
+def counted(build: Any, *spans: tuple[int, int]) -> dict[str, float]:
+    """What a circuit of inputs in some ranges consists of."""
+    b = Builder(Design(stall=False), "top")
+    inputs = [
+        b.input(f"in{i}", bits_for(*span), [span])[0] for i, span in enumerate(spans)
+    ]
+    wire = build(b, *inputs)
+    b.finish([Output("out", wire.bits, [wire])])
+    timing = Timing([b])
+    total: dict[str, float] = {}
+    for op in b.block.ops:
+        for name, count in counts(op, timing.pieces).items():
+            if count:
+                total[name] = total.get(name, 0) + count
+    return total
+
+
+def test_bits_of_adders():
+    # Eight bits of both, and the carry, which is none of either.
+    assert counted(arith.add, (0, 255), (0, 255)) == {"adders": 1, "add_both": 8}
+    assert counted(arith.add, (0, 255), (0, 15)) == {
+        "adders": 1,
+        "add_both": 4,
+        "add_one": 4,
+    }
+    # Below the only bit of the constant, nothing is added.
+    assert counted(lambda b, x: arith.add(b, x, constant(64)), (0, 255)) == {
+        "adders": 1,
+        "add_one": 2,
+    }
+    # Four bits and the sign, which is extended in both.
+    assert counted(arith.add, (-16, 15), (-16, 15)) == {"adders": 1, "add_both": 5}
+
+
+def test_bits_of_choices_and_comparisons():
+    def relu(b: Builder, x: Any) -> Any:
+        return arith.maximum(b, x, constant(0))
+
+    assert counted(relu, (-128, 127)) == {"mux_one": 8}
+    assert counted(arith.maximum, (0, 255), (0, 255)) == {
+        "order_both": 8,
+        "mux_both": 8,
+    }
+    assert counted(lambda b, x: arith.compare(b, "eq", x, constant(9)), (0, 31)) == {
+        "equal_one": 5
+    }
+
+
+def test_multiplications_are_blocks_or_tables():
+    assert counted(arith.mul, (0, 7), (0, 7)) == {"multiplies": 1, "product": 9}
+    assert counted(arith.mul, (0, 255), (0, 255)) == {"multiplies": 1, "dsp": 1}
+    assert product(30, 20) == {"multiplies": 1, "dsp": 2}
+    assert product(1, 30) == {"multiplies": 1, "product": 30}
+
+
+# ---- registers ----------------------------------------------------------------------
+
+
+def test_levels_are_packed_into_stages():
+    assert advance(0, 1, 2) == 1
+    assert advance(1, 1, 2) == 2
+    assert advance(2, 1, 2) == 3
+    # Two levels do not fit behind one of a stage of two.
+    assert advance(1, 2, 2) == 4
+    # Five are more than a stage, and alone in theirs.
+    assert advance(1, 5, 2) == 8
+    assert advance(3, 0, 2) == 3
+    assert advance(3, 4, 0) == 7
+
+
+def test_cuts_lie_where_few_bits_cross():
+    cost = [90, 50, 10, 30, 5, 40, 80]
+    assert cheapest_cuts(cost, 6, 1) == [4]
+    assert cheapest_cuts(cost, 4, 1) == [4]
+    assert cheapest_cuts(cost, 3, 1) == [3]
+    assert cheapest_cuts(cost, 3, 2) == [2, 4]
+    assert cheapest_cuts(cost, 2, 2) == [2, 4]
+    assert cheapest_cuts(cost, 2, 3) == [2, 4, 4]
+    assert cheapest_cuts(cost, 6, 0) == []
+
+
+def test_registers_are_what_crosses_cuts():
+    # 8 bits go to all of 6 levels, 20 to the first two, 3 from there to the end.
+    table = np.array([[0, 5, 8], [0, 2, 20], [2, 6, 3]], float)
+    found = pipeline(table, 6, 3, 1)
+    assert (found.latency, found.depth, found.registers) == (1, 3, 11)
+    # Two cuts: both cross at 2 and 4, where 11 bits do.
+    assert pipeline(table, 6, 2, 2).registers == 22
+    # At five cuts, only what goes no further than two of them is in registers.
+    assert pipeline(table, 6, 1, 5).registers == 20
+    assert pipeline(table, 6, 0, 0) == pipeline(table[:0], 6, 0, 0)
+
+
+# ---- the estimate -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> mo.Model:
+    return mo.load(DIGITS / "mlp.mlir").calibrate(DIGITS / "mlp_calibration.npz")
+
+
+@pytest.mark.parametrize("kind", ["fixed", "other"])
+def test_error_is_what_held_out_designs_show(kind: str):
+    stated = FITTED["errors"][kind]
+    rows = [r for r in DATA if r["held_out"] and r["kind"] == kind]
+    off = [
+        abs(weighted(FITTED["coefficients"]["lut"], r["features"]) - r["lut"])
+        / r["lut"]
+        for r in rows
+    ]
+    assert len(rows) == stated["designs"]
+    assert round(float(np.median(off)), 3) == stated["median"]
+    assert round(float(np.quantile(off, 0.95)), 3) == stated["most"]
+
+
+def test_error_is_small():
+    assert len(DATA) >= 300
+    rows = [r for r in DATA if r["held_out"]]
+    found = [weighted(FITTED["coefficients"]["lut"], r["features"]) for r in rows]
+    wanted = [r["lut"] for r in rows]
+    off = [abs(f - w) / w for f, w in zip(found, wanted, strict=True)]
+    assert np.median(off) <= 0.08
+    assert np.quantile(off, 0.95) <= 0.25
+    ranks = [np.argsort(np.argsort(values)) for values in (found, wanted)]
+    assert np.corrcoef(*ranks)[0, 1] >= 0.98
+
+
+@pytest.mark.parametrize("name", ["digits_mlp_2", "digits_cnn_2", "large_0", "log_1"])
+def test_data_are_of_this_estimate(name: str):
+    """What was fitted to is what models have now."""
+    row = next(r for r in DATA if r["name"] == name)
+    design = next(d for d in designs() if d.name == name)
+    found = observed(design)
+    assert found["features"] == row["features"]
+    assert found["estimated_latency"] == row["estimated_latency"]
