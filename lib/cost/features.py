@@ -25,6 +25,7 @@ from mase_opt.lib.conversion.unrolled.legality import only_function
 from mase_opt.lib.conversion.unrolled.registry import WIRINGS
 from mase_opt.lib.conversion.unrolled.top import describe, live_ops, moved
 from mase_opt.lib.cost.graphs import Sums, graph_cost
+from mase_opt.lib.cost.liveness import live_elements
 from mase_opt.lib.cost.registers import Numbers, Pipeline, pipeline
 from mase_opt.lib.cost.samples import cost_of
 from mase_opt.lib.hardware.codec import Wires, lanes_of
@@ -125,6 +126,7 @@ class _Walk:
         self, function: func.FuncOp, sums: Mapping[Operation, Sums], max_depth: int
     ):
         self.sums = sums
+        self.live = live_elements(function)
         self.max_depth = max_depth
         self.counts: Counter[str] = Counter()
         self.is_fixed = True
@@ -172,12 +174,14 @@ class _Walk:
         if type(op) in WIRINGS:
             return moved(op, [self._wires(v) for v in op.operands])
         sums = self.sums.get(op)
+        live = self.live[op.results[0]]
         if sums is not None:
             data = [v for v in op.operands if not isinstance(v.owner, ConstantOp)]
-            cost, result = graph_cost(op, sums, self._wires(data[0]), self.max_depth)
+            x = self._wires(data[0])
+            cost, result = graph_cost(op, sums, x, live, self.max_depth)
         else:
             operands = [self._wires(v) for v in op.operands]
-            cost, result = cost_of(op, operands, self.max_depth)
+            cost, result = cost_of(op, operands, live, self.max_depth)
             level = depth_of(*(w for wires in operands for w in wires))
             for wires in operands:
                 self._use(wires, level)

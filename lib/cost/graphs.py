@@ -14,8 +14,9 @@ from mase_opt.dialects.mase.adder_graph_values import levels, spans
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.adder_graphs.constant_layers import Indices
 from mase_opt.lib.adder_graphs.unroll import Graph
+from mase_opt.lib.cost.liveness import Mask
 from mase_opt.lib.cost.operations import product
-from mase_opt.lib.cost.registers import Numbers, advance
+from mase_opt.lib.cost.registers import Numbers, advance, last_cut
 from mase_opt.lib.cost.samples import Copies, Cost, measure, some
 from mase_opt.lib.formats.block import Block
 from mase_opt.lib.hardware.arith import Term, mul_levels
@@ -56,16 +57,18 @@ class _Values:
 
 
 def graph_cost(
-    op: Operation, sums: Sums, x: Wires, max_depth: int
+    op: Operation, sums: Sums, x: Wires, live: Mask, max_depth: int
 ) -> tuple[Cost, Wires]:
     """What the graph that `op` is or becomes takes, and its result."""
     rows = len(x) // sums.inputs
+    times = live.reshape(rows, -1).sum(axis=0)
+    sums = replace(sums, graph=_without_dead(sums, times > 0))
     values, found = _adders(sums, x, max_depth)
     value, _, _ = sums.graph.outputs.T
     used = value >= 0
     start = int(values.level[value[used]].max(initial=0))
     np.maximum.at(values.last, value[used], start)
-    cost, ends, behind = _rounding(op, sums, values, start, rows, max_depth)
+    cost, ends, behind = _rounding(op, sums, values, start, times, max_depth)
     for name, count in found.items():
         cost.counts[name] += rows * count
     crossed = values.last > values.level
@@ -79,6 +82,26 @@ def graph_cost(
         for wire, depth in zip(ends, level.tolist(), strict=True)
     ]
     return cost, result
+
+
+def _without_dead(sums: Sums, live: Mask) -> Graph:
+    """The graph without the adders that only outputs read that are not live."""
+    graph = sums.graph
+    outputs = np.where(live[:, None], graph.outputs, [-1, 0, 0])
+    first = sums.inputs + len(graph.products)
+    needed = np.zeros(first + len(graph.nodes), np.bool_)
+    needed[outputs[outputs[:, 0] >= 0, 0]] = True
+    by_depth, _ = levels(graph.nodes, sums.inputs, graph.products)
+    for own in reversed(by_depth):
+        kept = own[needed[first + own]]
+        needed[graph.nodes[kept, :2]] = True
+    needed[:first] = True
+    place = np.cumsum(needed) - 1
+    nodes = graph.nodes[needed[first:]]
+    nodes[:, :2] = place[nodes[:, :2]]
+    used = outputs[:, 0] >= 0
+    outputs[used, 0] = place[outputs[used, 0]]
+    return Graph(graph.products, nodes, outputs)
 
 
 def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]]:
@@ -109,7 +132,8 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
         found += product(int(bits[source]), factor.bit_length())
         steps = mul_levels(int(bits[source]), factor.bit_length())
         level[index] = advance(int(level[source]), steps, max_depth)
-        values.last[source] = max(values.last[source], level[index] - steps + 1)
+        last = last_cut(int(level[index]), steps, max_depth)
+        values.last[source] = max(values.last[source], last)
     by_depth, _ = levels(nodes, inputs, products)
     for own in by_depth:
         a, b, p, q, _ = nodes[own].T
@@ -131,34 +155,36 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
 
 
 def _rounding(
-    op: Operation, sums: Sums, values: _Values, start: int, rows: int, max_depth: int
+    op: Operation,
+    sums: Sums,
+    values: _Values,
+    start: int,
+    times: Indices,
+    max_depth: int,
 ) -> tuple[Cost, Wires, int]:
     """
-    What turns sums into codes: of some outputs, for all.
+    What turns sums into codes: of some outputs, for all, as many times as each is.
 
     The codes of a row, and the level behind that, where sums are there at `start`.
     """
-    outputs = sums.graph.outputs
-    value = outputs[:, 0]
-    is_sum = (value >= 0) & (values.size[value] > 0)
-    bits = np.where(is_sum, values.bits[value], 0)
+    value = sums.graph.outputs[:, 0]
+    bits = np.where(value >= 0, values.bits[value], 0)
     order = np.argsort(bits, kind="stable")
-    chosen, stands = some(len(order))
-    chosen = order[chosen]
-    copies = rows * np.bincount(stands, minlength=len(chosen)).astype(np.float64)
-    which = np.empty(len(order), np.int64)
-    which[order] = stands
     format = format_of(element_of(op.results[0]))
-    if isinstance(format, Block):
-        chosen = which = np.arange(len(order))
-        copies = np.full(len(order), float(rows))
     b = Builder(Design(stall=False), "rounding")
-    exact = _sums(b, sums, values, chosen.tolist())
-    codes = encode(b, op, exact, None if isinstance(format, Block) else chosen.tolist())
     if isinstance(format, Block):
+        codes = encode(b, op, _sums(b, sums, values, range(len(order))))
         which = np.arange(len(codes))
-        copies = np.full(len(codes), float(rows))
-    cost, end = measure(b, codes, Copies(copies, shares=float(rows)), start, max_depth)
+        copies = np.full(len(codes), float(times.max()))
+    else:
+        few, stands = some(len(order))
+        chosen: list[int] = order[few].tolist()
+        codes = encode(b, op, _sums(b, sums, values, chosen), chosen)
+        which = np.empty(len(order), np.int64)
+        which[order] = stands
+        copies = np.bincount(which, times, minlength=len(codes)).astype(np.float64)
+    shares = float(times.max(initial=0))
+    cost, end = measure(b, codes, Copies(copies, shares=shares), start, max_depth)
     return cost, [codes[i] for i in which.tolist()], end
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from xdsl.dialects import comb, hw
+from xdsl.dialects import comb
 from xdsl.ir import Operation, SSAValue
 
-from mase_opt.lib.hardware.builder import width_of
 from mase_opt.lib.hardware.timing import TABLE_INPUTS, Piece
 
 Pieces = dict[SSAValue, list[Piece]]
@@ -42,9 +41,6 @@ def counts(op: Operation, pieces: Pieces) -> Counter[str]:
             return Counter(mux_both=both, mux_one=one)
         case comb.AndOp() | comb.OrOp() | comb.XorOp():
             return Counter(logic=sum(_pairs(op.operands, pieces)))
-        case hw.ArrayGetOp():
-            assert isinstance(op.input.owner, hw.ArrayCreateOp)
-            return _table(op.input.owner)
         case _:
             return Counter()
 
@@ -61,19 +57,18 @@ def product(left: int, right: int) -> Counter[str]:
     return Counter(multiplies=1, dsp=blocks)
 
 
-def _table(array: hw.ArrayCreateOp) -> Counter[str]:
-    """The different functions of six inputs among which a table selects."""
-    codes: list[int] = []
-    for value in reversed(array.operands):
-        assert isinstance(value.owner, hw.ConstantOp)
-        codes.append(value.owner.value.value.data)
+def tables(codes: Sequence[int]) -> Counter[str]:
+    """
+    The different functions of six inputs among which a table selects.
+
+    As many as there are, `table`, and how many are selected from, `table_select`.
+    """
     size = 1 << TABLE_INPUTS
     found = Counter[str]()
-    for place in range(width_of(array.operands[0])):
+    for place in range(max(max(codes), ~min(codes)).bit_length() + (min(codes) < 0)):
         column = [code >> place & 1 for code in codes]
         parts = {tuple(column[i : i + size]) for i in range(0, len(column), size)}
-        useful = {part for part in parts if len(set(part)) > 1}
-        found["table"] += len(useful)
+        found["table"] += sum(len(set(part)) > 1 for part in parts)
         if len(parts) > 1:
             found["table_select"] += len(column) // size - 1
     return found

@@ -38,17 +38,26 @@ def advance(level: int, levels: int, max_depth: int) -> int:
     """
     The level behind an operation of `levels`, whose operands are there at `level`.
 
-    One that does not fit into the stage starts the next one; without `max_depth` there
-    is one stage.
+    One that does not fit into the stage starts the next one, and one that has more
+    levels than a stage is alone in it. Without `max_depth` there is one stage.
     """
     if not levels or not max_depth:
         return level + levels
     used = (level - 1) % max_depth + 1 if level else 0
     if used and used + levels > max_depth:
         level += max_depth - used
-    stages = -(-levels // max_depth)
-    # One that has more levels than a stage is alone in it.
-    return level + (levels if stages == 1 else stages * max_depth)
+    return level + min(levels, max_depth)
+
+
+def last_cut(level: int, levels: int, max_depth: int) -> int:
+    """
+    The level behind the last cut that operands of an operation cross.
+
+    The operation has `levels`, and `level` is behind it. No cut lies inside of it.
+    """
+    if max_depth:
+        levels = min(levels, max_depth)
+    return level - levels + (levels > 0)
 
 
 def pipeline(crossings: Numbers, end: int, max_depth: int, latency: int) -> Pipeline:
@@ -56,19 +65,19 @@ def pipeline(crossings: Numbers, end: int, max_depth: int, latency: int) -> Pipe
     The registers of a circuit of `end` levels.
 
     `crossings` are `[N, 3]`: the level of a value, that behind the last cut that it
-    crosses, and its bits. Without `max_depth` there are no registers.
+    crosses, and its bits. Those of values that no output depends on may be later than
+    `end`. Without `max_depth` there are no registers.
     """
     if not max_depth:
         return Pipeline(0, end, 0.0)
-    first, last, bits = crossings.T
+    table: Numbers = np.minimum(crossings, [end + 1, end + 1, np.inf])
+    first, last, bits = table.T
     changes = np.zeros(end + 3)
     np.add.at(changes, first.astype(np.int64), bits)
     np.add.at(changes, last.astype(np.int64), -bits)
     cuts = cheapest_cuts(np.cumsum(changes)[: end + 1].tolist(), max_depth, latency)
-    places = np.array(cuts, np.float64)
-    passed: NDArray[np.int64] = np.searchsorted(places, last) - np.searchsorted(
-        places, first
-    )
+    places = np.array(cuts, np.float64)[:, None]
+    passed = ((places >= first) & (places < last)).sum(axis=0)
     apart = np.where(passed < SHIFT_REGISTER, passed, 0)
     ends = [0, *cuts, end]
     depth = max(b - a for a, b in pairwise(ends))

@@ -21,23 +21,25 @@ from xdsl.ir import Block, Operation, SSAValue
 from mase_opt.dialects.mase import elementwise, layers, pooling
 from mase_opt.dialects.mase.base import MaseOp, ints
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.conversion.unrolled.lookup import LEVELS
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES
 from mase_opt.lib.conversion.unrolled.top import (
     checked_wires,
     operand_names,
     used_builders,
 )
-from mase_opt.lib.cost.operations import counts
-from mase_opt.lib.cost.registers import Numbers, advance
+from mase_opt.lib.cost.liveness import Mask
+from mase_opt.lib.cost.operations import counts, tables
+from mase_opt.lib.cost.registers import Numbers, advance, last_cut
 from mase_opt.lib.hardware.builder import Builder, Design, Output
 from mase_opt.lib.hardware.codec import Wires, format_of, split
 from mase_opt.lib.hardware.registers import neighbours, topological
 from mase_opt.lib.hardware.timing import Timing
-from mase_opt.lib.hardware.wire import depth_of
+from mase_opt.lib.hardware.wire import Wire, bits_for, depth_of
 
 Indices = NDArray[np.int64]
 
-ELEMENTS = 6
+ELEMENTS = 4
 """Elements that are built of those whose ranges differ, and rows of a matrix."""
 
 
@@ -51,8 +53,8 @@ class Sample:
     """For each element of the whole result, the one that stands for it."""
     shares: float = 1.0
     """How often there is what several elements of the result share."""
-    products: float = 1.0
-    """How often there are products with constants, such as these."""
+    products: float = 0.0
+    """How often there are products with constants, if rows share them."""
 
 
 @dataclass
@@ -85,9 +87,7 @@ def sample_of(op: Operation, operands: list[Wires]) -> Sample:
             | elementwise.SelectOp()
             | elementwise.BitwiseOp()
         ):
-            return _elements(op, operands, len(operands))
-        case layers.LookupOp():
-            return _elements(op, operands, 1)
+            return _elements(op, operands)
         case pooling.PoolOp():
             rank = len(ints(op.kernel))
             return _slice(op, operands, range(len(shape_of(op.input)) - rank))
@@ -123,18 +123,42 @@ def _smaller(op: MaseOp, shapes: Sequence[Sequence[int]]) -> MaseOp:
     return small
 
 
-def _elements(op: MaseOp, operands: list[Wires], count: int) -> Sample:
-    """Some elements of a function of single elements of the first `count` operands."""
+def _lookup(operands: list[Wires], live: Mask, max_depth: int) -> tuple[Cost, Wires]:
+    """Tables, each of the codes that its input can be, which is not all that it has."""
+    x, table = operands
+    mask = len(table) - 1
+    known: dict[tuple[int, int], tuple[Counter[str], int, int]] = {}
+    found: Counter[str] = Counter()
+    result: Wires = []
+    for wire, is_live in zip(x, live.tolist(), strict=True):
+        if (wire.lo, wire.hi) not in known:
+            codes = [table[code & mask].lo for code in range(wire.lo, wire.hi + 1)]
+            # Negative codes come last, as in the circuit.
+            lowest = -(1 << (wire.width - 1)) if wire.signed else 0
+            every = range(lowest, lowest + (1 << wire.width))
+            order = sorted(every, key=lambda code: code & mask)
+            cost = tables([table[code & mask].lo for code in order])
+            known[wire.lo, wire.hi] = cost, min(codes), max(codes)
+        cost, lo, hi = known[wire.lo, wire.hi]
+        if is_live:
+            found.update(cost)
+        level = advance(wire.depth, LEVELS, max_depth)
+        result.append(Wire(wire.base, 0, bits_for(lo, hi), lo, hi, level))
+    return Cost(found, []), result
+
+
+def _elements(op: MaseOp, operands: list[Wires]) -> Sample:
+    """Some elements of a function of single elements."""
     shape = shape_of(op.result)
     spread: list[list[int]] = [
         np.broadcast_to(np.arange(len(x)).reshape(shape_of(value)), shape)
         .ravel()
         .tolist()
-        for value, x in zip(op.operands, operands[:count], strict=False)
+        for value, x in zip(op.operands, operands, strict=True)
     ]
     kinds: dict[tuple[tuple[int, int], ...], int] = {}
     which: list[int] = []
-    columns = zip(operands, spread, strict=False)
+    columns = zip(operands, spread, strict=True)
     rows = list(zip(*([x[i] for i in index] for x, index in columns), strict=True))
     first: list[int] = []
     for place, row in enumerate(rows):
@@ -145,11 +169,10 @@ def _elements(op: MaseOp, operands: list[Wires], count: int) -> Sample:
         which.append(kinds[kind])
     chosen, stands = some(len(first))
     picked = [first[i] for i in chosen]
-    small: list[Wires] = [list(column) for column in zip(*(rows[i] for i in picked))]
-    shapes = [(len(picked),)] * count + [shape_of(v) for v in op.operands[count:]]
-    return Sample(
-        _smaller(op, shapes), [*small, *operands[count:]], stands[np.array(which, int)]
-    )
+    columns = zip(*(rows[i] for i in picked), strict=True)
+    small: list[Wires] = [list(column) for column in columns]
+    smaller = _smaller(op, [(len(picked),)] * len(operands))
+    return Sample(smaller, small, stands[np.array(which, np.int64)])
 
 
 def some(count: int) -> tuple[list[int], Indices]:
@@ -219,8 +242,12 @@ def _matrices(op: layers.MatmulOp, operands: list[Wires]) -> Sample:
     return Sample(smaller, small, np.arange(count) % built, shares)
 
 
-def cost_of(op: Operation, operands: list[Wires], max_depth: int) -> tuple[Cost, Wires]:
-    """What a layer takes, and its result."""
+def cost_of(
+    op: Operation, operands: list[Wires], live: Mask, max_depth: int
+) -> tuple[Cost, Wires]:
+    """What a layer takes of which some results are live, and its result."""
+    if isinstance(op, layers.LookupOp):
+        return _lookup(operands, live, max_depth)
     part = sample_of(op, operands)
     b = Builder(Design(stall=False), "layer")
     inputs: list[Wires] = []
@@ -232,9 +259,10 @@ def cost_of(op: Operation, operands: list[Wires], max_depth: int) -> tuple[Cost,
             spans = [(w.lo, w.hi) for w in own]
             inputs[-1] += b.input(name + lane.suffix, lane.codes.bits, spans)
     result = checked_wires(part.op, TEMPLATES[type(part.op)](part.op, b, *inputs))
-    results = np.ones(len(result))
-    if part.op is not op:
-        results = np.bincount(part.outputs, minlength=len(result)).astype(np.float64)
+    counts_of = np.bincount(part.outputs, live, minlength=len(result))
+    results = counts_of.astype(np.float64)
+    # Exponents of blocks, which have no elements of their own.
+    results[int(part.outputs.max(initial=-1)) + 1 :] = 1
     sizes = [sum(w.lo < w.hi for x in o for w in x) for o in (operands, part.operands)]
     inputs_like = sizes[0] / max(sizes[1], 1)
     level = depth_of(*(w for x in operands for w in x))
@@ -255,8 +283,8 @@ class Copies:
     inputs: float = 1.0
     shares: float = 1.0
     """Of what several of them read."""
-    products: float = 1.0
-    """Of products with constants."""
+    products: float = 0.0
+    """Of products with constants, if these are shared by more than is built."""
 
 
 def measure(
@@ -303,7 +331,7 @@ def _weights(b: Builder, result: Wires, copies: Copies) -> dict[Operation, float
             mask |= read.get(value, 0)
         for value in op.operands:
             read[value] = read.get(value, 0) | mask
-        if op in products:
+        if copies.products and op in products:
             weights[op] = copies.products
         elif mask.bit_count() == 1:
             weights[op] = float(copies.results[mask.bit_length() - 1])
@@ -345,10 +373,7 @@ def _crossings(
         weight[node] = weights.get(op, 1.0)
     rows: list[tuple[float, float, float]] = []
     for net in graph.nets:
-        # A cut may lie before an operation, but not inside of one.
-        last = max(
-            behind[u] - graph.levels[u] + (graph.levels[u] > 0) for u in net.users
-        )
+        last = max(last_cut(behind[u], graph.levels[u], max_depth) for u in net.users)
         if last > behind[net.source]:
             rows.append((behind[net.source], last, net.width * weight[net.source]))
     end = max((behind[v] for v in graph.ends), default=level)

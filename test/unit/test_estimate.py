@@ -102,8 +102,8 @@ def test_levels_are_packed_into_stages():
     assert advance(2, 1, 2) == 3
     # Two levels do not fit behind one of a stage of two.
     assert advance(1, 2, 2) == 4
-    # Five are more than a stage, and alone in theirs.
-    assert advance(1, 5, 2) == 8
+    # Five are more than a stage, and alone in one.
+    assert advance(1, 5, 2) == 4
     assert advance(3, 0, 2) == 3
     assert advance(3, 4, 0) == 7
 
@@ -173,3 +173,92 @@ def test_data_are_of_this_estimate(name: str):
     found = observed(design)
     assert found["features"] == row["features"]
     assert found["estimated_latency"] == row["estimated_latency"]
+
+
+def test_given_graphs_are_not_searched_for(calibrated: mo.Model):
+    """With the adder graphs of the circuit, depth and latency are those of `emit`."""
+    small = calibrated.quantize(width=4)
+    for effort, depth in ((0, 2), (1, 3), (2, 6)):
+        built = small.apply("build-adder-graphs", effort=effort)
+        found = built.estimate(max_logic_depth=depth)
+        result = built.emit(verify=0, max_logic_depth=depth)
+        assert found.latency == result.latency
+        assert found.logic_depth == result.report.logic_depth
+        assert found.ff == pytest.approx(result.report.totals["register_bits"], rel=0.2)
+        adders = result.report.totals["adders"]
+        assert found.adders == pytest.approx(adders, rel=0.05)
+
+
+def test_options_are_those_of_emit(calibrated: mo.Model):
+    small = calibrated.quantize(width=4)
+    usual = small.estimate()
+    combinational = small.estimate(max_logic_depth=0)
+    assert (combinational.latency, combinational.ff) == (0, 0)
+    assert combinational.logic_depth > usual.logic_depth == 6
+    assert small.estimate(stages=5).latency == 5
+    assert small.estimate(stall=True, max_logic_depth=40).latency == 1
+    deep = small.estimate(max_logic_depth=1)
+    assert deep.latency > usual.latency
+    assert deep.ff > usual.ff
+    assert deep.logic_depth == 1
+    blocks = small.estimate(dsp=10)
+    assert usual.dsp == usual.multiplies == 0
+    assert 0 < blocks.dsp <= blocks.multiplies == 10
+    assert blocks.lut < usual.lut
+    efforts = [small.estimate(effort=effort).lut for effort in range(4)]
+    assert efforts == sorted(efforts, reverse=True)
+    assert efforts[0] > efforts[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"effort": 7}, "effort is 7, expected 0 to 3"),
+        ({"dsp": -1}, "dsp is -1, expected 0 or more"),
+        ({"max_logic_depth": -2}, "max-logic-depth is -2, expected at least 0"),
+        ({"stages": 2, "max_logic_depth": 2}, "give max-logic-depth or stages"),
+        ({"max_depth": 1}, "max-depth"),
+        ({"logic_depth": 3}, "unknown option 'logic_depth'"),
+    ],
+)
+def test_mistakes_are_those_of_emit(
+    calibrated: mo.Model, options: dict[str, Any], message: str
+):
+    small = calibrated.quantize(width=4)
+    with pytest.raises(mo.UserError, match=message) as estimated:
+        small.estimate(**options)
+    with pytest.raises(mo.UserError) as emitted:
+        small.emit(verify=0, **options)
+    assert str(estimated.value) == str(emitted.value)
+
+
+def test_the_error_stands_beside_the_estimate(calibrated: mo.Model):
+    found = calibrated.quantize(width=3).estimate()
+    error = FITTED["errors"]["fixed"]
+    assert f"{found.lut} LUT" in str(found)
+    assert f"within {error['median']:.0%}, 95 % of them" in str(found)
+    assert json.loads(json.dumps(found.to_json()))["error"] == error
+    floats = calibrated.quantize(format="fp4_e2m1").estimate()
+    assert floats.error.kind == "other"
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ({"width": 2}, {}),
+        ({"data_width": 3, "weight_width": 2}, {"max_logic_depth": 2}),
+        ({"width": 3, "rounding": "floor"}, {"max_logic_depth": 3, "effort": 2}),
+    ],
+)
+def test_estimate_against_yosys(
+    calibrated: mo.Model, options: dict[str, Any], settings: dict[str, Any]
+):
+    small = calibrated.quantize(**options)
+    found = small.estimate(**settings)
+    result = small.emit(verify=0, **settings)
+    real = yosys.synthesize(result.verilog, result.layout.top)
+    assert found.lut == pytest.approx(real.lut, rel=found.error.most)
+    assert found.carry == pytest.approx(real.carry, rel=0.25)
+    assert found.ff == pytest.approx(real.ff, rel=0.25)
+    assert found.dsp == real.dsp
