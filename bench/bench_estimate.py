@@ -25,9 +25,10 @@ from estimate_designs import Design, designs
 from numpy.typing import NDArray
 from scipy import optimize
 
+import mase_opt as mo
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.cost.estimate import resource_features, weighted
-from mase_opt.lib.cost.features import features_of
+from mase_opt.lib.cost.features import OTHER, features_of
 from mase_opt.lib.target import yosys
 from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 from mase_opt.model.stages import MAKE_EXPLICIT, run_pass
@@ -36,26 +37,27 @@ from mase_opt.registry import load_universe, new_context
 HERE = Path(__file__).resolve().parent
 DATA = HERE / "estimate_data.jsonl"
 FITTED = HERE.parent / "lib" / "cost" / "fitted.json"
-MEASURED = HERE.parent / "build" / "estimate" / "measured.jsonl"
+CACHE = HERE.parent / "build" / "estimate"
+MEASURED = CACHE / "measured.jsonl"
 JOBS = 2
+ODD = 0.1
+"""A relative error from which on it counts for itself, not for its square."""
+SMALLEST = 50
+"""LUTs below which designs are left out."""
 
+ADDERS = ("add_both", "add_one", "order_both", "order_one")
+LOGIC = ("equal_both", "equal_one", "mux_both", "mux_one", "logic", "product")
 GRAPH = ("graph_both", "graph_one")
-ADDERS = (*GRAPH, "add_both", "add_one", "order_both", "order_one")
 LESS = ("effort_1", "effort_2", "effort_3")
 """What makes graphs smaller."""
+OTHERS = tuple(OTHER + name for name in (*ADDERS, *LOGIC))
 PARTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "lut": (
-        (
-            *(*ADDERS, "equal_both", "equal_one", "mux_both", "mux_one", "logic"),
-            *("table", "table_select", "product", "latency"),
-        ),
-        LESS,
-    ),
-    "carry": (("adders", *ADDERS), LESS),
+    "lut": ((*GRAPH, *ADDERS, *LOGIC, "table", "table_select", *OTHERS), LESS),
+    "carry": (("adders", *GRAPH, *ADDERS, *OTHERS), LESS),
     "ff": (("registers",), ("dsp",)),
 }
 """What takes some of each resource, and what makes it less."""
-LEAST = {"lut": 20, "carry": 5, "ff": 20}
+LEAST = {"lut": SMALLEST, "carry": 10, "ff": 20}
 """Errors of fewer than these are relative to these."""
 Row = dict[str, Any]
 
@@ -66,6 +68,14 @@ def read(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def model_of(design: Design) -> mo.Model:
+    """The model of a design, which takes longer to make than to read again."""
+    path = CACHE / f"{design.name}.mlir"
+    if not path.exists():
+        design.make().save(path)
+    return mo.load(path)
+
+
 # ---- measuring ----------------------------------------------------------------------
 
 
@@ -73,7 +83,7 @@ def measured(name: str) -> Row:
     """What `emit` and Yosys say of a design."""
     warnings.simplefilter("ignore")
     design = next(d for d in designs() if d.name == name)
-    model = design.make()
+    model = model_of(design)
     start = time.process_time()
     result = model.emit(verify=0, **design.options)
     spent = time.process_time() - start
@@ -88,7 +98,7 @@ def measured(name: str) -> Row:
 
 
 def measure() -> None:
-    MEASURED.parent.mkdir(parents=True, exist_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     done = {row["name"] for row in read(MEASURED)}
     missing = [d.name for d in designs() if d.name not in done]
     with ProcessPoolExecutor(JOBS) as pool, MEASURED.open("a") as stream:
@@ -99,17 +109,16 @@ def measure() -> None:
 # ---- fitting ------------------------------------------------------------------------
 
 
-def observed(design: Design) -> Row:
-    """What the estimate of a design is made from, and the CPU time that it takes."""
-    model = design.make()
+def observed(model: mo.Model, options: dict[str, Any]) -> Row:
+    """What the estimate of a model is made from, and the CPU time that it takes."""
     start = time.process_time()
-    model.estimate(**design.options)
+    model.estimate(**options)
     spent = time.process_time() - start
     module = model.ir.clone()
     for name in MAKE_EXPLICIT:
         run_pass(new_context(load_universe()), module, name)
     graphs, hardware = (
-        {k: v for k, v in design.options.items() if k in of.__dataclass_fields__}
+        {k: v for k, v in options.items() if k in of.__dataclass_fields__}
         for of in (MaseBuildAdderGraphsPass, ConvertMaseToHwPass)
     )
     features = features_of(
@@ -129,13 +138,15 @@ def dataset() -> Iterator[Row]:
     warnings.simplefilter("ignore")
     found = {row["name"]: row for row in read(MEASURED)}
     for design in designs():
-        if design.name in found:
+        row = found.get(design.name)
+        if row is not None and row["lut"] >= SMALLEST:
             held_out = zlib.crc32(design.name.encode()) % 3 == 0
-            yield {**found[design.name], "held_out": held_out, **observed(design)}
+            now = observed(model_of(design), design.options)
+            yield {**row, "held_out": held_out, **now}
 
 
 def fitted(rows: Sequence[Row], resource: str) -> dict[str, float]:
-    """Coefficients with the least relative squared error."""
+    """Coefficients with the least relative error, squared up to `ODD`."""
     more, less = PARTS[resource]
     table = np.array(
         [
@@ -146,8 +157,13 @@ def fitted(rows: Sequence[Row], resource: str) -> dict[str, float]:
     )
     wanted = np.array([row[resource] for row in rows], float)
     scale = np.maximum(wanted, LEAST[resource])
-    solve = cast(Any, optimize).nnls
-    found: NDArray[np.float64] = solve(table / scale[:, None], wanted / scale)[0]
+    table, wanted = table / scale[:, None], wanted / scale
+    weight = np.ones(len(rows))
+    found = np.zeros(table.shape[1])
+    for _ in range(20):
+        found = cast(Any, optimize).nnls(table * weight[:, None], wanted * weight)[0]
+        off = np.abs(table @ found - wanted)
+        weight = np.sqrt(np.minimum(1, ODD / np.maximum(off, ODD)))
     signed = [*found[: len(more)], *-found[len(more) :]]
     return {n: round(float(c), 5) for n, c in zip([*more, *less], signed, strict=True)}
 

@@ -53,14 +53,17 @@ class Estimate:
     """
 
     lut: int
+    """Tables of up to six inputs."""
     carry: int
     """Blocks of four carries."""
     ff: int
     """Register bits that are in no shift register."""
     dsp: int
+    """Blocks of multipliers."""
     adders: int
     """Two-input additions and subtractions."""
     multiplies: int
+    """Multiplications, be they blocks or tables."""
     latency: int
     """Cycles from a sample to its results."""
     initiation_interval: int
@@ -68,6 +71,7 @@ class Estimate:
     logic_depth: int
     """Adders (or what takes as long) between two registers at most."""
     error: EstimateError
+    """How far off LUTs are, of designs that no number here was fitted to."""
 
     def __str__(self) -> str:
         return (

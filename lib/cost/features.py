@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -37,6 +37,9 @@ from mase_opt.lib.transforms.mase_build_adder_graphs import (
     constant_problems,
 )
 
+OTHER = "other_"
+WHOLE = ("adders", "multiplies", "dsp")
+"""What is counted for its own sake, whatever it computes with."""
 SEARCHED = (0, 1 << 11, 1 << 14, 1 << 17)
 """Weights of a layer up to which the solver does more than at effort 0, by effort."""
 
@@ -46,7 +49,10 @@ class Features:
     """What a circuit consists of."""
 
     counts: Mapping[str, float]
-    """By what `operations.counts` and `graphs` tell apart."""
+    """
+    By what `operations.counts` and `graphs` tell apart, and whether it computes with
+    other formats than fixed point (`OTHER` before the name).
+    """
     pipeline: Pipeline
     is_fixed: bool
     """Whether all numbers are fixed point, binary or ternary, scaled or not."""
@@ -128,7 +134,7 @@ class _Walk:
         self.sums = sums
         self.live = live_elements(function)
         self.max_depth = max_depth
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, float] = defaultdict(float)
         self.is_fixed = True
         self.end = 0
         """The level of the latest result."""
@@ -185,12 +191,14 @@ class _Walk:
             level = depth_of(*(w for wires in operands for w in wires))
             for wires in operands:
                 self._use(wires, level)
-        values = (*op.operands, *op.results)
-        self.is_fixed &= all(
+        is_fixed = all(
             graph_codes(element_of(v)) is not None or isinstance(v.owner, ConstantOp)
-            for v in values
+            for v in (*op.operands, *op.results)
         )
-        self.counts.update(cost.counts)
+        self.is_fixed &= is_fixed
+        for name, count in cost.counts.items():
+            alike = is_fixed or name in WHOLE
+            self.counts[name if alike else OTHER + name] += count
         self._crossings += cost.crossings
         # Each a value of its own, though some stand for several.
         return [replace(w) if w.lo < w.hi else w for w in result]
