@@ -148,8 +148,9 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
     alone = bits[given:] - low - np.maximum(shared, 0)
     found["adders"] += int(both.sum())
     found["graph_both"] += int(np.maximum(shared, 0)[both].sum())
-    if sums.effort:
-        found[f"effort_{sums.effort}"] = found["graph_both"]
+    for effort in range(1, sums.effort + 1):
+        # What each adds to those below it.
+        found[f"effort_{effort}"] = found["graph_both"]
     found["graph_one"] += int(np.maximum(alone, 0)[both].sum())
     return values, found
 
