@@ -52,7 +52,10 @@ LESS = ("effort_1", "effort_2", "effort_3")
 """What makes graphs smaller."""
 OTHERS = tuple(OTHER + name for name in (*ADDERS, *LOGIC))
 PARTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "lut": ((*GRAPH, *ADDERS, *LOGIC, "table", "table_select", *OTHERS), LESS),
+    "lut": (
+        (*GRAPH, *ADDERS, *LOGIC, "table", "table_part", "table_select", *OTHERS),
+        LESS,
+    ),
     "carry": (("adders", *GRAPH, *ADDERS, *OTHERS), LESS),
     "ff": (("registers",), ("dsp",)),
 }

@@ -46,11 +46,11 @@ def counts(op: Operation, pieces: Pieces) -> Counter[str]:
 
 
 def product(left: int, right: int) -> Counter[str]:
-    """A multiplication of as many bits: blocks, or as many tables as a square has."""
+    """A multiplication of as many bits: blocks, or more tables than a square has."""
     wide, narrow = max(left, right), min(left, right)
     least, least_product = DSP_LEAST
     if narrow < least or wide + narrow < least_product:
-        return Counter(multiplies=1, product=left * right)
+        return Counter(multiplies=1, product=left * right * narrow)
     blocks = min(
         -(-wide // x) * -(-narrow // y) for x, y in (DSP_WIDTHS, DSP_WIDTHS[::-1])
     )
@@ -61,14 +61,16 @@ def tables(codes: Sequence[int]) -> Counter[str]:
     """
     The different functions of six inputs among which a table selects.
 
-    As many as there are, `table`, and how many are selected from, `table_select`.
+    As many as there are, `table` where it is one of them and `table_part` where it is
+    not, and how many are selected from, `table_select`.
     """
     size = 1 << TABLE_INPUTS
     found = Counter[str]()
     for place in range(max(max(codes), ~min(codes)).bit_length() + (min(codes) < 0)):
         column = [code >> place & 1 for code in codes]
         parts = {tuple(column[i : i + size]) for i in range(0, len(column), size)}
-        found["table"] += sum(len(set(part)) > 1 for part in parts)
+        kind = "table" if len(column) <= size else "table_part"
+        found[kind] += sum(len(set(part)) > 1 for part in parts)
         if len(parts) > 1:
             found["table_select"] += len(column) // size - 1
     return found
