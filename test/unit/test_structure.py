@@ -30,6 +30,7 @@ FLOORS = (
     "lib.hardware",
     "lib.target",
     "lib.conversion",
+    "lib.cost",
     "lib.simulation lib.search",
     "search",
     "model",
