@@ -1,0 +1,64 @@
+"""How many bits the tensors of a model take up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.quantization import (
+    Parameters,
+    layers,
+    parameter,
+    storage_bits,
+)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Numbers, and the bits that hold them, shared exponents and scales included."""
+
+    numbers: int
+    bits: int
+
+    @property
+    def average(self) -> float:
+        """Bits per number; 0 if there is none."""
+        return self.bits / self.numbers if self.numbers else 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.numbers + other.numbers, self.bits + other.bits)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a model holds, each tensor once."""
+
+    weights: Amount
+    """What data is multiplied by or added to."""
+    others: Amount
+    """Biases and tables."""
+    activations: Amount
+    """What layers read that is not constant."""
+
+
+def storage(function: FuncOp) -> Storage:
+    """The tensors of `function`, in the formats that they have."""
+    parameters = Parameters(function, {})
+    activations: dict[SSAValue, int] = {
+        value: storage_bits(element_of(value), shape_of(value))
+        for op in layers(function)
+        for value in op.operands
+        if parameter(value) is None
+    }
+    return Storage(
+        _amount(parameters.weights), _amount(parameters.others), _amount(activations)
+    )
+
+
+def _amount(bits: Mapping[SSAValue, int]) -> Amount:
+    return Amount(sum(prod(shape_of(v)) for v in bits), sum(bits.values()))
