@@ -98,19 +98,35 @@ class Runner(ABC):
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
         """`table` is `[search.strategy.sw_runner.<name>]`; raises `UserError`."""
 
+    def prepare(self, trial: Trial) -> Model:
+        """The model that all runners measure: the trial's, unless this trains it."""
+        return trial.model
+
     @abstractmethod
     def measure(self, trial: Trial) -> dict[str, float]:
         """The metrics of a trial; raises `UserError` if it has none."""
 
 
+_HERE = "mase_opt.search.runners"
 SOFTWARE: Registry[Runner] = Registry(
     "software runner",
     {
-        "evaluation": "mase_opt.search.evaluation:Evaluation",
-        "basic_evaluation": "mase_opt.search.evaluation:Evaluation",
+        "evaluation": f"{_HERE}.evaluation:Evaluation",
+        "basic_evaluation": f"{_HERE}.evaluation:Evaluation",
+        "training": f"{_HERE}.training:Training",
+        "basic_train": f"{_HERE}.training:Training",
     },
 )
 """`sw_runner`s; `SOFTWARE.add` is a decorator."""
 
-HARDWARE: Registry[Runner] = Registry("hardware runner", {})
+HARDWARE: Registry[Runner] = Registry(
+    "hardware runner",
+    {
+        "bits": f"{_HERE}.bits:Bits",
+        "average_bitwidth": f"{_HERE}.bits:Bits",
+        "operations": f"{_HERE}.operations:CountedOperations",
+        "estimate": f"{_HERE}.estimate:EstimatedHardware",
+        "yosys": f"{_HERE}.yosys:Synthesis",
+    },
+)
 """`hw_runner`s; `HARDWARE.add` is a decorator."""
