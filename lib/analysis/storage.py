@@ -16,6 +16,7 @@ from mase_opt.lib.analysis.quantization import (
     parameter,
     storage_bits,
 )
+from mase_opt.lib.model_function import layer_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,25 @@ def storage(function: FuncOp) -> Storage:
     return Storage(
         _amount(parameters.weights), _amount(parameters.others), _amount(activations)
     )
+
+
+def contractions(function: FuncOp) -> list[tuple[str, Amount, Amount]]:
+    """The layers that multiply: their names, weights, and what they are applied to."""
+    found: list[tuple[str, Amount, Amount]] = []
+    for op in layers(function):
+        factors = dict.fromkeys(op.operands[i] for i in op.FACTORS)
+        if factors:
+            parts = [
+                {
+                    v: storage_bits(element_of(v), shape_of(v))
+                    for v in factors
+                    if (parameter(v) is not None) is constant
+                }
+                for constant in (True, False)
+            ]
+            weights, inputs = map(_amount, parts)
+            found.append((layer_of(op) or op.name, weights, inputs))
+    return found
 
 
 def _amount(bits: Mapping[SSAValue, int]) -> Amount:

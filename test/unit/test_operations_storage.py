@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mase_opt as mo
 from mase_opt.lib.analysis.operations import Operations, operations
-from mase_opt.lib.analysis.storage import Amount, storage
+from mase_opt.lib.analysis.storage import Amount, contractions, storage
 from mase_opt.lib.model_function import model_function
 
 SUMS = {
@@ -98,6 +98,8 @@ def test_what_is_shared_counts_once_and_with_its_exponent():
     assert found.weights == Amount(80, 2 * (40 * 8 + 2 * 8))
     assert found.others == Amount(0, 0)
     assert found.activations == Amount(40 + 2 + 2, 40 * 8 + 2 * 8 + 2 * 2 * 16)
+    linear = Amount(80, 2 * (40 * 8 + 2 * 8)), Amount(40, 40 * 8 + 2 * 8)
+    assert contractions(model_function(module)) == [("mase.linear", *linear)] * 2
 
 
 def test_a_model_in_floating_point_has_32_bits_everywhere():

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import exp
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from mase_opt.lib.analysis.quantization import Noise
+from mase_opt.lib.data.samples import Array
 from mase_opt.lib.errors import UserError
 from mase_opt.model.metrics import accuracy, cross_entropy
 from mase_opt.model.model import BATCH, Model
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Samples, Trial
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mase_opt.frontend.to_torch import MaseModule
 
 METRICS = {
     "accuracy": Metric("maximize"),
@@ -43,7 +49,7 @@ class Evaluation(Runner):
             raise UserError(f"{self.name}: the data has no labels")
 
     @cached_property
-    def _expected(self) -> np.ndarray[Any, np.dtype[Any]]:
+    def _expected(self) -> Array:
         """The results in floating point."""
         return results(self.model.unquantized, self.samples)
 
@@ -62,15 +68,20 @@ class Evaluation(Runner):
         }
 
 
-def results(model: Model, samples: Samples) -> np.ndarray[Any, np.dtype[Any]]:
+def first_result(net: MaseModule, *inputs: Tensor) -> Tensor:
+    """The first result of `net`."""
+    outputs: Any = net(*inputs)
+    return cast("Any", outputs)[0] if isinstance(outputs, tuple) else outputs
+
+
+def results(model: Model, samples: Samples) -> Array:
     """The first result of the model on all samples, `[samples, …]`."""
     import torch
 
-    net, parts = model.to_torch(), []
+    net = model.to_torch()
+    parts: list[Array] = []
     with torch.no_grad():
         for start in range(0, len(samples), BATCH):
             batch = (torch.as_tensor(a[start : start + BATCH]) for a in samples.inputs)
-            outputs = net(*batch)
-            first = outputs[0] if isinstance(outputs, tuple) else outputs
-            parts.append(first.numpy())
+            parts.append(first_result(net, *batch).numpy())
     return np.concatenate(parts).reshape(len(samples), -1)

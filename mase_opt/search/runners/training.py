@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.search.space import QUANTIZE, Decision
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.search.runner import Runner, RunnerContext, Trial
-from mase_opt.search.runners.evaluation import METRICS, Evaluation
+from mase_opt.search.runners.evaluation import METRICS, Evaluation, first_result
 
 if TYPE_CHECKING:
     from mase_opt.frontend.to_torch import MaseModule
@@ -40,7 +40,7 @@ class Training(Runner):
         if self.samples.labels is None:
             raise UserError(f"{self.name}: the data has no labels")
         self.evaluation = Evaluation({}, context)
-        self.seed = context.seed
+        self.model, self.seed = context.model, context.seed
         self.steps = self._whole(table, "steps", 100)
         self.batch = self._whole(table, "batch_size", 64)
         self.rate: Any = table.get("learning_rate", 1e-3)
@@ -66,11 +66,19 @@ class Training(Runner):
     def prepare(self, trial: Trial) -> Model:
         from mase_opt.model.model import from_torch
 
-        net = trial.masters().to_torch(learn_scales=True)
-        with _one_thread():
-            self._train(net)
+        net = self._with_masters(trial.decision).to_torch(learn_scales=True)
+        self._train(net)
         # Masters become the codes that were trained.
         return from_torch(net).apply("canonicalize")
+
+    def _with_masters(self, decision: Decision) -> Model:
+        model = self.model
+        for name, options in decision.passes:
+            if name == QUANTIZE:
+                model = model.quantize(options, masters=True)
+            else:
+                model = model.apply(name, **options)
+        return model
 
     def _train(self, net: MaseModule) -> None:
         import torch
@@ -80,34 +88,21 @@ class Training(Runner):
         chance = torch.Generator().manual_seed(self.seed)
         made = getattr(torch.optim, OPTIMIZERS[self.optimizer])
         optimizer = made(net.parameters(), lr=self.rate)
-        batches = iter(())
+        batches: Iterator[torch.Tensor] = iter(())
         net.train()
         for _ in range(self.steps):
             batch = next(batches, None)
             if batch is None:
-                order = torch.randperm(len(labels), generator=chance)
+                order: Any = torch.randperm(len(labels), generator=chance)
                 batches = iter(order.split(self.batch))
                 batch = next(batches)
             optimizer.zero_grad()
-            outputs = net(*(tensor[batch] for tensor in inputs))
-            first = outputs[0] if isinstance(outputs, tuple) else outputs
-            scores = first.reshape(len(batch), -1).float()
-            torch.nn.functional.cross_entropy(scores, labels[batch]).backward()
+            scores = first_result(net, *(tensor[batch] for tensor in inputs))
+            flat = scores.reshape(len(batch), -1).float()
+            loss: Any = torch.nn.functional.cross_entropy(flat, labels[batch])
+            loss.backward()
             optimizer.step()
         net.eval()
 
     def measure(self, trial: Trial) -> dict[str, float]:
         return self.evaluation.measure(trial)
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """With more, sums depend on how many there are: no run could be repeated."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
@@ -66,8 +66,9 @@ def _user_cache() -> Path:
 def _read(path: Path) -> dict[str, Any] | None:
     """What was kept; None for nothing, and for what is not whole."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = isinstance(found, dict) and all(kind in found for kind in KINDS)
-    return found if whole else None
+    if not isinstance(found, dict) or not set(KINDS) <= set(cast("Any", found)):
+        return None
+    return cast("dict[str, Any]", found)

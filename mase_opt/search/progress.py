@@ -1,0 +1,67 @@
+"""The line that says how far a search is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mase_opt.lib.console import progress_bar
+from mase_opt.lib.search.strategy import Direction
+from mase_opt.search.report import best_so_far
+
+if TYPE_CHECKING:
+    from mase_opt.search.study import Tried
+
+
+@contextmanager
+def search_progress(
+    total: int, timeout: float | None, directions: Mapping[str, Direction]
+) -> Generator[Callable[[Sequence[Tried]], None]]:
+    """
+    What to call with all trials that are over; a line on a terminal.
+
+    `total` trials are wanted, within `timeout` seconds, and `directions` of metrics.
+    """
+    start = time.monotonic()
+    known: int | None = None
+    with progress_bar("trials", total) as show:
+
+        def update(trials: Sequence[Tried]) -> None:
+            nonlocal known
+            # Those of an earlier run took no time of this one.
+            known = len(trials) if known is None else known
+            seconds = time.monotonic() - start
+            left = seconds_left(len(trials) - known, total - known, seconds, timeout)
+            show(len(trials), line(trials, total, directions, left))
+
+        yield update
+
+
+def seconds_left(
+    done: int, total: int, seconds: float, timeout: float | None
+) -> float | None:
+    """The seconds until `total` trials are done, or all time is up; None: unknown."""
+    left = None if done == 0 else seconds / done * max(total - done, 0)
+    rest = None if timeout is None else max(timeout - seconds, 0)
+    return min((s for s in (left, rest) if s is not None), default=None)
+
+
+def line(
+    trials: Sequence[Tried],
+    total: int,
+    directions: Mapping[str, Direction],
+    left: float | None,
+) -> str:
+    """How many trials there are, the best values so far, and how long it will take."""
+    parts = [f"{len(trials)}/{total}"]
+    for metric, direction in directions.items():
+        if found := best_so_far(trials, metric, direction):
+            parts.append(f"{metric} {found[-1][1]:.5g}")
+    if left is not None:
+        minutes, rest = divmod(round(left), 60)
+        hours, minutes = divmod(minutes, 60)
+        clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        parts.append(f"{clock} left")
+    return "  ".join(parts)

@@ -1,0 +1,176 @@
+"""The report of a search: a page that needs neither a network nor another file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from mase_opt.lib.analysis.storage import contractions
+from mase_opt.lib.search.strategy import Direction
+from mase_opt.lib.table import Column, Table
+from mase_opt.search import figures
+
+if TYPE_CHECKING:
+    from mase_opt.search.study import Study, Tried
+
+TITLES = {
+    "pareto_front": "Pareto front",
+    "best_so_far": "Best so far",
+    "importance": "What matters",
+    "bits_per_layer": "Bits of the layers",
+}
+"""Of the figures, by their names."""
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #37352f; max-width: 72em;
+  margin: 2em auto; padding: 0 1em }
+h1, h2 { font-weight: 600; line-height: 1.2 } h2 { margin-top: 2em }
+svg { max-width: 100%; height: auto }
+section { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+caption { display: none }
+th, td { padding: 0.25em 0.8em; border-bottom: 1px solid #e6e6e4; text-align: left }
+"""
+
+
+def best_so_far(
+    trials: Iterable[Tried], metric: str, direction: Direction
+) -> list[tuple[int, float]]:
+    """How many trials there were, and the best value of a metric among them."""
+    better = max if direction == "maximize" else min
+    found: list[tuple[int, float]] = []
+    for count, trial in enumerate(trials, 1):
+        if trial.state == "complete" and trial.violation <= 0:
+            value = trial.values[metric]
+            found.append((count, better(value, found[-1][1]) if found else value))
+    return found
+
+
+def importances(trials: Sequence[Tried], metric: str) -> dict[str, float]:
+    """
+    How much each parameter decides whether a trial is among the best of a metric.
+
+    The shares add up to 1; empty where there is nothing to tell apart.
+    """
+    import optuna
+    from optuna.distributions import CategoricalDistribution
+
+    # Choices may be anything: their text is told apart, too.
+    points = [{k: str(v) for k, v in trial.point.items()} for trial in trials]
+    choices = {
+        name: list(dict.fromkeys(point[name] for point in points if name in point))
+        for name in dict.fromkeys(name for point in points for name in point)
+    }
+    values = {trial.values[metric] for trial in trials}
+    if len(values) < 2 or not any(len(names) > 1 for names in choices.values()):
+        return {}
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study()
+        for trial, point in zip(trials, points, strict=True):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=point,
+                    distributions={
+                        name: CategoricalDistribution(choices[name]) for name in point
+                    },
+                    value=trial.values[metric],
+                )
+            )
+        with warnings.catch_warnings():
+            # Among a few trials all may be among the best.
+            warnings.simplefilter("ignore")
+            return optuna.importance.get_param_importances(study)
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def study_figures(study: Study) -> dict[str, Any]:
+    """The figures that there is something to show in, by their names."""
+    metrics = list(study.directions)
+    complete = [trial for trial in study.trials if trial.state == "complete"]
+    front = study.front()
+    if not front:
+        return {}
+    found: dict[str, Any] = {}
+    if len(metrics) > 1:
+        found["pareto_front"] = figures.front(
+            *([[t.values[m] for m in metrics] for t in ts] for ts in (complete, front)),
+            metrics,
+        )
+    found["best_so_far"] = figures.best_so_far(
+        {
+            metric: {"": best_so_far(study.trials, metric, direction)}
+            for metric, direction in study.directions.items()
+        }
+    )
+    shares = {metric: importances(complete, metric) for metric in metrics}
+    if shares := {metric: found for metric, found in shares.items() if found}:
+        found["importance"] = figures.importance(shares)
+    layers = contractions(study.build(study.best).function)
+    if layers:
+        found["bits_per_layer"] = figures.bits_per_layer(
+            [
+                (name, weights.average, inputs.average)
+                for name, weights, inputs in layers
+            ]
+        )
+    return found
+
+
+def report(study: Study, drawn: Mapping[str, Any]) -> str:
+    """The page, with figures as `study_figures` draws them."""
+    title = f"Search for {study.name}"
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    front = study.front()
+    directions = ", ".join(f"{m} ({d})" for m, d in study.directions.items())
+    lines = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{len(study.trials)} trials, {len(failed)} of them failed. "
+        f"Metrics: {escape(directions)}.</p>",
+    ]
+    for name, figure in drawn.items():
+        note = ""
+        if name == "bits_per_layer":
+            note = f"<p>Of trial {study.best.number}.</p>"
+        lines += [
+            f'<section id="{name}"><h2>{TITLES[name]}</h2>{note}',
+            f"{figures.svg(figure, f'{name}_svg')}</section>",
+        ]
+    lines += _section("points", "Pareto points", _points(front))
+    if failed:
+        reasons = [(trial.number, trial.reason) for trial in failed]
+        table = Table("Failed trials", [Column("trial"), Column("reason")], reasons)
+        lines += _section("failed", "Failed trials", table)
+    return "\n".join([*lines, "</body></html>\n"])
+
+
+def _section(name: str, title: str, table: Table) -> list[str]:
+    return [f'<section id="{name}"><h2>{title}</h2>', table.html(), "</section>"]
+
+
+def _points(front: Sequence[Tried]) -> Table:
+    """What was measured of the Pareto points, and what they are."""
+    metrics = list(dict.fromkeys(name for t in front for name in t.values))
+    names = list(dict.fromkeys(name for t in front for name in t.point))
+    columns = [
+        Column("trial"),
+        *(Column(m, ".6g") for m in metrics),
+        *map(Column, names),
+    ]
+    rows = [
+        (
+            trial.number,
+            *(trial.values.get(metric) for metric in metrics),
+            *(str(trial.point.get(name, "")) for name in names),
+        )
+        for trial in front
+    ]
+    return Table("Pareto points", columns, rows)
