@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mase_opt.lib.analysis.quantization import Noise
-from mase_opt.lib.data.samples import Array
+from mase_opt.lib.data.samples import Array, as_labels
 from mase_opt.lib.errors import UserError
 from mase_opt.model.metrics import accuracy, cross_entropy
 from mase_opt.model.model import BATCH, Model
@@ -34,8 +34,9 @@ class Evaluation(Runner):
     Results of the model, in torch, against labels, and against those in floating point.
 
     `data_loader` names the data, `num_samples` says how many are taken. `accuracy` is
-    the share of samples whose highest score is the label, `loss` the cross entropy,
+    the share of labels that have the highest score, `loss` the cross entropy,
     `perplexity` its exponential, `sqnr` signal over quantization noise of all results.
+    A sample may have several labels, as many as places that scores are for.
     """
 
     name = "evaluation"
@@ -43,10 +44,8 @@ class Evaluation(Runner):
     keys = ("data_loader", "num_samples")
 
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
-        self.samples = context.samples(table, self.name)
+        self.samples = labelled(self.name, table, context)
         self.model = context.model
-        if self.samples.labels is None:
-            raise UserError(f"{self.name}: the data has no labels")
 
     @cached_property
     def _expected(self) -> Array:
@@ -55,17 +54,32 @@ class Evaluation(Runner):
 
     def measure(self, trial: Trial) -> dict[str, float]:
         samples = self.samples.first(trial.samples)
-        assert samples.labels is not None, "checked"
-        scores = results(trial.model, samples)
-        loss = cross_entropy(scores, samples.labels)
+        found = results(trial.model, samples)
         noise = Noise()
-        noise.add(self._expected[: len(samples)], scores)
+        noise.add(self._expected[: len(samples)], found)
+        assert samples.labels is not None, "checked"
+        labels = samples.labels.reshape(-1)
+        scores = found.reshape(len(labels), -1)
+        loss = cross_entropy(scores, labels)
         return {
-            "accuracy": accuracy(scores, samples.labels),
+            "accuracy": accuracy(scores, labels),
             "loss": loss,
             "perplexity": exp(loss),
             "sqnr": noise.sqnr,
         }
+
+
+def labelled(name: str, table: Mapping[str, Any], context: RunnerContext) -> Samples:
+    """
+    The samples of a runner, with labels `[samples, …]`, classes.
+
+    Raises `UserError` where there are none.
+    """
+    samples = context.samples(table, name)
+    if samples.labels is None:
+        raise UserError(f"{name}: the data has no labels")
+    as_labels(samples.labels.reshape(-1), samples.labels.size, f"{name}: labels")
+    return samples
 
 
 def first_result(net: MaseModule, *inputs: Tensor) -> Tensor:

@@ -9,7 +9,12 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.search.space import QUANTIZE, Decision
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.search.runner import Runner, RunnerContext, Trial
-from mase_opt.search.runners.evaluation import METRICS, Evaluation, first_result
+from mase_opt.search.runners.evaluation import (
+    METRICS,
+    Evaluation,
+    first_result,
+    labelled,
+)
 
 if TYPE_CHECKING:
     from mase_opt.frontend.to_torch import MaseModule
@@ -36,9 +41,8 @@ class Training(Runner):
     )
 
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
-        self.samples = context.samples({"data_loader": "train", **table}, self.name)
-        if self.samples.labels is None:
-            raise UserError(f"{self.name}: the data has no labels")
+        own = {"data_loader": "train", **table}
+        self.samples = labelled(self.name, own, context)
         self.evaluation = Evaluation({}, context)
         self.model, self.seed = context.model, context.seed
         self.steps = self._whole(table, "steps", 100)
@@ -97,9 +101,10 @@ class Training(Runner):
                 batches = iter(order.split(self.batch))
                 batch = next(batches)
             optimizer.zero_grad()
+            wanted = labels[batch].reshape(-1)
             scores = first_result(net, *(tensor[batch] for tensor in inputs))
-            flat = scores.reshape(len(batch), -1).float()
-            loss: Any = torch.nn.functional.cross_entropy(flat, labels[batch])
+            flat = scores.reshape(len(wanted), -1).float()
+            loss: Any = torch.nn.functional.cross_entropy(flat, wanted)
             loss.backward()
             optimizer.step()
         net.eval()
