@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from xdsl.dialects.func import FuncOp
@@ -58,19 +58,24 @@ def _hardware_passes(
     hardware: Mapping[str, Any],
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Options by the pass that has them."""
-    from dataclasses import fields
+    return [
+        (name, own)
+        for name, options in hardware_options().items()
+        if (own := {k: v for k, v in hardware.items() if k in options})
+    ]
 
+
+def hardware_options() -> dict[str, list[str]]:
+    """The options of the passes that build hardware, by their names."""
     from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
     from mase_opt.lib.transforms.mase_build_adder_graphs import (
         MaseBuildAdderGraphsPass,
     )
 
-    found: list[tuple[str, Mapping[str, Any]]] = []
-    for made in (MaseBuildAdderGraphsPass, ConvertMaseToHwPass):
-        names = {f.name for f in fields(made)}
-        if own := {k: v for k, v in hardware.items() if k in names}:
-            found.append((made.name, own))
-    return found
+    return {
+        made.name: [field.name for field in fields(made)]
+        for made in (MaseBuildAdderGraphsPass, ConvertMaseToHwPass)
+    }
 
 
 class Space(ABC):

@@ -93,6 +93,10 @@ class Runner(ABC):
     metrics: ClassVar[Mapping[str, Metric]]
     keys: ClassVar[tuple[str, ...]] = ()
     """What its table may hold."""
+    trains: ClassVar[bool] = False
+    """Whether it changes weights, which `eval_mode = true` forbids."""
+    size: int | None = None
+    """How many samples it takes, if it takes samples."""
 
     @abstractmethod
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
