@@ -8,7 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +68,18 @@ class Bench:
         return made
 
 
-def build(base: Model, decision: Decision, calibration: Any = None) -> Model:
+def build(
+    base: Model, decision: Decision, calibration: Any = None, *, masters: bool = False
+) -> Model:
     """
     The model that a decision makes of `base`, which stays; raises `UserError`.
 
-    `calibration` is for a `mase-calibrate` without data.
+    `calibration` is for a `mase-calibrate` without data; `masters` are for training.
     """
     model = base
     for name, options in decision.passes:
         if name == QUANTIZE:
-            model = model.quantize(**options)
+            model = model.quantize(**options, masters=masters)
         elif name == CALIBRATE:
             data = options.get("data", calibration)
             if data is None:
@@ -91,6 +93,22 @@ def build(base: Model, decision: Decision, calibration: Any = None) -> Model:
     return model
 
 
+def prepared(bench: Bench, runners: Sequence[Runner], job: Job) -> Trial:
+    """The trial with the model to measure; raises `UserError`."""
+    parts = (bench.context.model, job.decision, bench.calibration)
+    trial = Trial(
+        job.number,
+        job.point,
+        job.decision,
+        build(*parts),
+        job.samples,
+        lambda: build(*parts, masters=True),
+    )
+    for runner in runners:
+        trial = replace(trial, model=runner.prepare(trial))
+    return trial
+
+
 def measure(bench: Bench, runners: Sequence[Runner], job: Job) -> Answer:
     """
     What the runners say of a trial.
@@ -101,8 +119,7 @@ def measure(bench: Bench, runners: Sequence[Runner], job: Job) -> Answer:
     values: dict[str, float] = {}
     try:
         with quietly(bench.threads):
-            model = build(bench.context.model, job.decision, bench.calibration)
-            trial = Trial(job.number, job.point, job.decision, model, job.samples)
+            trial = prepared(bench, runners, job)
             for runner in runners:
                 measured = runner.measure(trial)
                 _check(runner, measured)

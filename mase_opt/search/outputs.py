@@ -82,7 +82,7 @@ def _cell(choice: Any) -> Cell:
 
 
 def _header(study: Study) -> dict[str, Any]:
-    directions = dict(study.directions)
+    directions = study.objectives.by_metric
     return {"mase_opt": __version__, "model": study.name, "metrics": directions}
 
 

@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 
 @contextmanager
 def search_progress(
-    total: int, timeout: float | None, directions: Mapping[str, Direction]
-) -> Generator[Callable[[Sequence[Tried]], None]]:
+    known: Sequence[Tried],
+    total: int,
+    timeout: float | None,
+    directions: Mapping[str, Direction],
+) -> Generator[Callable[[Tried], None]]:
     """
-    What to call with all trials that are over; a line on a terminal.
+    What to call with each trial that is over; a line on a terminal.
 
-    `total` trials are wanted, within `timeout` seconds, and `directions` of metrics.
+    `total` trials are wanted within `timeout` seconds, and `known` are there already;
+    `directions` are those of the metrics to show.
     """
-    start = time.monotonic()
-    known: int | None = None
+    start, trials = time.monotonic(), [*known]
     with progress_bar("trials", total) as show:
 
-        def update(trials: Sequence[Tried]) -> None:
-            nonlocal known
-            # Those of an earlier run took no time of this one.
-            known = len(trials) if known is None else known
-            seconds = time.monotonic() - start
-            left = seconds_left(len(trials) - known, total - known, seconds, timeout)
+        def update(trial: Tried) -> None:
+            trials.append(trial)
+            done, seconds = len(trials) - len(known), time.monotonic() - start
+            left = seconds_left(done, total - len(known), seconds, timeout)
             show(len(trials), line(trials, total, directions, left))
 
         yield update

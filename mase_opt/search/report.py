@@ -34,6 +34,11 @@ th, td { padding: 0.25em 0.8em; border-bottom: 1px solid #e6e6e4; text-align: le
 """
 
 
+def is_whole(trial: Tried) -> bool:
+    """Whether a trial has values, measured on all samples."""
+    return trial.state == "complete" and trial.samples is None
+
+
 def best_so_far(
     trials: Iterable[Tried], metric: str, direction: Direction
 ) -> list[tuple[int, float]]:
@@ -41,7 +46,7 @@ def best_so_far(
     better = max if direction == "maximize" else min
     found: list[tuple[int, float]] = []
     for count, trial in enumerate(trials, 1):
-        if trial.state == "complete" and trial.violation <= 0:
+        if is_whole(trial) and trial.violation <= 0:
             value = trial.values[metric]
             found.append((count, better(value, found[-1][1]) if found else value))
     return found
@@ -89,21 +94,20 @@ def importances(trials: Sequence[Tried], metric: str) -> dict[str, float]:
 
 def study_figures(study: Study) -> dict[str, Any]:
     """The figures that there is something to show in, by their names."""
-    metrics = list(study.directions)
-    complete = [trial for trial in study.trials if trial.state == "complete"]
+    metrics = study.objectives.names
+    complete = [*filter(is_whole, study.trials)]
     front = study.front()
     if not front:
         return {}
     found: dict[str, Any] = {}
     if len(metrics) > 1:
-        found["pareto_front"] = figures.front(
-            *([[t.values[m] for m in metrics] for t in ts] for ts in (complete, front)),
-            metrics,
-        )
+        points = {t.number: [t.values[m] for m in metrics] for t in complete}
+        best = [points[t.number] for t in front]
+        found["pareto_front"] = figures.front([*points.values()], best, metrics)
     found["best_so_far"] = figures.best_so_far(
         {
             metric: {"": best_so_far(study.trials, metric, direction)}
-            for metric, direction in study.directions.items()
+            for metric, direction in study.objectives.by_metric.items()
         }
     )
     shares = {metric: importances(complete, metric) for metric in metrics}
@@ -125,7 +129,7 @@ def report(study: Study, drawn: Mapping[str, Any]) -> str:
     title = f"Search for {study.name}"
     failed = [trial for trial in study.trials if trial.state == "failed"]
     front = study.front()
-    directions = ", ".join(f"{m} ({d})" for m, d in study.directions.items())
+    directions = ", ".join(f"{m} ({d})" for m, d in study.objectives.by_metric.items())
     lines = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,6 +84,8 @@ class Trial:
     """After the decision's passes."""
     samples: int | None
     """How many samples to take at most; None: as many as the runner is set to."""
+    masters: Callable[[], Model]
+    """The model with constants in floating point behind casts, to be trained."""
 
 
 class Runner(ABC):

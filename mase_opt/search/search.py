@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from mase_opt.search.config import Config
 from mase_opt.search.data import CALIBRATION, hash_of, read_data
 from mase_opt.search.measure import Answer, Bench, Job
 from mase_opt.search.objectives import Objectives
+from mase_opt.search.outputs import write_outputs
+from mase_opt.search.progress import search_progress
 from mase_opt.search.runner import RunnerContext
 from mase_opt.search.storage import Owner, need_optuna, open_study, storage_errors
 from mase_opt.search.study import Study, Tried
@@ -50,16 +52,15 @@ def search(
     *,
     data: Any = None,
     output: str | Path | None = None,
-    told: Callable[[Tried], object] | None = None,
     **setup: Any,
 ) -> Study:
     """
     Search for models as a TOML file, or what is in its table `[search]`, says.
 
     `data` are those of `[search.data]`, and replace its own: by names, or one, called
-    `val`. Without a storage, the study is kept in the folder `output`, if there is one.
-    `setup` replaces settings of the table of that name. `told` is called with every
-    trial when it is over. Raises `UserError`.
+    `val`. What `outputs` describes is written to the folder `output`, if there is one;
+    without a storage, the study is kept there, too. `setup` replaces settings of the
+    table of that name. Raises `UserError`.
     """
     need_optuna()
     read = Config.of(config, setup)
@@ -71,7 +72,10 @@ def search(
         read = replace(read, setup=replace(read.setup, storage=journal))
     prepared = _Prepared(model, read)
     with _interruptible() as interrupt:
-        return _Search(prepared, interrupt, told).run()
+        study = _Search(prepared, interrupt).run()
+        if output is not None:
+            write_outputs(study, output)
+        return study
 
 
 @contextmanager
@@ -192,14 +196,13 @@ class _Search:
         self,
         prepared: _Prepared,
         interrupted: threading.Event,
-        told: Callable[[Tried], object] | None,
     ):
         self._prepared = prepared
         self._setup = prepared.config.setup
         self._strategy = prepared.strategy
         self._objectives = prepared.objectives
         self._interrupted = interrupted
-        self._told = told
+        self._told: Callable[[Tried], None] = lambda trial: None
         setup = self._setup
         self._end = None if setup.timeout is None else time.monotonic() + setup.timeout
         self._limit = setup.n_trials
@@ -223,7 +226,8 @@ class _Search:
             else:
                 workers = Here(prepared.bench, prepared.runners)
             try:
-                self._work(workers)
+                with self._progress() as self._told:
+                    self._work(workers)
             except KeyboardInterrupt:
                 # It comes from elsewhere where no handler of ours is.
                 self._interrupted.set()
@@ -235,8 +239,17 @@ class _Search:
             prepared.config,
             self._objectives,
             [self._tried(t) for t in trials if SURPLUS not in t.user_attrs],
-            prepared.calibration,
+            prepared.bench,
+            prepared.runners,
             interrupted=self._interrupted.is_set(),
+        )
+
+    def _progress(self) -> AbstractContextManager[Callable[[Tried], None]]:
+        known = [self._tried(t) for t in self._trials() if t.state.is_finished()]
+        size = self._strategy.encoding.size
+        total = size if self._limit is None else min(self._limit, size)
+        return search_progress(
+            known, total, self._setup.timeout, self._objectives.by_metric
         )
 
     def _work(self, workers: Workers) -> None:
@@ -365,9 +378,8 @@ class _Search:
             violation = sum(max(miss, 0.0) for miss in constraints.values())
             self._set(trial, VIOLATION, violation)
             self._study.tell(trial.number, values, skip_if_finished=True)
-        if self._told is not None:
-            (told,) = (t for t in self._trials() if t.number == trial.number)
-            self._told(self._tried(told))
+        (told,) = (t for t in self._trials() if t.number == trial.number)
+        self._told(self._tried(told))
 
     def _trial(self, number: int) -> optuna.Trial:
         """A trial of the study, to write to."""

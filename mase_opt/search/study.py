@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.search.space import Decision, Point
 from mase_opt.search.config import Config
-from mase_opt.search.measure import build
+from mase_opt.search.measure import Bench, Job, prepared, quietly
 from mase_opt.search.objectives import Objectives
+from mase_opt.search.runner import Runner
 
 if TYPE_CHECKING:
     from mase_opt.model.model import Model
@@ -48,7 +49,8 @@ class Study:
         config: Config,
         objectives: Objectives,
         trials: Sequence[Tried],
-        calibration: Any = None,
+        bench: Bench,
+        runners: Sequence[Runner],
         *,
         interrupted: bool = False,
     ):
@@ -60,7 +62,12 @@ class Study:
         """What is over, in the order in which it was started."""
         self.interrupted = interrupted
         """Whether Ctrl-C has ended it."""
-        self._calibration = calibration
+        self._bench, self._runners = bench, runners
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model.function.sym_name.data
 
     def front(self) -> list[Tried]:
         """
@@ -123,4 +130,6 @@ class Study:
         """The model of a trial; raises `UserError` if it has none."""
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
-        return build(self.model, trial.decision, self._calibration)
+        job = Job(trial.number, trial.point, trial.decision, trial.samples)
+        with quietly(self._bench.threads):
+            return prepared(self._bench, self._runners, job).model

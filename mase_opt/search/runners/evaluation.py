@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import exp
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +45,7 @@ class Evaluation(Runner):
 
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
         self.samples = labelled(self.name, table, context)
+        self.size = len(self.samples)
         self.model = context.model
 
     @cached_property
@@ -82,6 +83,18 @@ def labelled(name: str, table: Mapping[str, Any], context: RunnerContext) -> Sam
     return samples
 
 
+def batch_of(inputs: Sequence[Array], chosen: Any) -> list[Tensor]:
+    """The `chosen` samples of `inputs`, as a torch module takes them."""
+    import torch
+
+    # The batch of the IR joins that of samples.
+    arrays = (array[chosen] for array in inputs)
+    return [
+        torch.as_tensor(a.reshape(-1, *a.shape[2:]) if a.ndim > 1 else a)
+        for a in arrays
+    ]
+
+
 def first_result(net: MaseModule, *inputs: Tensor) -> Tensor:
     """The first result of `net`."""
     outputs: Any = net(*inputs)
@@ -96,6 +109,6 @@ def results(model: Model, samples: Samples) -> Array:
     parts: list[Array] = []
     with torch.no_grad():
         for start in range(0, len(samples), BATCH):
-            batch = (torch.as_tensor(a[start : start + BATCH]) for a in samples.inputs)
+            batch = batch_of(samples.inputs, slice(start, start + BATCH))
             parts.append(first_result(net, *batch).numpy())
     return np.concatenate(parts).reshape(len(samples), -1)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.search.space import QUANTIZE, Decision
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.search.runner import Runner, RunnerContext, Trial
 from mase_opt.search.runners.evaluation import (
     METRICS,
     Evaluation,
+    batch_of,
     first_result,
     labelled,
 )
@@ -35,6 +35,7 @@ class Training(Runner):
 
     name = "training"
     metrics = METRICS
+    trains = True
     keys = (
         *("data_loader", "num_samples", "steps", "batch_size"),
         *("learning_rate", "optimizer"),
@@ -44,7 +45,8 @@ class Training(Runner):
         own = {"data_loader": "train", **table}
         self.samples = labelled(self.name, own, context)
         self.evaluation = Evaluation({}, context)
-        self.model, self.seed = context.model, context.seed
+        self.seed = context.seed
+        self.size = self.evaluation.size
         self.steps = self._whole(table, "steps", 100)
         self.batch = self._whole(table, "batch_size", 64)
         self.rate: Any = table.get("learning_rate", 1e-3)
@@ -70,24 +72,14 @@ class Training(Runner):
     def prepare(self, trial: Trial) -> Model:
         from mase_opt.model.model import from_torch
 
-        net = self._with_masters(trial.decision).to_torch(learn_scales=True)
+        net = trial.masters().to_torch(learn_scales=True)
         self._train(net)
         # Masters become the codes that were trained.
         return from_torch(net).apply("canonicalize")
 
-    def _with_masters(self, decision: Decision) -> Model:
-        model = self.model
-        for name, options in decision.passes:
-            if name == QUANTIZE:
-                model = model.quantize(options, masters=True)
-            else:
-                model = model.apply(name, **options)
-        return model
-
     def _train(self, net: MaseModule) -> None:
         import torch
 
-        inputs = [torch.as_tensor(array) for array in self.samples.inputs]
         labels = torch.as_tensor(self.samples.labels).long()
         chance = torch.Generator().manual_seed(self.seed)
         made = getattr(torch.optim, OPTIMIZERS[self.optimizer])
@@ -102,7 +94,8 @@ class Training(Runner):
                 batch = next(batches)
             optimizer.zero_grad()
             wanted = labels[batch].reshape(-1)
-            scores = first_result(net, *(tensor[batch] for tensor in inputs))
+            inputs = batch_of(self.samples.inputs, batch.numpy())
+            scores = first_result(net, *inputs)
             flat = scores.reshape(len(wanted), -1).float()
             loss: Any = torch.nn.functional.cross_entropy(flat, wanted)
             loss.backward()
