@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.search.strategy import Outcome, Problem, Proposal, Proposing, rank
@@ -20,7 +20,7 @@ class Halving(Proposing):
     """
 
     name = "halving"
-    keys = {"reduction": 3, "min_samples": 32}  # noqa: RUF012
+    keys: ClassVar[Mapping[str, Any]] = {"reduction": 3, "min_samples": 32}
 
     def __init__(self, table: Mapping[str, Any], problem: Problem):
         super().__init__(table, problem)
@@ -68,7 +68,9 @@ class Halving(Proposing):
                     ranks[place] = rank(outcome, direction)
             if len(ranks) < len(wanted):
                 return [p for place, p in enumerate(wanted) if place not in ranks]
-            points = [wanted[place].point for place in sorted(ranks, key=ranks.__getitem__)]
+            points = [
+                wanted[place].point for place in sorted(ranks, key=ranks.__getitem__)
+            ]
         return []
 
     def _points(self, count: int) -> list[dict[str, Any]]:

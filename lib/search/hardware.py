@@ -14,7 +14,7 @@ from mase_opt.lib.search.tables import check_keys, choices_of, table_of
 
 class Hardware(Space):
     """
-    Options of `mase-build-adder-graphs` and `convert-mase-to-hw` in the table `choices`.
+    Options of the passes that build hardware, in the table `choices`.
 
     All are whole numbers, but for `stall`: `max_logic_depth = [3, 6]`, `dsp = [0, 16]`.
     """

@@ -57,10 +57,7 @@ class Joint(Space):
         passes: list[tuple[str, Mapping[str, Any]]] = []
         hardware: dict[str, Any] = {}
         for name, space in self._spaces.items():
-            own = {
-                key: point[f"{name}.{key}"]
-                for key in space.parameters()
-            }
+            own = {key: point[f"{name}.{key}"] for key in space.parameters()}
             decision = space.decision(own)
             passes += decision.passes
             for option, value in decision.hardware.items():

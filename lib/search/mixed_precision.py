@@ -106,7 +106,7 @@ class MixedPrecision(Space):
         self, seed: Mapping[str, Any], ops: Sequence[Operation], where: str
     ) -> dict[str, list[Operation]]:
         """The ops that each key is for: the first that fits."""
-        keyed = {key: {} for key in seed if key != "default"}
+        keyed: dict[str, dict[str, Any]] = {k: {} for k in seed if k != "default"}
         config = parse_layers(keyed, self._by, where)
         config.check(ops)
         left = list(ops)
@@ -122,9 +122,7 @@ class MixedPrecision(Space):
         names = config.get("name", ("integer",))
         for name in names:
             parse_layer({"name": name}, where)
-        known = {
-            key for n in names if n != ALONE for key in keys(NAMES[n], OPERANDS)
-        }
+        known = {key for n in names if n != ALONE for key in keys(NAMES[n], OPERANDS)}
         check_keys(config, (*_OTHERS, *sorted(known)), where)
         for operand in (*OPERANDS, "rounding", "overflow", "accumulator", "bypass"):
             own = {

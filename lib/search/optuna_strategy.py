@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class OptunaStrategy(Strategy):
     """
 
     name = "optuna"
-    keys = {"sampler": "tpe"}  # noqa: RUF012
+    keys: ClassVar[Mapping[str, Any]] = {"sampler": "tpe"}
 
     def __init__(self, table: Mapping[str, Any], problem: Problem):
         super().__init__(table, problem)

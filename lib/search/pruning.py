@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from xdsl.dialects.func import FuncOp
+from xdsl.utils.arg_spec import ArgSpec
 
 from mase_opt.lib.analysis.weights import find_weights
 from mase_opt.lib.errors import UserError
@@ -16,6 +16,7 @@ from mase_opt.lib.search.space import CALIBRATE, Decision, Point, Space
 from mase_opt.lib.search.tables import check_keys, configs_of
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.transforms.mase_prune import MasePrunePass
+from mase_opt.pass_options import build_pass
 
 _KEYS = ("sparsity", "granularity", "scope", "method", "norm", "seed")
 
@@ -80,13 +81,14 @@ class Pruning(Space):
 
 def _check_values(config: Mapping[str, tuple[Any, ...]], where: str) -> None:
     """Raises `UserError` for values that the pass never takes."""
-    kinds = {f.name: f.type for f in fields(MasePrunePass)}
+    name = MasePrunePass.name
     for key, values in config.items():
         for value in values:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number == ("str" in str(kinds[key])):
-                raise UserError(f"{where}.{key} lists {value!r}")
             try:
-                MasePrunePass(**{key: value})
-            except ValueError as error:
+                build_pass(
+                    {name: lambda: MasePrunePass}, ArgSpec(name, {key: (value,)})
+                )
+            except UserError as error:
                 raise UserError(f"{where}.{key}: {error}") from error
+            if key == "sparsity" and isinstance(value, str):
+                raise UserError(f"{where}.sparsity lists '{value}', expected numbers")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.config import read_toml
@@ -93,9 +93,7 @@ class Config:
     """For messages."""
 
     @staticmethod
-    def of(
-        source: str | Path | Mapping[str, Any], setup: Mapping[str, Any]
-    ) -> Config:
+    def of(source: str | Path | Mapping[str, Any], setup: Mapping[str, Any]) -> Config:
         """
         A TOML file, or what is in its table `[search]`; raises `UserError`.
 
@@ -112,9 +110,7 @@ class Config:
         return Config._of(table, setup, where)
 
     @staticmethod
-    def _of(
-        table: Mapping[str, Any], setup: Mapping[str, Any], where: str
-    ) -> Config:
+    def _of(table: Mapping[str, Any], setup: Mapping[str, Any], where: str) -> Config:
         try:
             return Config._read(table, setup, where)
         except UserError as error:
@@ -124,9 +120,7 @@ class Config:
             raise UserError(f"{where}: {text}") from error
 
     @staticmethod
-    def _read(
-        table: Mapping[str, Any], over: Mapping[str, Any], where: str
-    ) -> Config:
+    def _read(table: Mapping[str, Any], over: Mapping[str, Any], where: str) -> Config:
         check_keys(table, ("search_space", "strategy", "data"), where)
         for key in ("search_space", "strategy"):
             if key not in table:
@@ -145,7 +139,9 @@ class Config:
         made = STRATEGIES.find(strategy.get("name", "optuna"), "strategy.name")
         setup = {**table_of(strategy.get("setup", {}), "strategy.setup"), **over}
         check_keys(setup, [*_SETUP, *made.keys], "strategy.setup")
-        setup = {key: value for key, value in setup.items() if value not in (None, "NA")}
+        setup = {
+            key: value for key, value in setup.items() if value not in (None, "NA")
+        }
         options = {key: setup.pop(key, value) for key, value in made.keys.items()}
         runners = {
             kind: {
@@ -195,7 +191,7 @@ def _direction(value: Any, where: str) -> Direction:
         raise UserError(
             f"{where}.direction is {value!r}, expected maximize or minimize"
         )
-    return cast("Direction", value)
+    return value
 
 
 def _metrics(value: Any) -> dict[str, Wanted]:

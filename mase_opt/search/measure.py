@@ -46,7 +46,7 @@ class Bench:
 
     context: RunnerContext
     calibration: Any
-    """Data, or the name of a file, for what is calibrated again; None: there is none."""
+    """Data, or a file, for what is calibrated again; None: there is none."""
     software: Mapping[str, Mapping[str, Any]]
     hardware: Mapping[str, Mapping[str, Any]]
     threads: int

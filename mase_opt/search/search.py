@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.quantize import is_calibrated, needs_formats
@@ -25,7 +25,13 @@ from mase_opt.search.objectives import Objectives
 from mase_opt.search.outputs import write_outputs
 from mase_opt.search.progress import search_progress
 from mase_opt.search.runner import RunnerContext
-from mase_opt.search.storage import Owner, need_optuna, open_study, storage_errors
+from mase_opt.search.storage import (
+    Owner,
+    need_optuna,
+    open_study,
+    storage_errors,
+    without_experimental_warnings,
+)
 from mase_opt.search.study import Study, Tried
 from mase_opt.search.workers import Here, Processes, Workers
 
@@ -65,14 +71,15 @@ def search(
     need_optuna()
     read = Config.of(config, setup)
     if data is not None:
-        named = data if isinstance(data, Mapping) else {"val": data}
+        named = {"val": data}
+        if isinstance(data, Mapping):
+            named = cast("Mapping[str, Any]", data)
         read = replace(read, data={**read.data, **named})
     if output is not None and read.setup.storage is None:
         journal = str(Path(output) / JOURNAL)
         read = replace(read, setup=replace(read.setup, storage=journal))
-    prepared = _Prepared(model, read)
-    with _interruptible() as interrupt:
-        study = _Search(prepared, interrupt).run()
+    with _interruptible() as interrupt, without_experimental_warnings():
+        study = _Search(_Prepared(model, read), interrupt).run()
         if output is not None:
             write_outputs(study, output)
         return study

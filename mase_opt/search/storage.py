@@ -10,11 +10,13 @@ import re
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.search.strategy import Direction
 
 if TYPE_CHECKING:
     import optuna
@@ -43,6 +45,16 @@ def need_optuna() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
+@contextlib.contextmanager
+def without_experimental_warnings() -> Generator[None]:
+    """Without what Optuna says of samplers that it has had for years."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
 def shown(storage: str) -> str:
     """A storage as messages have it, without a password."""
     return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", storage)
@@ -58,7 +70,10 @@ def storage_errors(storage: str | None) -> Generator[None]:
     except Exception as error:
         module = type(error).__module__.partition(".")[0]
         is_database = module in ("sqlalchemy", "psycopg", "sqlite3")
-        is_storage = type(error).__name__ in ("StorageInternalError", "ObjectDeletedError")
+        is_storage = type(error).__name__ in (
+            "StorageInternalError",
+            "ObjectDeletedError",
+        )
         if storage is None or not (is_database or is_storage or _is_system(error)):
             raise
         raise UserError(
@@ -80,7 +95,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def open_storage(storage: str | None) -> BaseStorage:
-    """The storage that a URL or the name of a journal file means; raises `UserError`."""
+    """What a URL or the name of a journal file means; raises `UserError`."""
     from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -111,7 +126,7 @@ def _check_journal(path: Path) -> None:
 def open_study(
     storage: str | None,
     name: str,
-    directions: Sequence[str],
+    directions: Sequence[Direction],
     fingerprint: Mapping[str, str],
 ) -> tuple[BaseStorage, optuna.Study]:
     """
@@ -164,7 +179,7 @@ class Owner:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> Owner:
+    def __enter__(self) -> Self:
         _active.add(self.name)
         if self._shared:
             self._thread.start()

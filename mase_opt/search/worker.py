@@ -9,13 +9,13 @@ import threading
 from multiprocessing.connection import Connection
 
 from mase_opt.lib.errors import UserError
-from mase_opt.search.measure import Bench, measure
+from mase_opt.search.measure import Bench, Job, measure
 
 
 def main() -> None:
     """Entry point."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    connection: Connection[object, object] = Connection(int(sys.argv[1]))
+    connection: Connection[object, Job] = Connection(int(sys.argv[1]))
     bench: Bench = pickle.loads(connection.recv_bytes())
     try:
         runners = bench.runners()
