@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.quantization.quantize import is_calibrated, needs_formats
+from mase_opt.lib.quantization.subject import Subject
 from mase_opt.lib.search.space import CALIBRATE, SPACES, Decision, Point
 from mase_opt.lib.search.strategy import SAMPLES, VIOLATION, Problem
 from mase_opt.search.config import Config
@@ -176,8 +176,8 @@ class _Prepared:
         return replace(decision, passes=tuple(passes))
 
     def _calibrated(self, model: Model) -> Model:
-        function = model.function
-        if is_calibrated(function) or not needs_formats(function):
+        subject = Subject(model.function)
+        if subject.is_calibrated or not subject.needs_formats:
             return model
         return model.calibrate(self.calibration)
 
