@@ -46,7 +46,7 @@ class Greedy(Proposing):
             return []
         return [Proposal(point) for point in wanted if _key(point) not in known]
 
-    def _steps(self) -> Generator[list[Point], list[Rank], None]:
+    def _steps(self) -> Generator[Sequence[Point], list[Rank], None]:
         """The points that each step needs; it is sent how good they are."""
         parameters = self.problem.parameters
         here: Point = {name: choices[0] for name, choices in parameters.items()}

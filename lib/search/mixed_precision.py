@@ -130,16 +130,7 @@ class MixedPrecision(Space):
                 for k, v in config.items()
                 if k == operand or (k in _CLASSIC and k.startswith(f"{operand}_"))
             }
-            errors: list[UserError] = []
-            for values in product(names, *own.values()):
-                chosen = dict(zip(("name", *own), values, strict=True))
-                try:
-                    parse_layer(settings(chosen, where), where)
-                    break
-                except UserError as error:
-                    errors.append(error)
-            else:
-                raise errors[0]
+            _check_together({"name": names, **own}, where)
 
     def parameters(self) -> Choices:
         return {
@@ -160,6 +151,24 @@ class MixedPrecision(Space):
                 layers[group.name] = own
         by = self._by if self._shared else "name"
         return Decision(((QUANTIZE, {"by": by, "layers": layers}),))
+
+
+def _check_together(choices: Choices, where: str) -> None:
+    """Raises `UserError` for a choice that makes a format with no others."""
+    errors: dict[tuple[str, str], UserError] = {}
+    right: set[tuple[str, str]] = set()
+    for values in product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        named = [(key, repr(value)) for key, value in chosen.items()]
+        try:
+            parse_layer(settings(chosen, where), where)
+            right.update(named)
+        except UserError as error:
+            for one in named:
+                errors.setdefault(one, error)
+    for one, error in errors.items():
+        if one not in right:
+            raise error
 
 
 def settings(chosen: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Config:
         """
         A TOML file, or what is in its table `[search]`; raises `UserError`.
 
-        `setup` replaces settings in `strategy.setup`.
+        `setup` replaces settings in `strategy.setup`, except by None.
         """
         if isinstance(source, Mapping):
             return Config._of(source, setup, "search")
@@ -137,11 +137,10 @@ class Config:
                 f"strategy.eval_mode is {eval_mode!r}, expected true or false"
             )
         made = STRATEGIES.find(strategy.get("name", "optuna"), "strategy.name")
-        setup = {**table_of(strategy.get("setup", {}), "strategy.setup"), **over}
+        setup = dict(table_of(strategy.get("setup", {}), "strategy.setup"))
+        setup |= {key: value for key, value in over.items() if value is not None}
         check_keys(setup, [*_SETUP, *made.keys], "strategy.setup")
-        setup = {
-            key: value for key, value in setup.items() if value not in (None, "NA")
-        }
+        setup = {key: value for key, value in setup.items() if value != "NA"}
         options = {key: setup.pop(key, value) for key, value in made.keys.items()}
         runners = {
             kind: {

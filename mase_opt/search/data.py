@@ -41,8 +41,6 @@ def read_data(named: Mapping[str, Any], function: FuncOp) -> dict[str, Samples]:
             data, labels = _labels_of(value)
         try:
             arrays = as_samples(data, inputs)
-            if arrays and not len(arrays[0]):
-                raise UserError("there are no samples")
             if labels is not None:
                 labels = as_labels(labels, len(arrays[0]), classes=False)
         except UserError as error:

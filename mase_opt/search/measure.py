@@ -118,7 +118,7 @@ def measure(bench: Bench, runners: Sequence[Runner], job: Job) -> Answer:
     start = time.perf_counter()
     values: dict[str, float] = {}
     try:
-        with quietly(bench.threads):
+        with quietly(bench):
             trial = prepared(bench, runners, job)
             for runner in runners:
                 measured = runner.measure(trial)
@@ -142,20 +142,29 @@ def _check(runner: Runner, measured: Mapping[str, float]) -> None:
 
 
 @contextlib.contextmanager
-def quietly(threads: int) -> Generator[None]:
-    """
-    Without what passes report and warn of, which would come with every trial.
+def quietly(bench: Bench) -> Generator[None]:
+    """Without what passes report and warn of, which would come with every trial."""
+    with (
+        _torch_threads(bench.threads) if bench.software else contextlib.nullcontext(),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
 
-    Torch has `threads` in the block: how sums are split must not depend on how many
-    processes there are.
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Generator[None]:
+    """
+    Torch has `count` threads in the block.
+
+    How sums are split must not depend on how many processes there are.
     """
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         torch.set_num_threads(before)

@@ -131,5 +131,5 @@ class Study:
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
         job = Job(trial.number, trial.point, trial.decision, trial.samples)
-        with quietly(self._bench.threads):
+        with quietly(self._bench):
             return prepared(self._bench, self._runners, job).model
