@@ -5,7 +5,7 @@ What a search leaves in its folder.
 - `best.json`: the Pareto points, with what was measured of them and decided;
 - `model.mlir`: the model that all trials started from;
 - `pareto/<number>.mlir`: the model of a Pareto point, `pareto/<number>.toml`: the file
-  with which `mase-opt --quantize="config=…"` makes the same of `model.mlir`;
+  with which `mase-opt --config` makes the same of `model.mlir`, and its hardware;
 - `report.html`, which needs nothing else, and its figures in `figures/`.
 """
 
