@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     import torch
 
     from mase_opt.frontend.to_torch import MaseModule
+    from mase_opt.frontend.to_torch.steps import Steps
     from mase_opt.lib.hardware.interface import PortLayout
     from mase_opt.model.emit import Result
     from mase_opt.model.estimate import Estimate
@@ -105,10 +106,12 @@ def user_errors() -> Generator[None]:
 
 
 class _Home:
-    """Where models live that were made from another: passes, and a context."""
+    """What models share that were made from another."""
 
     def __init__(self, universe: Universe):
         self.universe = universe
+        self.steps: Steps | None = None
+        """How ops are computed in torch."""
         self.context = new_context(universe)
         for name in ("builtin", "func", "mase"):
             self.context.get_dialect(name)
@@ -614,9 +617,13 @@ class Model:
         With `learn_scales`, the scales of scaled formats are parameters.
         """
         from mase_opt.frontend.to_torch import to_torch
+        from mase_opt.frontend.to_torch.steps import Steps
 
         with user_errors():
-            module = to_torch(self._ir, learn_scales=learn_scales, share=True)
+            if self._home.steps is None:
+                self._home.steps = Steps()
+            steps = self._home.steps
+            module = to_torch(self._ir, learn_scales=learn_scales, share=steps)
             _ORIGINS[module] = self
             return module
 

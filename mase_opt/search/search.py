@@ -27,6 +27,7 @@ from mase_opt.search.progress import search_progress
 from mase_opt.search.runner import RunnerContext
 from mase_opt.search.storage import (
     Owner,
+    closing_storage,
     need_optuna,
     open_study,
     storage_errors,
@@ -132,6 +133,7 @@ class _Prepared:
                 config.setup.threads,
             )
             self.runners = self.bench.runners()
+            self.bench = replace(self.bench, modules=self._modules())
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
         self._check_mode()
@@ -181,6 +183,21 @@ class _Prepared:
             return model
         return model.calibrate(self.calibration)
 
+    def _modules(self) -> list[str]:
+        """The modules of runners that worker processes would not know otherwise."""
+        found: list[str] = []
+        for runner in self.runners:
+            module = type(runner).__module__
+            if module == "__main__" and self.config.setup.n_jobs > 1:
+                raise UserError(
+                    f"runner '{runner.name}' is defined in the program itself, where "
+                    "other processes do not find it: put it into a file of its own, or "
+                    "set n_jobs = 1"
+                )
+            if not module.startswith("mase_opt") and module != "__main__":
+                found.append(module)
+        return found
+
     def _check_mode(self) -> None:
         mode, trains = self.config.eval_mode, any(r.trains for r in self.runners)
         if mode is not None and mode == trains:
@@ -222,12 +239,18 @@ class _Search:
             self._objectives.directions,
             prepared.fingerprint,
         )
-        self._owner = Owner(self._study, shared=setup.storage is not None)
+        self._owner = Owner(
+            self._storage, self._study, shared=setup.storage is not None
+        )
 
     def run(self) -> Study:
         """Until there is nothing left to try, the time is over, or Ctrl-C."""
         prepared = self._prepared
-        with storage_errors(self._setup.storage), self._owner:
+        with (
+            storage_errors(self._setup.storage),
+            closing_storage(self._storage),
+            self._owner,
+        ):
             if self._setup.n_jobs > 1:
                 workers: Workers = Processes(prepared.bench, self._setup.n_jobs)
             else:

@@ -27,6 +27,8 @@ BEAT = 5.0
 GRACE = 30.0
 """Seconds without one after which a process elsewhere counts as dead."""
 
+_TRIES = 5
+
 FINGERPRINT = "fingerprint"
 """The attribute of a study that says what its trials are of."""
 _LEASE = "lease "
@@ -96,14 +98,14 @@ def _first_line(error: BaseException) -> str:
 
 def open_storage(storage: str | None) -> BaseStorage:
     """What a URL or the name of a journal file means; raises `UserError`."""
-    from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
+    from optuna.storages import InMemoryStorage, JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     if storage is None:
         return InMemoryStorage()
     try:
         if "://" in storage:
-            return RDBStorage(storage)
+            return _open_database(storage)
         _check_journal(Path(storage))
         return JournalStorage(JournalFileBackend(storage))
     except Exception as error:  # whatever a damaged file makes the readers raise
@@ -111,6 +113,36 @@ def open_storage(storage: str | None) -> BaseStorage:
             f"storage '{shown(storage)}' is no study that can be read: "
             f"{_first_line(error)}"
         ) from error
+
+
+def _open_database(url: str) -> BaseStorage:
+    """A database, whose tables several processes may want to make at once."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import DBAPIError
+
+    # SQLite lets one process write at a time.
+    waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    for _ in range(_TRIES):
+        try:
+            return RDBStorage(url, engine_kwargs=waiting)
+        except DBAPIError as error:
+            if "exists" not in str(error) and "UNIQUE" not in str(error).upper():
+                raise
+            time.sleep(0.2)
+    return RDBStorage(url, engine_kwargs=waiting)
+
+
+@contextlib.contextmanager
+def closing_storage(storage: BaseStorage) -> Generator[None]:
+    """Close the connections of a database at the end."""
+    from optuna.storages import RDBStorage
+
+    try:
+        yield
+    finally:
+        storage.remove_session()
+        if isinstance(storage, RDBStorage):
+            storage.engine.dispose()
 
 
 def _check_journal(path: Path) -> None:
@@ -171,8 +203,9 @@ class Owner:
     over. Of processes on the same machine that is known without.
     """
 
-    def __init__(self, study: optuna.Study, *, shared: bool):
+    def __init__(self, storage: BaseStorage, study: optuna.Study, *, shared: bool):
         self.name = f"{_place()}:{os.getpid()}:{_started(os.getpid())}:{next(_count)}"
+        self._storage = storage
         self._study = study
         self._shared = shared
         self._seen: dict[str, tuple[Any, float]] = {}
@@ -188,6 +221,8 @@ class Owner:
     def __exit__(self, *_: object) -> None:
         _active.discard(self.name)
         self._ended.set()
+        if self._shared:
+            self._thread.join()
 
     def _beat(self) -> None:
         number = 0
@@ -196,6 +231,7 @@ class Owner:
             # Whoever waits for results is told if the storage is gone.
             with contextlib.suppress(Exception):
                 self._study.set_user_attr(_LEASE + self.name, number)
+        self._storage.remove_session()
 
     def lost(self, owner: str | None, number: int) -> bool:
         """Whether the owner of a trial is dead, as far as one can know yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +24,9 @@ class Toll(Runner):
     A number for each point, known in advance, without a look at the model.
 
     `toll` adds what `prices` has for each choice; `half` is half of it. A point whose
-    price is a text fails with it. `log` gets the id of the process and the number of
-    the trial, when it starts; then it takes `seconds`.
+    price is a text fails with it; if that is "mortal", its process dies, and if it is
+    a file that is not there, too, but leaves one. `log` gets the id of the process and
+    the number of the trial, when it starts; then it takes `seconds`.
     """
 
     name = "toll"
@@ -47,9 +49,18 @@ class Toll(Runner):
         prices = [self.prices[k].get(str(v), 0) for k, v in trial.point.items()]
         for price in prices:
             if isinstance(price, str):
-                raise UserError(price)
+                self._fail(price)
+        prices = [p for p in prices if not isinstance(p, str)]
         toll = float(sum(prices))
         return {"toll": toll, "half": toll / 2}
+
+    def _fail(self, price: str) -> None:
+        if price == "mortal" or (price.startswith("/") and not Path(price).exists()):
+            if price != "mortal":
+                Path(price).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not price.startswith("/"):
+            raise UserError(price)
 
 
 PRICES = {

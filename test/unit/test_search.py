@@ -44,11 +44,13 @@ def test_exhaustive_samplers_try_16_points_and_stop(sampler: str, model: mo.Mode
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_samplers_approach_the_optimum(sampler: str, model: mo.Model):
-    """Points cost 3 to 17; no more than 4 of 16 cost 6 or less."""
+    """Points cost 3 to 17; two of 16 cost 6 or less."""
     # Gaussian processes take their time; before 10 trials there are none.
     count = 12 if sampler == "gp" else 24
     study = model.search(toll(sampler=sampler, n_trials=count, batch=4, seed=1))
-    assert len(study.trials) == count
+    # Once all points are known, there is nothing left to try.
+    points = {tuple(t.point.values()) for t in study.trials}
+    assert len(study.trials) == count or len(points) == 16
     assert study.best.values["toll"] <= 6
     assert study.best.values["toll"] == min(t.values["toll"] for t in study.trials)
 
@@ -249,7 +251,7 @@ def test_nan_fails_a_trial(model: mo.Model):
 def test_all_trials_fail(model: mo.Model):
     prices = {**PRICES, "linear.data_in": dict.fromkeys(FORMATS, "no money")}
     study = model.search(toll(sampler="random", n_trials=2, prices=prices))
-    with pytest.raises(UserError, match="^all of 2 trials failed; trial 0: no money$"):
+    with pytest.raises(UserError, match="all of 2 trials failed; trial 0: no money"):
         _ = study.best
 
 

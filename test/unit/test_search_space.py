@@ -227,9 +227,11 @@ def test_a_run_file_reproduces_a_decision(model: mo.Model, tmp_path: Path):
     )
     (tmp_path / "run.toml").write_text(run)
     subprocess.run(
-        [sys.executable, "-m", "mase_opt.tools.mase_opt"]
-        + [f"--config={tmp_path / 'run.toml'}", str(DIGITS / "mlp.mlir")]
-        + ["-o", str(tmp_path / "out.mlir")],
+        [
+            *(sys.executable, "-m", "mase_opt.tools.mase_opt"),
+            f"--config={tmp_path / 'run.toml'}",
+            *(str(DIGITS / "mlp.mlir"), "-o", str(tmp_path / "out.mlir")),
+        ],
         check=True,
         cwd=ROOT,
         capture_output=True,
