@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mase_opt.lib.console import progress_bar
 from mase_opt.lib.search.strategy import Direction
-from mase_opt.search.report import best_so_far
+from mase_opt.search.report import Best
 
 if TYPE_CHECKING:
     from mase_opt.search.study import Tried
@@ -28,14 +28,16 @@ def search_progress(
     `total` trials are wanted within `timeout` seconds, and `known` are there already;
     `directions` are those of the metrics to show.
     """
-    start, trials = time.monotonic(), [*known]
+    start, best = time.monotonic(), Best(directions)
+    for trial in known:
+        best.add(trial)
     with progress_bar("trials", total) as show:
 
         def update(trial: Tried) -> None:
-            trials.append(trial)
-            done, seconds = len(trials) - len(known), time.monotonic() - start
+            best.add(trial)
+            done, seconds = best.trials - len(known), time.monotonic() - start
             left = seconds_left(done, total - len(known), seconds, timeout)
-            show(len(trials), line(trials, total, directions, left))
+            show(best.trials, line(best, total, left))
 
         yield update
 
@@ -49,17 +51,10 @@ def seconds_left(
     return min((s for s in (left, rest) if s is not None), default=None)
 
 
-def line(
-    trials: Sequence[Tried],
-    total: int,
-    directions: Mapping[str, Direction],
-    left: float | None,
-) -> str:
+def line(best: Best, total: int, left: float | None) -> str:
     """How many trials there are, the best values so far, and how long it will take."""
-    parts = [f"{len(trials)}/{total}"]
-    for metric, direction in directions.items():
-        if found := best_so_far(trials, metric, direction):
-            parts.append(f"{metric} {found[-1][1]:.5g}")
+    parts = [f"{best.trials}/{total}"]
+    parts += [f"{metric} {value:.5g}" for metric, value in best.values.items()]
     if left is not None:
         minutes, rest = divmod(round(left), 60)
         hours, minutes = divmod(minutes, 60)

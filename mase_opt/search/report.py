@@ -39,16 +39,36 @@ def is_whole(trial: Tried) -> bool:
     return trial.state == "complete" and trial.samples is None
 
 
-def best_so_far(
-    trials: Iterable[Tried], metric: str, direction: Direction
-) -> list[tuple[int, float]]:
-    """How many trials there were, and the best value of a metric among them."""
-    better = max if direction == "maximize" else min
-    found: list[tuple[int, float]] = []
-    for count, trial in enumerate(trials, 1):
-        if is_whole(trial) and trial.violation <= 0:
+class Best:
+    """The best value of each metric by itself, among trials that count."""
+
+    def __init__(self, directions: Mapping[str, Direction]):
+        self._directions = directions
+        self.trials = 0
+        """How many there were."""
+        self.values: dict[str, float] = {}
+
+    def add(self, trial: Tried) -> None:
+        """One more trial; those that miss a bound do not count."""
+        self.trials += 1
+        if not is_whole(trial) or trial.violation > 0:
+            return
+        for metric, direction in self._directions.items():
+            better = max if direction == "maximize" else min
             value = trial.values[metric]
-            found.append((count, better(value, found[-1][1]) if found else value))
+            self.values[metric] = better(value, self.values.get(metric, value))
+
+
+def best_so_far(
+    trials: Iterable[Tried], directions: Mapping[str, Direction]
+) -> dict[str, list[tuple[int, float]]]:
+    """How many trials there were, and the best value among them, by metrics."""
+    best = Best(directions)
+    found: dict[str, list[tuple[int, float]]] = {metric: [] for metric in directions}
+    for trial in trials:
+        best.add(trial)
+        for metric, value in best.values.items():
+            found[metric].append((best.trials, value))
     return found
 
 
@@ -106,8 +126,10 @@ def study_figures(study: Study) -> dict[str, Any]:
         found["pareto_front"] = figures.front([*points.values()], best, metrics)
     found["best_so_far"] = figures.best_so_far(
         {
-            metric: {"": best_so_far(study.trials, metric, direction)}
-            for metric, direction in study.objectives.by_metric.items()
+            metric: {"": points}
+            for metric, points in best_so_far(
+                study.trials, study.objectives.by_metric
+            ).items()
         }
     )
     shares = {metric: importances(complete, metric) for metric in metrics}

@@ -269,9 +269,11 @@ def test_the_best_so_far_is_of_trials_that_count():
         tried(4, 2.0, samples=10),
         tried(5, 3.0),
     ]
-    assert best_so_far(trials, "lut", "minimize") == [(2, 5.0), (3, 5.0), (6, 3.0)]
-    assert best_so_far(trials, "lut", "maximize") == [(2, 5.0), (3, 7.0), (6, 7.0)]
-    assert best_so_far(trials[:1], "lut", "minimize") == []
+    low, high = (5.0, 5.0, 5.0, 5.0, 3.0), (5.0, 7.0, 7.0, 7.0, 7.0)
+    for direction, values in (("minimize", low), ("maximize", high)):
+        found = best_so_far(trials, {"lut": direction})
+        assert found == {"lut": [*zip(range(2, 7), values, strict=True)]}
+    assert best_so_far(trials[:1], {"lut": "minimize"}) == {"lut": []}
 
 
 def test_importance_tells_what_matters_from_what_does_not():

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from mase_opt.search.progress import line, seconds_left
+from mase_opt.search.report import Best
 from mase_opt.search.study import Tried
 
 
@@ -29,12 +30,12 @@ def test_the_best_of_each_metric_is_shown():
         # Out of bounds: it is no candidate.
         tried(3, violation=0.1, accuracy=1.0, lut=1.0),
     ]
-    directions = {"accuracy": "maximize", "lut": "minimize"}
-    assert line(trials, 16, directions, 75.2) == (
-        "4/16  accuracy 0.75  lut 300  1:15 left"
-    )
-    assert line([], 16, directions, None) == "0/16"
-    assert line(trials[1:2], 16, directions, 3725.0) == "1/16  1:02:05 left"
+    best = Best({"accuracy": "maximize", "lut": "minimize"})
+    assert line(best, 16, None) == "0/16"
+    for trial in trials:
+        best.add(trial)
+    assert line(best, 16, 75.2) == "4/16  accuracy 0.75  lut 300  1:15 left"
+    assert line(best, 16, 3725.0).endswith("1:02:05 left")
 
 
 @pytest.mark.parametrize(
