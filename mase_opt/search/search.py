@@ -265,13 +265,13 @@ class _Search:
                 workers.close()
             trials = [t for t in self._trials() if t.state.is_finished()]
         return Study(
+            tuple(self._tried(t) for t in trials if SURPLUS not in t.user_attrs),
             prepared.model,
             prepared.config,
             self._objectives,
-            [self._tried(t) for t in trials if SURPLUS not in t.user_attrs],
             prepared.bench,
             prepared.runners,
-            interrupted=self._interrupted.is_set(),
+            self._interrupted.is_set(),
         )
 
     def _progress(self) -> AbstractContextManager[Callable[[Tried], None]]:

@@ -22,9 +22,11 @@ class Tried:
     """A trial that is over."""
 
     number: int
+    """From 0 on, in the order in which trials were started."""
     point: Point
+    """Choices by the names of parameters."""
     decision: Decision | None
-    """None if the point means nothing."""
+    """What the point means: `decision.toml()` is a run file; None: nothing."""
     samples: int | None
     """How many samples it took; None: all."""
     values: Mapping[str, float]
@@ -34,35 +36,31 @@ class Tried:
     violation: float
     """By how much bounds are missed, each as a share of it; 0 if they are kept."""
     state: Literal["complete", "failed"]
+    """Whether it has values."""
     reason: str
     """Why it failed."""
     seconds: float
     """That measuring took; 0 for what was known already."""
 
 
+@dataclass(frozen=True)
 class Study:
     """The result of a search."""
 
-    def __init__(
-        self,
-        model: Model,
-        config: Config,
-        objectives: Objectives,
-        trials: Sequence[Tried],
-        bench: Bench,
-        runners: Sequence[Runner],
-        *,
-        interrupted: bool = False,
-    ):
-        self.model = model
-        """The calibrated model that all trials started from."""
-        self.config = config
-        self.objectives = objectives
-        self.trials = tuple(trials)
-        """What is over, in the order in which it was started."""
-        self.interrupted = interrupted
-        """Whether Ctrl-C has ended it."""
-        self._bench, self._runners = bench, runners
+    trials: tuple[Tried, ...]
+    """What is over, in the order in which it was started."""
+    model: Model
+    """The calibrated model that all trials started from."""
+    config: Config
+    """What was asked for."""
+    objectives: Objectives
+    """What is wanted of metrics."""
+    bench: Bench
+    """With what trials are made again."""
+    runners: Sequence[Runner]
+    """What was measured with."""
+    interrupted: bool
+    """Whether Ctrl-C has ended it."""
 
     @property
     def name(self) -> str:
@@ -131,5 +129,5 @@ class Study:
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
         job = Job(trial.number, trial.point, trial.decision, trial.samples)
-        with quietly(self._bench):
-            return prepared(self._bench, self._runners, job).model
+        with quietly(self.bench):
+            return prepared(self.bench, self.runners, job).model
