@@ -45,6 +45,10 @@ class Joint(Space):
                 raise UserError(str(error).replace(where, path, 1)) from error
         if not self._spaces:
             raise UserError(f"{where}.spaces holds no space")
+        try:
+            self.decision({k: values[0] for k, values in self.parameters().items()})
+        except UserError as error:
+            raise UserError(f"{where}.spaces: {error}") from error
 
     def parameters(self) -> Mapping[str, tuple[Any, ...]]:
         return {

@@ -33,7 +33,7 @@ class Setup:
     """How long, how many at a time, and where results are kept."""
 
     n_trials: int | None = None
-    """How many; None: all points for a strategy that ends, else 100."""
+    """How many in all; None: all points for a strategy that ends, else 100."""
     n_jobs: int = 1
     """Processes that measure; no number of them changes the result."""
     timeout: float | None = None

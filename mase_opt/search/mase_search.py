@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -51,6 +52,8 @@ class MaseSearchPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         model = Model(op.clone(), plugins=loaded_plugins())
+        # The driver leaves garbage alone, of which every trial leaves a model.
+        gc.enable()
         study = search(
             model,
             self.config,
@@ -58,6 +61,7 @@ class MaseSearchPass(ModulePass):
             n_trials=self.n_trials,
             n_jobs=self.n_jobs,
         )
+        gc.disable()
         try:
             best = study.best
         except UserError as error:
@@ -65,6 +69,9 @@ class MaseSearchPass(ModulePass):
         values = ", ".join(f"{name} {value:g}" for name, value in best.values.items())
         so_far = ", interrupted" if study.interrupted else ""
         tell(f"trial {best.number} of {len(study.trials)}{so_far}: {values}\n")
+        if best.decision is not None and (hardware := best.decision.hardware):
+            chosen = " ".join(f"{k.replace('_', '-')}={v}" for k, v in hardware.items())
+            tell(f"hardware: {chosen}\n")
         replace_contents(op, study.build(best).ir)
 
 

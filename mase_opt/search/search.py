@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mase_opt.lib.data.samples import as_samples, inputs_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.subject import Subject
 from mase_opt.lib.search.space import CALIBRATE, SPACES, Decision, Point
@@ -24,7 +26,7 @@ from mase_opt.search.measure import Answer, Bench, Job
 from mase_opt.search.objectives import Objectives
 from mase_opt.search.outputs import write_outputs
 from mase_opt.search.progress import search_progress
-from mase_opt.search.runner import RunnerContext
+from mase_opt.search.runner import RunnerContext, Samples
 from mase_opt.search.storage import (
     Owner,
     closing_storage,
@@ -151,18 +153,24 @@ class _Prepared:
             self.strategy = config.strategy(config.options, self.problem)
         except UserError as error:
             raise UserError(f"{where}: strategy.{error}") from error
-        self.fingerprint = {
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """What trials are of: a study is of one such thing."""
+        config = self.config
+        metrics = {name: asdict(wanted) for name, wanted in config.metrics.items()}
+        parameters = list(self.problem.parameters.items())
+        data = dict(self.bench.context.data)
+        if self.calibration is not None:
+            inputs = inputs_of(self.model.function)
+            data[CALIBRATION] = Samples(tuple(as_samples(self.calibration, inputs)))
+        return {
             "model": _hash(self.model.text),
-            "space": _hash([dict(config.space), list(parameters.items())]),
+            "space": _hash([dict(config.space), parameters]),
             "encoding": _hash(self.strategy.encoding.ordinal),
             "set of runners": _hash([dict(config.software), dict(config.hardware)]),
             "set of data": hash_of(data),
-            "set of metrics": _hash(
-                [
-                    {name: asdict(w) for name, w in config.metrics.items()},
-                    self.objectives.total,
-                ]
-            ),
+            "set of metrics": _hash([metrics, self.objectives.total]),
         }
 
     def decision(self, point: Point) -> Decision:
@@ -237,7 +245,8 @@ class _Search:
             setup.storage,
             setup.study,
             self._objectives.directions,
-            prepared.fingerprint,
+            # Printing a large model takes seconds.
+            {} if setup.storage is None else prepared.fingerprint,
         )
         self._owner = Owner(
             self._storage, self._study, shared=setup.storage is not None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, Protocol
 
@@ -62,13 +63,16 @@ class Processes:
     """Processes of their own; one that dies is replaced, and its trial tried again."""
 
     def __init__(self, bench: Bench, count: int):
-        self._setup = pickle.dumps(bench)
-        self._workers = [_Worker(self._setup) for _ in range(count)]
+        self._bench = bench
+        self._count = count
+        self._workers: list[_Worker] = []
 
     def measure(
         self, jobs: Iterable[Job], may_start: Callable[[], bool]
     ) -> Iterator[tuple[Job, Answer]]:
         waiting = deque(jobs)
+        if waiting and not self._workers:
+            self._workers = [_Worker(self._setup) for _ in range(self._count)]
         deaths: dict[int, int] = {}
         while True:
             for worker in self._workers:
@@ -94,10 +98,9 @@ class Processes:
                 else:
                     yield job, Answer({}, f"its process died: {_ending(code)}")
 
-    @property
-    def pids(self) -> list[int]:
-        """The ids of the processes."""
-        return [worker.pid for worker in self._workers]
+    @cached_property
+    def _setup(self) -> bytes:
+        return pickle.dumps(self._bench)
 
     def close(self) -> None:
         for worker in self._workers:

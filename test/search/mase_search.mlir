@@ -13,7 +13,7 @@
 
 // BEST: trial {{[0-2]}} of 3: accuracy 1, loss 0.0485874
 // ONE: trial 0 of 1: accuracy 1, loss
-// METRIC: error: config '{{.*}}lost.toml': strategy.metrics: no runner measures 'lost'; did you mean 'loss'? (metrics: accuracy, loss)
+// METRIC: error: config '{{.*}}lost.toml': strategy.metrics: no runner measures 'lost'; did you mean 'loss'? (metrics: accuracy, loss, perplexity, sqnr)
 // NONE: error: config '{{.*}}none.toml': No such file or directory
 // CONFIG: error: pass 'mase-search' needs the option 'config'
 // QUANTIZED: error: config '{{.*}}toml': search_space: the model is quantized already

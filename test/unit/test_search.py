@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from search_models import CHEAPEST, DIGITS, FORMATS, LAB, PRICES, mlp, toll
 
 import mase_opt as mo
@@ -168,6 +170,86 @@ def test_models_are_pickled(model: mo.Model):
     again: mo.Model = pickle.loads(pickle.dumps(small))
     assert again.text == small.text
     assert again.unquantized.text == model.text
+
+
+CLASSIC = """\
+[search.search_space]
+name = "graph/quantize/mixed_precision_ptq"
+
+[search.search_space.setup]
+by = "type"
+
+[search.search_space.seed.default.config]
+name = ["NA"]
+
+[search.search_space.seed.linear.config]
+name = ["integer"]
+data_in_width = [4, 8]
+data_in_frac_width = ["NA"]
+weight_width = [2, 8]
+weight_frac_width = ["NA"]
+bias_width = [8]
+bias_frac_width = ["NA"]
+
+[search.strategy]
+name = "optuna"
+eval_mode = true
+
+[search.strategy.sw_runner.basic_evaluation]
+data_loader = "val_dataloader"
+num_samples = 90
+
+[search.strategy.setup]
+n_jobs = 1
+n_trials = 9
+timeout = 20000
+sampler = "tpe"
+sum_scaled_metrics = false
+direction = "maximize"
+
+[search.strategy.metrics]
+loss.scale = 1.0
+loss.direction = "minimize"
+accuracy.scale = 1.0
+accuracy.direction = "maximize"
+"""
+
+
+def test_classic_file(model: mo.Model, tmp_path: Path):
+    """By type, each linear layer chooses; the rest stays in floating point."""
+    file = tmp_path / "search.toml"
+    file.write_text(CLASSIC)
+    study = model.search(file, data={"val": DIGITS / "mlp_test.npz"})
+    assert len(study.trials) == 9
+    assert set(study.trials[0].point) == {
+        f"fc{n}.{o}_width" for n in (1, 2) for o in ("data_in", "weight")
+    }
+    front = study.front()
+    assert front
+    losses = [t.objectives[0] for t in front]
+    assert losses == sorted(losses)
+    point = front[0].point
+    with np.load(DIGITS / "mlp_test.npz") as data:
+        x, labels = data["x"][:90], data["labels"][:90]
+    settings: dict[str, Any] = {
+        f"fc{n}": {
+            "name": "integer",
+            "bias_width": 8,
+            "bias_frac_width": 4,
+            **{f"{o}_width": point[f"fc{n}.{o}_width"] for o in ("data_in", "weight")},
+            **{
+                f"{o}_frac_width": point[f"fc{n}.{o}_width"] // 2
+                for o in ("data_in", "weight")
+            },
+        }
+        for n in (1, 2)
+    }
+    settings["default"] = {"name": "NA"}
+    by_hand = model.quantize(by="name", layers=settings)
+    # The interpreter does not take what is half in floating point as quantized.
+    net = by_hand.to_torch()
+    hits = net(torch.from_numpy(x)).argmax(1) == torch.from_numpy(labels)
+    assert front[0].values["accuracy"] == hits.double().mean()
 
 
 # ---- objectives and bounds ---------------------------------------------------------
@@ -349,6 +431,23 @@ def test_strategies_with_one_objective(model: mo.Model):
     for settings in ({"sampler": "cmaes"}, {"strategy": "greedy"}):
         with pytest.raises(UserError, match="has one objective, not 2"):
             model.search(toll(metrics=two, sum_scaled_metrics=False, **settings))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "nsgaiii", "qmc"])
+def test_samplers_of_several_objectives(sampler: str, model: mo.Model):
+    metrics = {"toll": {}, "half": {"direction": "maximize", "upper_bound": 7}}
+    config = toll(sampler=sampler, n_trials=12, sum_scaled_metrics=False)
+    config["strategy"]["metrics"] = metrics
+    study = model.search(config)
+    assert len(study.trials) == 12
+    kept = {t.values["toll"] for t in study.trials if t.values["half"] <= 7}
+    assert [t.values["toll"] for t in study.front()] == sorted(kept)
+
+
+def test_optuna_is_not_installed(model: mo.Model, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r'pip install "mase-opt\[search\]"'):
+        model.search(toll())
 
 
 def test_timeout(model: mo.Model):

@@ -37,6 +37,9 @@ def mixed(by: str, seed: dict[str, Any], **setup: Any) -> dict[str, Any]:
     }
 
 
+FC1 = {"fc1": {"weight_width": [4, 8]}}
+
+
 def layers(decision: Decision) -> dict[str, Any]:
     ((name, options),) = decision.passes
     assert name == "mase-quantize"
@@ -328,6 +331,10 @@ def test_a_run_file_reproduces_a_decision(model: mo.Model, tmp_path: Path):
         (
             {"name": "joint", "spaces": {"a": {"name": "hardware", "choices": {}}}},
             "search_space.spaces.a.choices leaves nothing to choose",
+        ),
+        (
+            {"name": "joint", "spaces": {"a": LAB, "b": mixed("name", FC1)}},
+            "search_space.spaces: two spaces choose how mase-quantize runs",
         ),
     ],
 )
