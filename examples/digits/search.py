@@ -39,7 +39,7 @@ x_train, x_test, y_train, y_test = split(SHAPES["mlp"])
 
 def trial(study: Study, decision: Decision) -> Trial:
     """The model of a decision, to be measured."""
-    return prepared(study.bench, study.runners, Job(0, {}, decision, None))
+    return prepared(study.bench, study.runners, Job(0, {}, decision, None, ""))
 
 
 def row(name: str, tried: Trial, yosys: Runner) -> str:

@@ -138,23 +138,21 @@ class OptunaStrategy(Strategy):
         self.encoding = Encoding(problem.parameters, self._sampler.numbers)
         self.exhaustive = self.once = self._sampler.exhaustive
         if not self._sampler.learns:
-            self.batch = 64
+            self.batch = 32
         self._sampler.make(problem.seed, self.encoding)
 
     def ask(self, study: optuna.Study, count: int) -> list[optuna.Trial]:
-        usual = study.sampler
+        from mase_opt.lib.search.seeded_sampler import SeededSampler
+
         distributions = self.encoding.distributions()
-        asked: list[optuna.Trial] = []
+        usual = study.sampler
+        study.sampler = SeededSampler(
+            lambda number: self._sampler.make(self._seed(number), self.encoding)
+        )
         try:
-            for _ in range(count):
-                # Numbers of trials, which also those have that others started.
-                number = len(study.get_trials(deepcopy=False))
-                study.sampler = self._sampler.make(self._seed(number), self.encoding)
-                asked.append(study.ask(distributions))
+            return [study.ask(distributions) for _ in range(count)]
         finally:
-            # Samplers that know when all is tried would end a loop that is not theirs.
             study.sampler = usual
-        return asked
 
     def _seed(self, number: int) -> int:
         if self._sampler.one_seed:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import FuncOp
 
 from mase_opt.lib.quantization.recipe import Recipe, toml
@@ -20,6 +21,8 @@ QUANTIZE = "mase-quantize"
 CALIBRATE = "mase-calibrate"
 _MAKE_EXPLICIT = ("mase-lower-block-arithmetic", "mase-lower-to-lookup")
 """What comes before the passes that build hardware."""
+DECISION = "mase.decision"
+"""The attribute of a function that a search has decided on."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ def hardware_options() -> dict[str, list[str]]:
         made.name: [field.name for field in fields(made)]
         for made in (MaseBuildAdderGraphsPass, ConvertMaseToHwPass)
     }
+
+
+def record(function: FuncOp, decision: Decision) -> None:
+    """Let a function carry, as `mase.decision`, the run file that reproduces it."""
+    function.attributes[DECISION] = StringAttr(decision.toml())
 
 
 class Space(ABC):

@@ -11,6 +11,8 @@ from xdsl.passes import ModulePass
 
 from mase_opt.lib.console import tell
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.search.space import record
 from mase_opt.model.model import Model
 from mase_opt.registry import loaded_plugins
 from mase_opt.search.search import search
@@ -24,7 +26,8 @@ class MaseSearchPass(ModulePass):
     Each trial starts from the calibrated model as it is. `config` says what is chosen
     (`[search.search_space]`), in which order (`[search.strategy]`) and what is measured
     on which data (`[search.data]`). Of a Pareto front the model is the point that is
-    best in the metric named first. Ctrl-C ends the search with the best so far; a
+    best in the metric named first; its function carries the decision as a run file, the
+    attribute `mase.decision`. Ctrl-C ends the search with the best so far; a
     search with a storage, or an output folder, goes on where it was.
 
     ```mlir
@@ -69,10 +72,12 @@ class MaseSearchPass(ModulePass):
         values = ", ".join(f"{name} {value:g}" for name, value in best.values.items())
         so_far = ", interrupted" if study.interrupted else ""
         tell(f"trial {best.number} of {len(study.trials)}{so_far}: {values}\n")
-        if best.decision is not None and (hardware := best.decision.hardware):
+        assert best.decision is not None, "it has a model"
+        if hardware := best.decision.hardware:
             chosen = " ".join(f"{k.replace('_', '-')}={v}" for k, v in hardware.items())
             tell(f"hardware: {chosen}\n")
         replace_contents(op, study.build(best).ir)
+        record(model_function(op), best.decision)
 
 
 def replace_contents(module: ModuleOp, other: ModuleOp) -> None:

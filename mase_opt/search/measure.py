@@ -29,6 +29,8 @@ class Job:
     point: Point
     decision: Decision
     samples: int | None
+    key: str
+    """The same for what must give the same answer."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Answer:
     values: Mapping[str, float]
     reason: str = ""
     seconds: float = 0.0
+    key: str = ""
+    """Of the job that it is the answer to; empty if it is to none."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ POLL = 0.5
 """Seconds between two looks at what other processes do."""
 
 # Attributes of trials.
-OWNER, ANSWER, KEY, SURPLUS = "owner", "answer", "key", "surplus"
+OWNER, ANSWER, SURPLUS = "owner", "answer", "surplus"
 
 
 def search(
@@ -248,6 +248,7 @@ class _Search:
             # Printing a large model takes seconds.
             {} if setup.storage is None else prepared.fingerprint,
         )
+        self._ids: dict[int, int] = {}
         self._owner = Owner(
             self._storage, self._study, shared=setup.storage is not None
         )
@@ -354,40 +355,44 @@ class _Search:
 
     def _measure(self, mine: Sequence[FrozenTrial], workers: Workers) -> None:
         """Measure trials and tell the study, in the order of their numbers."""
-        known: dict[str, Answer] = {}
-        for trial in self._trials():
-            if (answer := _answer_of(trial)) is not None and KEY in trial.user_attrs:
-                known[trial.user_attrs[KEY]] = answer
+        known = {
+            answer.key: answer
+            for trial in self._trials()
+            if (answer := _answer_of(trial)) is not None
+        }
         answers: dict[int, Answer] = {}
         jobs: dict[str, tuple[Job, list[FrozenTrial]]] = {}
         for trial in mine:
             if (answer := _answer_of(trial)) is not None:
                 answers[trial.number] = answer
-                continue
-            job = self._job(trial)
-            if isinstance(job, Answer):
-                answers[trial.number] = job
-                continue
-            key = _hash([job.decision.key, job.samples])
-            self._set(trial, KEY, key)
-            if key in known:
-                answers[trial.number] = replace(known[key], seconds=0.0)
+            elif isinstance(job := self._job(trial), Answer):
+                answers[trial.number] = self._keep(trial, job)
+            elif (answer := known.get(job.key)) is not None:
+                answers[trial.number] = self._keep(trial, replace(answer, seconds=0.0))
             else:
-                jobs.setdefault(key, (job, []))[1].append(trial)
+                jobs.setdefault(job.key, (job, []))[1].append(trial)
         same = {job.number: trials for job, trials in jobs.values()}
         try:
             todo = [job for job, _ in jobs.values()]
-            for job, answer in workers.measure(todo, self._may_start):
+            for job, measured in workers.measure(todo, self._may_start):
+                answer = replace(measured, key=job.key)
                 for trial in same[job.number]:
-                    first = trial.number == job.number
-                    own = answer if first else replace(answer, seconds=0.0)
                     # Not told yet, but not lost either.
-                    self._set(trial, ANSWER, asdict(own))
-                    answers[trial.number] = own
+                    answers[trial.number] = self._keep(trial, answer)
+                    answer = replace(answer, seconds=0.0)
         finally:
             for trial in mine:
                 if trial.number in answers:
                     self._tell(trial, answers[trial.number])
+
+    def _keep(self, trial: FrozenTrial, answer: Answer) -> Answer:
+        """Write an answer into the storage; what it is worth."""
+        if not answer.reason and any(
+            math.isnan(v) for v in self._objectives.of_values(answer.values)
+        ):
+            answer = Answer({}, "the objective is NaN", answer.seconds, answer.key)
+        self._set(trial, ANSWER, asdict(answer))
+        return answer
 
     def _job(self, trial: FrozenTrial) -> Job | Answer:
         """What is to measure, or why there is nothing."""
@@ -398,43 +403,42 @@ class _Search:
             decision = self._prepared.decision(point)
         except UserError as error:
             return Answer({}, str(error))
-        return Job(trial.number, point, decision, trial.user_attrs.get(SAMPLES))
+        samples: int | None = trial.user_attrs.get(SAMPLES)
+        key = _hash([decision.key, samples])
+        return Job(trial.number, point, decision, samples, key)
 
     def _tell(self, trial: FrozenTrial, answer: Answer) -> None:
-        values = None
-        if not answer.reason:
-            values = self._objectives.of_values(answer.values)
-            if any(map(math.isnan, values)):
-                answer = Answer({}, "the objective is NaN", answer.seconds)
-        self._set(trial, ANSWER, asdict(answer))
+        number = trial.number
         if answer.reason:
-            self._study.tell(trial.number, state=_state("FAIL"), skip_if_finished=True)
+            self._study.tell(number, state=_state("FAIL"), skip_if_finished=True)
         else:
-            constraints = self._objectives.constraints(answer.values)
-            asked = self._trial(trial.number)
-            for name, miss in constraints.items():
-                asked.set_constraint(name, miss)
-            violation = sum(max(miss, 0.0) for miss in constraints.values())
-            self._set(trial, VIOLATION, violation)
-            self._study.tell(trial.number, values, skip_if_finished=True)
-        (told,) = (t for t in self._trials() if t.number == trial.number)
+            if constraints := self._objectives.constraints(answer.values):
+                import optuna
+
+                asked = optuna.Trial(self._study, self._id(number))
+                for name, miss in constraints.items():
+                    asked.set_constraint(name, miss)
+                violation = sum(max(miss, 0.0) for miss in constraints.values())
+                self._set(trial, VIOLATION, violation)
+            values = self._objectives.of_values(answer.values)
+            self._study.tell(number, values, skip_if_finished=True)
+        (told,) = (t for t in self._trials() if t.number == number)
         self._told(self._tried(told))
 
-    def _trial(self, number: int) -> optuna.Trial:
-        """A trial of the study, to write to."""
-        import optuna
-
-        storage = self._storage
-        study = storage.get_study_id_from_name(self._study.study_name)
-        id = storage.get_trial_id_from_study_id_trial_number(study, number)
-        return optuna.Trial(self._study, id)
+    def _id(self, number: int) -> int:
+        """What the storage calls a trial."""
+        if number not in self._ids:
+            study = self._storage.get_study_id_from_name(self._study.study_name)
+            find = self._storage.get_trial_id_from_study_id_trial_number
+            self._ids[number] = find(study, number)
+        return self._ids[number]
 
     def _set(self, trial: FrozenTrial, name: str, value: Any) -> None:
         """Note something of a trial, unless someone else has finished it."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         with suppress(UpdateFinishedTrialError):
-            self._trial(trial.number).set_user_attr(name, value)
+            self._storage.set_trial_user_attr(self._id(trial.number), name, value)
 
     def _tried(self, trial: FrozenTrial) -> Tried:
         point = self._strategy.encoding.decode(trial.params) or {}

@@ -128,6 +128,6 @@ class Study:
         """The model of a trial; raises `UserError` if it has none."""
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
-        job = Job(trial.number, trial.point, trial.decision, trial.samples)
+        job = Job(trial.number, trial.point, trial.decision, trial.samples, "")
         with quietly(self.bench):
             return prepared(self.bench, self.runners, job).model

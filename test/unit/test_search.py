@@ -72,7 +72,7 @@ def test_greedy_descends_to_the_optimum(model: mo.Model):
 
 
 def test_halving_keeps_the_better_third(model: mo.Model):
-    config = {
+    config: dict[str, Any] = {
         "search_space": LAB,
         "strategy": {
             "name": "halving",
@@ -95,7 +95,7 @@ def test_lab_on_digits(model: mo.Model):
     """Every accuracy is that of the model quantized by hand, on the same samples."""
     with np.load(DIGITS / "mlp_test.npz") as data:
         x, labels = data["x"][:100], data["labels"][:100]
-    config = {
+    config: dict[str, Any] = {
         "search_space": LAB,
         "strategy": {
             "sw_runner": {"basic_evaluation": {"num_samples": 100}},
@@ -248,7 +248,7 @@ def test_classic_file(model: mo.Model, tmp_path: Path):
     by_hand = model.quantize(by="name", layers=settings)
     # The interpreter does not take what is half in floating point as quantized.
     net = by_hand.to_torch()
-    hits = net(torch.from_numpy(x)).argmax(1) == torch.from_numpy(labels)
+    hits = net(torch.as_tensor(x)).argmax(1) == torch.as_tensor(labels)
     assert front[0].values["accuracy"] == hits.double().mean()
 
 
@@ -352,7 +352,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return config
 
 
-EVALUATION = {"evaluation": {}}
+EVALUATION: dict[str, Any] = {"evaluation": {}}
 
 
 @pytest.mark.parametrize(
@@ -427,8 +427,9 @@ def test_samples(table: dict[str, Any], data: slice, message: str, model: mo.Mod
 
 
 def test_strategies_with_one_objective(model: mo.Model):
-    two = {"toll": {}, "half": {}}
-    for settings in ({"sampler": "cmaes"}, {"strategy": "greedy"}):
+    two: dict[str, Any] = {"toll": {}, "half": {}}
+    each: list[dict[str, Any]] = [{"sampler": "cmaes"}, {"strategy": "greedy"}]
+    for settings in each:
         with pytest.raises(UserError, match="has one objective, not 2"):
             model.search(toll(metrics=two, sum_scaled_metrics=False, **settings))
 

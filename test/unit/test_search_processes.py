@@ -15,6 +15,8 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from search_models import DIGITS, FORMATS, LAB, PRICES, mlp, toll
 from test_search import found
 
@@ -156,10 +158,8 @@ def test_trials_of_a_dead_machine(
     config = toll(sampler="grid")
     journal = tmp_path / "study.journal"
     model.search({**config}, output=tmp_path, n_trials=1)
-    backend = optuna.storages.journal.JournalFileBackend(str(journal))
-    study = optuna.load_study(
-        study_name="search", storage=optuna.storages.JournalStorage(backend)
-    )
+    kept = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.load_study(study_name="search", storage=kept)
     trial = study.ask({n: d for n, d in study.trials[0].distributions.items()})
     trial.set_user_attr("owner", "elsewhere:17:4711:0")
     begun = time.monotonic()
