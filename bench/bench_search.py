@@ -62,9 +62,9 @@ def resnet18(folder: Path) -> Case:
     sys.path.insert(0, str(ROOT / "test" / "models"))
     module, _ = cast("tuple[Any, Any]", import_module("zoo").MODELS["resnet18"]())
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((256, 3, 32, 32), dtype=np.float32)
+    x = rng.standard_normal((128, 3, 32, 32), dtype=np.float32)
     mo.import_torch(module, [torch.zeros(1, 3, 32, 32)]).save(folder / "resnet18.mlir")
-    return Case(folder / "resnet18.mlir", x[:16], x, rng.integers(0, 1000, 256), 6)
+    return Case(folder / "resnet18.mlir", x[:8], x, rng.integers(0, 1000, 128), 4)
 
 
 def seconds(action: Callable[[], object]) -> float:
