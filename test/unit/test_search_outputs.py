@@ -390,3 +390,23 @@ metrics.average_bitwidth = {{ scale = 0.2 }}
     value = few.values["accuracy"] - 0.2 * few.values["average_bitwidth"]
     assert few.objectives == (pytest.approx(value),)
     assert study.best is few
+
+
+def test_what_was_learned_is_kept(tmp_path: Path):
+    test = str(DIGITS / "mlp_test.npz")
+    strategy = {
+        "sw_runner": {"training": {"steps": 5, "learning_rate": 0.01}},
+        "setup": {"sampler": "brute_force"},
+        "metrics": {"accuracy": {}},
+    }
+    study = mlp().search(
+        {"search_space": WIDTHS, "strategy": strategy},
+        data={"train": test, "val": test},
+        output=tmp_path / "out",
+    )
+    best = study.best
+    model = mo.load(tmp_path / "out" / "pareto" / f"{best.number}.mlir")
+    assert model.evaluate(test) == best.values["accuracy"]
+    assert best.decision is not None
+    untrained = study.model.quantize(**dict(best.decision.passes)["mase-quantize"])
+    assert untrained.evaluate(test) < best.values["accuracy"]
