@@ -30,10 +30,9 @@ from mase_opt.search.runner import RunnerContext, Samples
 from mase_opt.search.storage import (
     Owner,
     closing_storage,
-    need_optuna,
     open_study,
+    silent_optuna,
     storage_errors,
-    without_experimental_warnings,
 )
 from mase_opt.search.study import Study, Tried
 from mase_opt.search.workers import Here, Processes, Workers
@@ -71,18 +70,17 @@ def search(
     without a storage, the study is kept there, too. `setup` replaces settings of the
     table of that name. Raises `UserError`.
     """
-    need_optuna()
-    read = Config.of(config, setup)
-    if data is not None:
-        named = {"val": data}
-        if isinstance(data, Mapping):
-            named = cast("Mapping[str, Any]", data)
-        read = replace(read, data={**read.data, **named})
-    if output is not None and read.setup.storage is None:
-        journal = str(Path(output) / JOURNAL)
-        read = replace(read, setup=replace(read.setup, storage=journal))
-    with _interruptible() as interrupt, without_experimental_warnings():
-        study = _Search(_Prepared(model, read), interrupt).run()
+    with silent_optuna(), _interruptible() as interrupted:
+        read = Config.of(config, setup)
+        if data is not None:
+            named = {"val": data}
+            if isinstance(data, Mapping):
+                named = cast("Mapping[str, Any]", data)
+            read = replace(read, data={**read.data, **named})
+        if output is not None and read.setup.storage is None:
+            journal = str(Path(output) / JOURNAL)
+            read = replace(read, setup=replace(read.setup, storage=journal))
+        study = _Search(_Prepared(model, read), interrupted).run()
         if output is not None:
             write_outputs(study, output)
         return study
@@ -91,9 +89,10 @@ def search(
 @contextmanager
 def _interruptible() -> Generator[threading.Event]:
     """
-    Ctrl-C raises `KeyboardInterrupt` once, also in `mase-opt`.
+    Ctrl-C raises `KeyboardInterrupt` once, also in `mase-opt`, and never again there.
 
-    From then on it is ignored, since what there is has to be written.
+    What there is has to be written, and a terminal tells `mase-opt` twice: by itself
+    and by the process that supervises it.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -109,7 +108,7 @@ def _interruptible() -> Generator[threading.Event]:
     try:
         yield interrupted
     finally:
-        if not interrupted.is_set():
+        if before is not signal.SIG_DFL or not interrupted.is_set():
             signal.signal(signal.SIGINT, before)
 
 
@@ -384,6 +383,10 @@ class _Search:
             for trial in mine:
                 if trial.number in answers:
                     self._tell(trial, answers[trial.number])
+        for trial in self._trials():
+            if trial.number in answers and not trial.state.is_finished():
+                # As a journal that someone has emptied.
+                raise OSError(f"what was written of trial {trial.number} is not there")
 
     def _keep(self, trial: FrozenTrial, answer: Answer) -> Answer:
         """Write an answer into the storage; what it is worth."""

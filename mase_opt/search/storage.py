@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -36,25 +37,29 @@ _active: set[str] = set()
 _count = itertools.count()
 
 
-def need_optuna() -> None:
-    """Raises `UserError` where optuna is not installed; silences its log."""
+@contextlib.contextmanager
+def silent_optuna() -> Generator[None]:
+    """
+    Without Optuna's log, and what it says of samplers that it has had for years.
+
+    Raises `UserError` where it is not installed.
+    """
     try:
-        import optuna
+        from optuna import logging
+        from optuna.exceptions import ExperimentalWarning
     except ImportError as error:
         raise UserError(
             'search needs optuna: pip install "mase-opt[search]"'
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-
-@contextlib.contextmanager
-def without_experimental_warnings() -> Generator[None]:
-    """Without what Optuna says of samplers that it has had for years."""
-    from optuna.exceptions import ExperimentalWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def shown(storage: str) -> str:
@@ -264,5 +269,8 @@ def _place() -> str:
 def _started(pid: int) -> str:
     """When a process was started; another for each, empty if there is none."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        if sys.platform == "linux":
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        os.kill(pid, 0)
+        return "some time"
     return ""

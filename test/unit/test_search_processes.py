@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -304,19 +305,17 @@ def test_a_study_of_something_else(model: mo.Model, tmp_path: Path):
         model.search(toll(study="foreign"), storage=f"sqlite:///{tmp_path}/a.db")
 
 
-def test_a_storage_that_goes_away(model: mo.Model, tmp_path: Path):
-    path = tmp_path / "study.db"
+@pytest.mark.parametrize("kind", ["sqlite:///", ""])
+def test_a_storage_that_goes_away(kind: str, model: mo.Model, tmp_path: Path):
+    path = tmp_path / "study"
+    storage = f"{kind}{path}"
 
     def spoil(_: object) -> None:
         path.write_bytes(b"no more")
 
     with pytest.raises(UserError) as error:
-        search(
-            model,
-            toll(sampler="grid", batch=2, storage=f"sqlite:///{path}"),
-            told=spoil,
-        )
-    assert str(error.value).startswith(f"storage 'sqlite:///{path}' fails: ")
+        search(model, toll(sampler="grid", batch=2, storage=storage), told=spoil)
+    assert str(error.value).startswith(f"storage '{storage}' fails: ")
     assert "the same command goes on" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -333,39 +332,36 @@ def _postgresql() -> Path | None:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
+def server() -> Iterator[tuple[str, Any]]:
     """A URL, and what stops the server."""
     programs = _postgresql()
     if programs is None:
         pytest.skip("initdb of PostgreSQL is not installed")
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    folder = tmp_path_factory.mktemp("postgresql")
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        # It refuses to run as root.
-        for parent in (folder, *folder.parents):
-            if parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
+    # Where the server's user can get to, and the path of its socket is short.
+    with tempfile.TemporaryDirectory(prefix="mase", dir="/tmp") as name:
+        as_user: list[str] = []
+        if os.geteuid() == 0:
+            # It refuses to run as root.
+            shutil.chown(name, "postgres")
+            as_user = ["runuser", "-u", "postgres", "--"]
 
-    def run(program: str, *arguments: str) -> None:
-        command = [*as_user, str(programs / program), *arguments]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_user, str(programs / program), *arguments]
+            subprocess.run(command, check=True, cwd=name, stdout=subprocess.DEVNULL)
 
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    run("pg_ctl", "-D", data, "-w", "-o", options, "-l", f"{folder}/log", "start")
+        data = f"{name}/data"
+        run("initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync")
+        options = f"-k {name} -c listen_addresses='' -c fsync=off"
+        run("pg_ctl", "-D", data, "-w", "-o", options, "-l", f"{name}/log", "start")
 
-    def stop() -> None:
-        run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        def stop() -> None:
+            run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
 
-    try:
-        yield f"postgresql+psycopg://tester@/postgres?host={folder}", stop
-    finally:
-        if Path(data, "postmaster.pid").exists():
-            stop()
+        try:
+            yield f"postgresql+psycopg://tester@/postgres?host={name}", stop
+        finally:
+            if Path(data, "postmaster.pid").exists():
+                stop()
 
 
 def test_postgresql(server: tuple[str, Any], model: mo.Model, tmp_path: Path):
