@@ -3,9 +3,10 @@ A trial of a search over the bare evaluation that it contains: JSON lines.
 
 `overhead` is what a trial takes beyond running its model, as a torch module that exists
 already, on the same samples: choosing the point, building the model, metrics, keeping
-the results. Little of it (`overhead_ms`) grows with the samples. `rebuild` are trials by hand, which load, calibrate and quantize the model
-each time. CPU time on one thread, medians; compare ratios. Names of models (`cnn`,
-`resnet18`) measure only those; ResNet-18 needs torchvision.
+the results. Little of it (`overhead_ms`) grows with the samples. `rebuild` are trials
+by hand, which load, calibrate and quantize the model each time. CPU time on one thread,
+medians; compare ratios. Names of models (`cnn`, `resnet18`) measure only those;
+ResNet-18 needs torchvision.
 """
 
 from __future__ import annotations
