@@ -60,6 +60,7 @@ def search(
     *,
     data: Any = None,
     output: str | Path | None = None,
+    told: Callable[[Tried], object] | None = None,
     **setup: Any,
 ) -> Study:
     """
@@ -68,7 +69,8 @@ def search(
     `data` are those of `[search.data]`, and replace its own: by names, or one, called
     `val`. What `outputs` describes is written to the folder `output`, if there is one;
     without a storage, the study is kept there, too. `setup` replaces settings of the
-    table of that name. Raises `UserError`.
+    table of that name. `told` is called with every trial when it is over. Raises
+    `UserError`.
     """
     with silent_optuna(), _interruptible() as interrupted:
         read = Config.of(config, setup)
@@ -80,7 +82,7 @@ def search(
         if output is not None and read.setup.storage is None:
             journal = str(Path(output) / JOURNAL)
             read = replace(read, setup=replace(read.setup, storage=journal))
-        study = _Search(_Prepared(model, read), interrupted).run()
+        study = _Search(_Prepared(model, read), interrupted, told).run()
         if output is not None:
             write_outputs(study, output)
         return study
@@ -227,13 +229,15 @@ class _Search:
         self,
         prepared: _Prepared,
         interrupted: threading.Event,
+        told: Callable[[Tried], object] | None,
     ):
         self._prepared = prepared
         self._setup = prepared.config.setup
         self._strategy = prepared.strategy
         self._objectives = prepared.objectives
         self._interrupted = interrupted
-        self._told: Callable[[Tried], None] = lambda trial: None
+        self._told = told
+        self._show: Callable[[Tried], None] = lambda trial: None
         setup = self._setup
         self._end = None if setup.timeout is None else time.monotonic() + setup.timeout
         self._limit = setup.n_trials
@@ -265,7 +269,7 @@ class _Search:
             else:
                 workers = Here(prepared.bench, prepared.runners)
             try:
-                with self._progress() as self._told:
+                with self._progress() as self._show:
                     self._work(workers)
             except KeyboardInterrupt:
                 # It comes from elsewhere where no handler of ours is.
@@ -425,8 +429,11 @@ class _Search:
                 self._set(trial, VIOLATION, violation)
             values = self._objectives.of_values(answer.values)
             self._study.tell(number, values, skip_if_finished=True)
-        (told,) = (t for t in self._trials() if t.number == number)
-        self._told(self._tried(told))
+        (over,) = (t for t in self._trials() if t.number == number)
+        tried = self._tried(over)
+        self._show(tried)
+        if self._told is not None:
+            self._told(tried)
 
     def _id(self, number: int) -> int:
         """What the storage calls a trial."""
