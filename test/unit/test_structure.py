@@ -34,7 +34,7 @@ FLOORS = (
     "lib.simulation lib.search",
     "search",
     "model",
-    "search.mase_search testing",
+    "search.mase_search search.runners testing",
     "driver",
     "tools",
 )
