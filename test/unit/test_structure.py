@@ -30,10 +30,11 @@ FLOORS = (
     "lib.hardware",
     "lib.target",
     "lib.conversion",
+    "lib.cost",
     "lib.simulation lib.search",
     "search",
     "model",
-    "search.mase_search testing",
+    "search.mase_search search.runners testing",
     "driver",
     "tools",
 )
