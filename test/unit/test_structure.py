@@ -34,6 +34,7 @@ FLOORS = (
     "model",
     "testing",
     "driver",
+    "training",
     "tools",
 )
 """Rooms from the ground up: each imports from its own floor and from those below."""
