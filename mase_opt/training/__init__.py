@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from mase_opt.training.find import find_dataset, find_model
 from mase_opt.training.registry import (
     DataRequest,
     DatasetInfo,
     Splits,
     dataset,
-    find_dataset,
-    find_model,
     model,
 )
 

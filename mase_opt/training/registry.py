@@ -16,7 +16,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
@@ -32,11 +31,6 @@ Family = Literal["vision", "nlp"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 TASKS: Sequence[Task] = get_args(Task)
-PACKAGES = (
-    ("mase_opt.training.models", "model"),
-    ("mase_opt.training.data", "dataset"),
-)
-"""Where our own are; their modules fill the tables."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +198,7 @@ def model(
 
     def register(build: Builder) -> Builder:
         entry = ModelEntry(
-            name, build, family, tuple(tasks), tuple(needs), _summary(build)
+            name, build, family, tuple(tasks), tuple(needs), summary_of(build)
         )
         MODELS.add(entry, build)
         return build
@@ -224,61 +218,12 @@ def dataset(
     """
 
     def register(load: Builder) -> Builder:
-        DATASETS.add(DatasetEntry(name, load, info, tuple(needs), _summary(load)), load)
+        DATASETS.add(
+            DatasetEntry(name, load, info, tuple(needs), summary_of(load)), load
+        )
         return load
 
     return register
-
-
-def find_model(name: str) -> ModelEntry:
-    """The model `name`, or `file.py:name`; raises `UserError`."""
-    found = _find(MODELS, name)
-    if isinstance(found, ModelEntry):
-        return found
-    return ModelEntry(name, found, summary=_summary(found))
-
-
-def find_dataset(name: str) -> DatasetEntry:
-    """The data set `name`, `file.py:name`, or a `.npz` or `.csv` file."""
-    if Path(name).suffix in (".npz", ".csv"):
-        from mase_opt.training.data.files import read_file
-
-        return DatasetEntry(name, lambda: read_file(name), summary="a file")
-    found = _find(DATASETS, name)
-    if isinstance(found, DatasetEntry):
-        return found
-    return DatasetEntry(name, found, summary=_summary(found))
-
-
-def registered(table: Table) -> Mapping[str, Any]:
-    """All entries, ours included, by name in lower case."""
-    for package, _ in PACKAGES:
-        import_module(package)
-    return table.entries
-
-
-def _find(table: Table, name: str) -> Any:
-    """An entry, or what stands under a name in a file."""
-    known = registered(table)
-    if (entry := known.get(name.lower())) is not None:
-        return entry
-    place, _, attribute = name.rpartition(":")
-    if not place:
-        names = [entry.name for entry in known.values()]
-        raise UserError(
-            f"unknown {table.kind} '{name}'{did_you_mean(name, names)} (mase --info "
-            f"{table.kind} lists them; your own: file.py:name)"
-        )
-    from mase_opt.frontend.load_model import python_module
-
-    module = python_module(place)
-    found = getattr(module, attribute, None)
-    if found is None or not callable(found):
-        names = [n for n, value in vars(module).items() if callable(value)]
-        raise UserError(
-            f"{place} has no {table.kind} '{attribute}'{did_you_mean(attribute, names)}"
-        )
-    return getattr(found, "mase_entry", found)
 
 
 def _call(where: str, function: Any, first: Any, arguments: dict[str, Any]) -> Any:
@@ -324,7 +269,7 @@ def _check_packages(where: str, needs: Sequence[str]) -> None:
             )
 
 
-def _summary(function: Any) -> str:
+def summary_of(function: Any) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0]
 
 

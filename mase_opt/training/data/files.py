@@ -70,7 +70,7 @@ def _csv(path: str) -> tuple[NDArray[Any], NDArray[Any]]:
         if numbers and len(numbers[-1]) != len(numbers[0]):
             raise UserError(
                 f"data '{path}', line {index + 1}: {len(numbers[-1])} columns, "
-                f"expected {len(numbers[0])} as in the lines before; is the file cut off?"
+                f"expected {len(numbers[0])} as before; is the file cut off?"
             )
     if not numbers or len(numbers[0]) < 2:
         raise UserError(

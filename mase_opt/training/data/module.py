@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from mase_opt.lib.errors import UserError
+from mase_opt.training.find import find_dataset
 from mase_opt.training.registry import (
     DataRequest,
     DatasetInfo,
     Splits,
-    find_dataset,
 )
 
 LOOKED_AT = 512
@@ -128,8 +128,8 @@ class MaseDataModule(lightning.LightningDataModule):
         kept = count - sum(wanted.values())
         if kept < 1:
             raise UserError(
-                f"data set '{self.dataset_name}' has {count} training samples: none are left "
-                "beside --val-percent and --test-percent"
+                f"data set '{self.dataset_name}' has {count} training samples: none "
+                "are left beside --val-percent and --test-percent"
             )
         generator = torch.Generator().manual_seed(self._request.seed)
         order = torch.randperm(count, generator=generator)
@@ -274,7 +274,9 @@ def _as_dataset(name: str, part: Any) -> Dataset[Any]:
     """A data set of torch's, or of arrays or tensors `x, y`."""
     if isinstance(part, Dataset):
         return cast("Dataset[Any]", part)
-    arrays = cast("tuple[Any, ...]", part) if isinstance(part, tuple) else ()
+    arrays: tuple[Any, ...] = ()
+    if isinstance(cast(object, part), tuple):
+        arrays = part
     if len(arrays) == 2:
         x, y = (torch.as_tensor(np.ascontiguousarray(array)) for array in arrays)
         if len(x) != len(y):

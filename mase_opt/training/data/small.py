@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def _stratified(x: NDArray[Any], y: NDArray[Any]) -> Splits:
     """A fifth of each class, always the same, to test with."""
     from sklearn import model_selection
 
-    divide: Any = model_selection.train_test_split
+    divide = cast(Any, model_selection).train_test_split
     x_train, x_test, y_train, y_test = divide(
         x, y, test_size=0.2, random_state=0, stratify=y
     )
