@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -132,11 +132,13 @@ def _continued(action: str, merged: Merged) -> Merged:
         if config.resume:
             raise UserError("--resume: there is no earlier run of this --project")
         return merged
-    before = read_config(str(path))
-    kept = {k: v for k, v in before.items() if k in CONTINUED}
-    # Its folder, also where `latest` has led to it.
-    kept |= {"project_dir": config.project_dir, "project": config.project}
-    if config.project is None:
+    usual = asdict(Config())
+    kept = {
+        name: value
+        for name, value in read_config(str(path)).items()
+        if name in CONTINUED and value != usual[name]
+    }
+    if config.project is None:  # where `latest` has led to
         kept["project"] = folder.path.name
     loaded = folder.latest_model()
     if config.load_name is None and loaded is not None and action != "simulate":
@@ -180,10 +182,9 @@ def _tell_configuration(action: str, merged: Merged, folder: RunFolder) -> None:
     from loguru import logger
 
     logger.info(
-        "Running with the following configuration\n"
-        f"{merged.table(defaults=False).text(80)}"
+        f"Running with the following configuration\n{merged.given_table().text(80)}"
     )
-    logger.debug(f"all options\n{merged.table(defaults=True).text()}")
+    logger.debug(f"all options\n{merged.table().text()}")
     logger.info(f"folder {folder.path}")
     if is_first_process():
         write_text(folder.written_config(action), merged.yaml())
@@ -227,7 +228,7 @@ def _load_plugins(config: Config) -> None:
 
 
 def _wrapper(session: Session, subject: Subject) -> Any:
-    from mase_opt.training.wrappers import get_model_wrapper
+    from mase_opt.training.wrappers import Truncated, get_model_wrapper
 
     config = session.config
     assert config.model is not None
@@ -237,6 +238,8 @@ def _wrapper(session: Session, subject: Subject) -> Any:
             "its formats"
         )
     made = get_model_wrapper(config.model, config.task)
+    if config.tbtt_steps is not None:
+        made = Truncated
     return made(subject.module, config, session.data.dataset_info)
 
 
@@ -289,7 +292,7 @@ def _test(session: Session) -> Outcome:
     if config.load_name is None and not config.is_pretrained:
         raise UserError("test needs --load CHECKPOINT, or --pretrained")
     wrapper = _wrapper(session, session.subject())
-    trainer = new_trainer(config, limit_test_batches=1 if config.to_debug else 1.0)
+    trainer = new_trainer(config, limit_test_batches=1 if config.to_debug else None)
     trainer.test(wrapper, session.data, verbose=False)
     import torch
 
@@ -368,7 +371,7 @@ def _model(session: Session, subject: Subject) -> Model:
     data = session.data
     inputs = data.samples("train", 1)
     inputs.pop("labels")
-    example = {name: torch.from_numpy(array) for name, array in inputs.items()}
+    example = {name: torch.as_tensor(array) for name, array in inputs.items()}
     # Of `x, y` batches, the one tensor is the only argument, whatever its name.
     named = example if data.dataset_info.names else tuple(example.values())
     name = str(session.config.model).rpartition(":")[2]

@@ -120,9 +120,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     """What a file of weights holds; nothing in it is run."""
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            from safetensors import torch as safetensors
 
-            return load_file(path)
+            return cast(Any, safetensors).load_file(path)
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(path):
@@ -288,13 +288,13 @@ def save_transformed(model: Model, path: Path) -> None:
     The IR is complete; `.safetensors` has its numbers by name, and `.pkl` is what tools
     of old load: unpickling it gives the torch module. Raises `UserError`.
     """
-    from safetensors.torch import save
+    from safetensors import torch as safetensors
 
     model.save(path)
     held = model.to_torch().state_dict()
     tensors = {name: tensor.contiguous().clone() for name, tensor in held.items()}
     for suffix, data in (
-        (".safetensors", save(tensors)),
+        (".safetensors", safetensors.save(tensors)),
         (".pkl", pickle.dumps(_Pickled(model))),
     ):
         with atomic_file(path.with_suffix(suffix)) as stream:

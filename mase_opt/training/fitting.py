@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -19,14 +20,13 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 from loguru import logger
 
 from mase_opt.lib.console import is_watched
 from mase_opt.lib.errors import UserError
 from mase_opt.training.checkpoints import IR_KEY, AtomicCheckpoints
 from mase_opt.training.config import TABLES, Config
-from mase_opt.training.run_folder import BEST, LAST, RunFolder, is_first_process
+from mase_opt.training.run_folder import BEST, RunFolder, is_first_process
 from mase_opt.training.wrappers import Wrapper
 
 MONITORED = "val_loss"
@@ -156,7 +156,6 @@ def fitting_trainer(
         save_last=True,
         enable_version_counter=False,
     )
-    best.CHECKPOINT_NAME_LAST = LAST.removesuffix(".ckpt")
     callbacks: list[Callback] = [best, LearningRateMonitor("step"), *extra]
     if config.save_top_k:
         callbacks.append(

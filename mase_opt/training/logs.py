@@ -10,12 +10,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lightning
+import lightning.fabric
+import lightning.pytorch
 from loguru import logger
 
 if TYPE_CHECKING:
     from loguru import Record
 
-TALKATIVE = ("lightning", "lightning.pytorch", "lightning.fabric")
+TALKATIVE = tuple(
+    module.__name__ for module in (lightning, lightning.pytorch, lightning.fabric)
+)
 """Loggers that write by themselves, of which only warnings are wanted."""
 
 

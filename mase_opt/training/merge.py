@@ -42,11 +42,20 @@ class Merged:
             return "command line"
         return "file" if name in self.file else "default"
 
-    def table(self, *, defaults: bool) -> Table:
-        """Each option with where its value comes from."""
+    def given_table(self) -> Table:
+        """The options that are not left at their defaults."""
+        rows: list[tuple[Cell, ...]] = [
+            (f.name, _shown(getattr(self.config, f.name)), self.source(f.name))
+            for f in fields(Config)
+            if f.name not in TABLES and self.source(f.name) != "default"
+        ]
+        return Table("option", [Column(n) for n in ("name", "value", "from")], rows)
+
+    def table(self) -> Table:
+        """Each option with all that its value could be from."""
         rows: list[tuple[Cell, ...]] = []
         for f in fields(Config):
-            if f.name in TABLES or (not defaults and self.source(f.name) == "default"):
+            if f.name in TABLES:
                 continue
             default = getattr(Config(), f.name)
             rows.append(

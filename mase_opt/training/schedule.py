@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim import lr_scheduler
 from mase_opt.lib.errors import UserError
 from mase_opt.training.config import Config
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -34,16 +35,11 @@ def optimizers(model: nn.Module, config: Config) -> Any:
         )
     name = config.training_optimizer
     decay = config.weight_decay
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"lr": config.learning_rate}
     if name == "sgd":
-        more = {"momentum": 0.9, "nesterov": True}
+        more |= {"momentum": 0.9, "nesterov": True}
         decay = SGD_DECAY if decay is None else decay
-    optimizer = OPTIMIZERS[name](
-        parameters,
-        lr=config.learning_rate,  # pyright: ignore[reportCallIssue]
-        weight_decay=decay or 0.0,
-        **more,
-    )
+    optimizer = OPTIMIZERS[name](parameters, weight_decay=decay or 0.0, **more)
     if config.lr_scheduler == "none":
         return optimizer
     return {

@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils._pytree import tree_map
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.text import BLEUScore, Perplexity
 
@@ -64,7 +65,7 @@ class Wrapper(lightning.LightningModule):
     def scores_and_labels(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Numbers for each class, and the right ones."""
         if not isinstance(batch, Mapping):
-            return self.model(batch[0]), batch[1]
+            return _matched(self.model(batch[0]), batch[1])
         named = dict(cast("Mapping[str, Tensor]", batch))
         labels = named.pop("labels")
         result = self.model(**named)
@@ -73,10 +74,15 @@ class Wrapper(lightning.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a batch."""
         scores, labels = self.scores_and_labels(batch)
+        return self.checked_loss(scores, labels, batch)
+
+    def checked_loss(self, scores: Tensor, labels: Tensor, batch: Any) -> Tensor:
+        """The loss, logged; raises `UserError` if it is no number."""
         loss = self.loss(scores, labels)
         if not bool(torch.isfinite(loss)):
             self._stop(batch, loss)
         trainer = self.trainer
+        # Logging takes longer than a step of a small model.
         if (trainer.global_step + 1) % cast(Any, trainer).log_every_n_steps == 0:
             self._log_step(scores, labels, loss)
         return loss
@@ -142,6 +148,52 @@ class Classification(Wrapper):
         return (scores.argmax(1) == labels).float().mean()
 
 
+class Truncated(Classification):
+    """
+    Backpropagation through `tbtt_steps` steps of a sequence at a time.
+
+    The model takes `x` `[N, steps, …]` and its state, None at first, and gives scores
+    and the next state. Labels are one per step, or one per sequence.
+    """
+
+    def __init__(self, model: nn.Module, config: Config, info: DatasetInfo):
+        super().__init__(model, config, info)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of the last part."""
+        steps = self.config.tbtt_steps
+        assert steps is not None
+        x, labels = batch
+        optimizer = cast(Any, self.optimizers())
+        state: Any = None
+        loss = torch.zeros(())
+        for start in range(0, x.shape[1], steps):
+            part = x[:, start : start + steps]
+            wanted = labels if labels.ndim == 1 else labels[:, start : start + steps]
+            scores, state = self.model(part, state)
+            loss = self.checked_loss(*_matched(scores, wanted), (part, wanted))
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            if self.config.gradient_clip_val:
+                self.clip_gradients(optimizer, self.config.gradient_clip_val, "norm")
+            optimizer.step()
+            state = tree_map(_detached, state)
+        return loss
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _matched(result: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and labels, `[N, classes]` and `[N]`, of a result that may have a state."""
+    scores: Tensor = result[0] if isinstance(result, tuple) else result
+    if labels.ndim == 2 and scores.ndim == 3:
+        return scores.flatten(0, 1), labels.flatten()
+    return scores, labels
+
+
 def token_loss(scores: Tensor, labels: Tensor) -> Tensor:
     """The mean over tokens that count; scores `[N, tokens, vocabulary]`."""
     return cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
@@ -166,18 +218,18 @@ class LanguageModeling(Wrapper):
         return token_loss(scores, labels)
 
 
+def _words(tokens: Tensor) -> str:
+    return " ".join(str(int(token)) for token in tokens)
+
+
 class _Bleu(BLEUScore):
     """BLEU (4-grams) of the likeliest tokens, which count as words."""
 
     def update(self, scores: Tensor, labels: Tensor) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        found, wanted = scores.argmax(-1).tolist(), labels.tolist()
-        kept = [
-            [(f, w) for f, w in zip(fs, ws, strict=True) if w != IGNORED]
-            for fs, ws in zip(found, wanted, strict=True)
-        ]
-        said = [" ".join(str(f) for f, _ in pairs) for pairs in kept]
-        right = [[" ".join(str(w) for _, w in pairs)] for pairs in kept]
-        super().update(said, right)
+        counts = labels != IGNORED
+        pairs = list(zip(scores.argmax(-1), labels, counts, strict=True))
+        said = [_words(found[kept]) for found, _, kept in pairs]
+        super().update(said, [[_words(right[kept])] for _, right, kept in pairs])
 
 
 class Translation(Wrapper):
@@ -232,8 +284,8 @@ def first_bad_layer(wrapper: Wrapper, batch: Any) -> str:
 
         return hook
 
-    hooks = [
-        module.register_forward_hook(look(name))
+    hooks: list[Any] = [
+        cast(Any, module).register_forward_hook(look(name))
         for name, module in wrapper.model.named_modules()
         if name
     ]
