@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from mase_opt.lib.standard_output import stdout_to_stderr
 from mase_opt.model.metrics import accuracy
 from mase_opt.training.config import Config
 from mase_opt.training.merge import Merged, merge, read_config
+from mase_opt.training.registry import ModelEntry, Splits
 from mase_opt.training.run_folder import (
     LAST,
     RunFolder,
@@ -33,6 +35,8 @@ from mase_opt.training.run_folder import (
 from mase_opt.training.torchvision_ops import declare_torchvision_ops
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mase_opt import Model
     from mase_opt.training.checkpoints import Subject
     from mase_opt.training.data.module import MaseDataModule
@@ -81,15 +85,25 @@ class Session:
     action: str
     folder: RunFolder
     data: MaseDataModule
+    module: Any = None
+    """The model, if it is not one by name."""
+
+    @cached_property
+    def entry(self) -> ModelEntry:
+        """What builds the model."""
+        from mase_opt.training.find import find_model
+
+        assert self.config.model is not None
+        if self.module is None:
+            return find_model(self.config.model)
+        return ModelEntry(self.config.model, lambda: self.module)
 
     def subject(self) -> Subject:
         """The model, with the weights that `--load` names."""
         from mase_opt.training.checkpoints import load_subject
-        from mase_opt.training.find import find_model
 
-        assert self.config.model is not None
-        entry = find_model(self.config.model)
-        return load_subject(self.config, self.action, entry, self.data.dataset_info)
+        info = self.data.dataset_info
+        return load_subject(self.config, self.action, self.entry, info)
 
     def samples(self, split: str, count: int | None) -> tuple[Any, Array]:
         """Inputs as `mase_opt.Model` takes them, and labels."""
@@ -102,8 +116,14 @@ class Session:
 Action = Callable[[Session], Outcome]
 
 
-def run_action(action: str, merged: Merged) -> Outcome:
-    """Do what a configuration says; raises `UserError`."""
+def run_action(
+    action: str, merged: Merged, module: Any = None, splits: Splits | None = None
+) -> Outcome:
+    """
+    Do what a configuration says; raises `UserError`.
+
+    `module` and `splits` are the model and data that it only names.
+    """
     merged = _continued(action, merged)
     config = merged.config
     if config.model is None or config.dataset is None:
@@ -117,7 +137,7 @@ def run_action(action: str, merged: Merged) -> Outcome:
         _working(config, folder),
     ):
         _tell_configuration(action, merged, folder)
-        return ACTIONS[action](_session(action, config, folder))
+        return ACTIONS[action](_session(action, config, folder, module, splits))
 
 
 def _continued(action: str, merged: Merged) -> Merged:
@@ -190,7 +210,9 @@ def _tell_configuration(action: str, merged: Merged, folder: RunFolder) -> None:
         write_text(folder.written_config(action), merged.yaml())
 
 
-def _session(action: str, config: Config, folder: RunFolder) -> Session:
+def _session(
+    action: str, config: Config, folder: RunFolder, module: Any, splits: Splits | None
+) -> Session:
     import lightning
 
     from mase_opt.training.data.module import LoaderOptions, MaseDataModule
@@ -199,7 +221,7 @@ def _session(action: str, config: Config, folder: RunFolder) -> Session:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     assert config.dataset is not None
     data = MaseDataModule(
-        config.dataset,
+        config.dataset if splits is None else splits,
         model_name=config.model,
         options=LoaderOptions(
             config.batch_size,
@@ -217,7 +239,7 @@ def _session(action: str, config: Config, folder: RunFolder) -> Session:
         arguments=config.dataset_args,
     )
     data.setup()
-    return Session(config, action, folder, data)
+    return Session(config, action, folder, data, module)
 
 
 def _load_plugins(config: Config) -> None:
@@ -228,18 +250,17 @@ def _load_plugins(config: Config) -> None:
 
 
 def _wrapper(session: Session, subject: Subject) -> Any:
-    from mase_opt.training.wrappers import Truncated, get_model_wrapper
+    from mase_opt.training.wrappers import Truncated, wrapper_for
 
     config = session.config
-    assert config.model is not None
     if subject.ir is not None and config.trainer_precision != "32":
         raise UserError(
             "--trainer-precision is for float models: a transformed one computes in "
             "its formats"
         )
-    made = get_model_wrapper(config.model, config.task)
-    if config.tbtt_steps is not None:
-        made = Truncated
+    made = Truncated
+    if config.tbtt_steps is None:
+        made = wrapper_for(session.entry, config.task)
     return made(subject.module, config, session.data.dataset_info)
 
 
@@ -460,16 +481,23 @@ ACTIONS: Mapping[str, Action] = {
 
 def _function(action: str) -> Callable[..., Outcome]:
     def run(
-        model: str | None = None,
-        dataset: str | None = None,
+        model: str | nn.Module | None = None,
+        dataset: str | Splits | None = None,
         *,
         config: str | Path | None = None,
         **options: Any,
     ) -> Outcome:
-        named = {"model": model, "dataset": dataset}
-        given = {name: value for name, value in named.items() if value is not None}
-        path = None if config is None else str(config)
-        return run_action(action, merge({**given, **options}, path))
+        given = dict(options)
+        if model is not None:
+            given["model"] = model if isinstance(model, str) else type(model).__name__
+        if dataset is not None:
+            given["dataset"] = dataset if isinstance(dataset, str) else "data"
+        return run_action(
+            action,
+            merge(given, None if config is None else str(config)),
+            None if isinstance(model, str) else model,
+            None if isinstance(dataset, str) else dataset,
+        )
 
     run.__name__ = run.__qualname__ = action
     run.__doc__ = f"`mase {action}`, whose options are those of `Config`."

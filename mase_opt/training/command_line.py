@@ -29,9 +29,9 @@ _EXAMPLES = """examples:
   mase emit --project demo
   mase simulate --project demo
 
-An action that is told no model goes on with what the last one left in the folder of
---project, or of the last run. Files have the same options by name (TOML, YAML); the
-command line goes before a file, a file before defaults. docs/frontend.md has more."""
+An action that is told no model goes on with what the last one left in the
+folder of --project, or of the last run. Files have the same options by name
+(TOML, YAML); the command line goes before a file, a file before defaults."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import lightning
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -187,7 +187,10 @@ def fitting_trainer(
         max_epochs=config.max_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
         accumulate_grad_batches=config.accumulate_grad_batches,
-        gradient_clip_val=config.gradient_clip_val or None,
+        # Without Lightning's optimization, the wrapper clips.
+        gradient_clip_val=None
+        if config.tbtt_steps
+        else config.gradient_clip_val or None,
         check_val_every_n_epoch=config.check_val_every_n_epoch,
         num_sanity_val_steps=0,
     )

@@ -120,6 +120,13 @@ def read_config(path: str) -> dict[str, Any]:
     nothing, and options that are there twice.
     """
     where = f"config '{path}'"
+    values, places = _by_name(read_tree(path), where)
+    return checked(values, where, places)
+
+
+def read_tree(path: str) -> dict[str, Any]:
+    """What a TOML or YAML file holds; raises `UserError` if it cannot be read."""
+    where = f"config '{path}'"
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
         raise UserError(f"{where}: expected a file *{', *'.join(SUFFIXES)}")
@@ -129,9 +136,7 @@ def read_config(path: str) -> dict[str, Any]:
         raise UserError(f"{where}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{where} is not text: {error}") from error
-    tree = _toml(text, where) if suffix == ".toml" else _yaml(text, where)
-    values, places = _by_name(tree, where)
-    return checked(values, where, places)
+    return _toml(text, where) if suffix == ".toml" else _yaml(text, where)
 
 
 def _toml(text: str, where: str) -> dict[str, Any]:
@@ -190,13 +195,13 @@ def _by_name(
         elif key in names:
             put(names[key], value, key)
         else:
-            raise UserError(
-                f"{where}: unknown key '{key}'"
-                f"{did_you_mean(key, [*names, *sections, *_spellings()])}"
-            )
+            near = did_you_mean(key, [*names, *sections])
+            if (name := _spellings().get(key.replace("_", "-"))) is not None:
+                near = f"; files call it '{name}'"
+            raise UserError(f"{where}: unknown key '{key}'{near}")
     return found, places
 
 
-def _spellings() -> list[str]:
-    """Flags as one would write them in a file, for suggestions."""
-    return [flag[2:] for option in options().values() for flag in option.flags]
+def _spellings() -> dict[str, str]:
+    """Names of options by their flags without dashes."""
+    return {flag[2:]: o.name for o in options().values() for flag in o.flags}

@@ -16,7 +16,7 @@ from torchmetrics.text import BLEUScore, Perplexity
 from mase_opt.lib.errors import UserError
 from mase_opt.training.config import Config
 from mase_opt.training.find import find_model
-from mase_opt.training.registry import DatasetInfo
+from mase_opt.training.registry import DatasetInfo, ModelEntry
 from mase_opt.training.schedule import optimizers
 
 IGNORED = -100
@@ -187,8 +187,8 @@ def _detached(value: Any) -> Any:
 
 
 def _matched(result: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores and labels, `[N, classes]` and `[N]`, of a result that may have a state."""
-    scores: Tensor = result[0] if isinstance(result, tuple) else result
+    """Scores `[N, classes]` and labels `[N]` of a result that may have a state."""
+    scores: Tensor = cast(Any, result)[0] if isinstance(result, tuple) else result
     if labels.ndim == 2 and scores.ndim == 3:
         return scores.flatten(0, 1), labels.flatten()
     return scores, labels
@@ -259,7 +259,11 @@ WRAPPERS: Mapping[tuple[str, str], type[Wrapper]] = {
 
 def get_model_wrapper(name: str, task: str) -> type[Wrapper]:
     """What trains model `name` for a task; raises `UserError` where nothing does."""
-    entry = find_model(name)
+    return wrapper_for(find_model(name), task)
+
+
+def wrapper_for(entry: ModelEntry, task: str) -> type[Wrapper]:
+    """As `get_model_wrapper`, of an entry."""
     found = WRAPPERS.get((entry.family, task))
     if found is None:
         tasks = ", ".join(t for family, t in WRAPPERS if family == entry.family)
