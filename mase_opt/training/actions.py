@@ -25,6 +25,7 @@ from mase_opt.training.config import Config
 from mase_opt.training.merge import Merged, merge, read_config
 from mase_opt.training.registry import ModelEntry, Splits
 from mase_opt.training.run_folder import (
+    BEST,
     LAST,
     RunFolder,
     earlier_folder,
@@ -147,7 +148,9 @@ def _continued(action: str, merged: Merged) -> Merged:
     if named and not config.resume:
         return merged
     folder = earlier_folder(config)
-    path = None if folder is None else folder.latest_config()
+    path = None
+    if folder is not None:
+        path = folder.latest_config("train" if config.resume else None)
     if folder is None or path is None:
         if config.resume:
             raise UserError("--resume: there is no earlier run of this --project")
@@ -156,7 +159,7 @@ def _continued(action: str, merged: Merged) -> Merged:
     kept = {
         name: value
         for name, value in read_config(str(path)).items()
-        if name in CONTINUED and value != usual[name]
+        if (name in CONTINUED or config.resume) and value != usual[name]
     }
     if config.project is None:  # where `latest` has led to
         kept["project"] = folder.path.name
@@ -175,12 +178,14 @@ def _working(config: Config, folder: RunFolder) -> Generator[None]:
     """Logs are written, and what libraries print goes to standard error."""
     _need_packages()
     declare_torchvision_ops()
+    from mase_opt.training.fitting import quiet_lightning
     from mase_opt.training.logs import logging_to
 
     level = "debug" if config.to_debug else config.log_level
     with (
         contextlib.redirect_stdout(sys.stderr),
         stdout_to_stderr(),
+        quiet_lightning(),
         logging_to(
             folder.software / "logs",
             folder.path.name,
@@ -290,7 +295,12 @@ def _train(session: Session) -> Outcome:
         ckpt_path=str(last) if config.resume else None,
         weights_only=True,
     )
+    trainer.save_checkpoint(last)
     best = cast(Any, trainer).checkpoint_callback.best_model_path
+    if not best or config.stochastic_weight_avg:
+        # Nothing was validated, or the average is what is wanted.
+        best = str(folder.checkpoints / BEST)
+        trainer.save_checkpoint(best)
     logger.info(f"best checkpoint: {best}")
     trainer.test(
         wrapper, session.data, ckpt_path=best, verbose=False, weights_only=True

@@ -6,6 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -308,5 +309,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         """Raises `UserError` if it cannot be written."""
+        # In memory first: torch's writer does not say why a file cannot be written.
+        data = BytesIO()
+        torch.save(checkpoint, data)
         with atomic_file(path) as stream:
-            torch.save(checkpoint, cast(Any, stream.buffer))
+            stream.buffer.write(data.getbuffer())

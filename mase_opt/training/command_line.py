@@ -162,6 +162,8 @@ def add_option(group: Any, option: Option, *, dest: str, **more: Any) -> None:
     """Add the flags of an option to a parser or a group."""
     shown = more.get("default", option.default)
     text = option.text.replace("%", "%%")
+    if len(option.choices) > _SIDE_BY_SIDE:
+        text += f" One of {', '.join(option.choices)}."
     if not (shown is None or shown is False or shown == ()):
         text = f"{text.removesuffix('.')} [{shown}]."
     common = {"dest": dest, "help": text, **more}
@@ -179,6 +181,8 @@ def add_option(group: Any, option: Option, *, dest: str, **more: Any) -> None:
 
 
 def _metavar(option: Option) -> str:
+    if len(option.choices) > _SIDE_BY_SIDE:
+        return "TYPE"
     if option.choices:
         return f"{{{','.join(option.choices)}}}"
     if option.kind is tuple:
@@ -186,6 +190,8 @@ def _metavar(option: Option) -> str:
     return {int: "N", float: "X"}.get(option.kind, "NAME")
 
 
+_SIDE_BY_SIDE = 5
+"""Choices at most that stand behind a flag."""
 _KINDS = {int: "a whole number", float: "a number"}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -40,6 +40,21 @@ PRECISIONS: dict[str, Any] = {
 }
 SWA_START = 0.8
 """The share of epochs after which weights are averaged."""
+
+
+ADVICE = (
+    "does not have many workers",
+    "number of training batches",
+    "Checkpoint directory .* exists",
+    "checkpoint directory has changed",
+    "requested to overfit",
+    "GPU available but not used",
+    "treespec, LeafSpec",
+    "Experiment logs directory",
+    # A run may end before its first validation.
+    "could not find the monitored key",
+)
+"""Of Lightning and torch, for other people than those who run `mase`."""
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -95,7 +110,6 @@ def new_trainer(
     **more: Any,
 ) -> lightning.Trainer:
     """Lightning's trainer without checkpoints; `more` are arguments of its own."""
-    quiet_lightning()
     if config.trainer_precision == "16" and not torch.cuda.is_available():
         raise UserError("--trainer-precision 16 needs a GPU: bf16 works on CPUs, too")
     is_cpu = config.accelerator == "cpu" or config.num_devices == 0
@@ -129,20 +143,13 @@ def new_trainer(
         raise UserError(" ".join(str(error).split())) from error
 
 
-def quiet_lightning() -> None:
-    """Hide advice that is not for whoever runs `mase`."""
-    os.environ.setdefault("POSSIBLE_USER_WARNINGS", "off")
-    for text in (
-        ".*does not have many workers.*",
-        ".*number of training batches.*",
-        ".*Checkpoint directory .* exists.*",
-        ".*LeafSpec.*",
-        ".*GPU available but not used.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*checkpoint directory has changed.*",
-        ".*Experiment logs directory.*",
-    ):
-        warnings.filterwarnings("ignore", text)
+@contextmanager
+def quiet_lightning() -> Generator[None]:
+    """Hide advice, within the block, that is not for whoever runs `mase`."""
+    with warnings.catch_warnings():
+        for text in ADVICE:
+            warnings.filterwarnings("ignore", f".*{text}")
+        yield
 
 
 def fitting_trainer(

@@ -65,9 +65,11 @@ class RunFolder:
         """The configuration that an action ran with."""
         return self.path / f"{action}.yaml"
 
-    def latest_config(self) -> Path | None:
-        """That of the last action here, if there is one."""
-        found = [self.written_config(action) for action in ACTIONS]
+    def latest_config(self, action: str | None = None) -> Path | None:
+        """That of the last action here, or of `action`, if there is one."""
+        found = [
+            self.written_config(name) for name in ACTIONS if action in (None, name)
+        ]
         return max(
             (path for path in found if path.is_file()),
             key=lambda path: path.stat().st_mtime_ns,

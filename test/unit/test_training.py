@@ -109,7 +109,7 @@ def test_t28_accuracy_equals_sklearns(trained: Path):
     from sklearn.metrics import accuracy_score
 
     from mase_opt.training.data.module import MaseDataModule
-    from mase_opt.training.registry import find_model
+    from mase_opt.training.find import find_model
 
     data = MaseDataModule("digits")
     weights = checkpoint(trained / "software/training_ckpts/best.ckpt")["state_dict"]
@@ -248,11 +248,11 @@ def test_t8_plateau(tmp_path: Path):
     """With a rate that changes nothing, the loss never gets better."""
     rates = fit(
         tmp_path,
-        *("--lr", "1e-12", "--lr-scheduler", "--lr-patience", "1"),
+        *("--lr", "1e-7", "--lr-scheduler", "--lr-patience", "1"),
         *("--max-epochs", "5", "--lr-factor", "0.5"),
     )["lr-Adam"]
-    assert rates[0] == 1e-12
-    assert rates[-1] == 1e-12 / 2
+    assert rates[0] == 1e-7
+    assert rates[-1] == 1e-7 / 2
     assert rates == sorted(rates, reverse=True)
 
 
@@ -277,7 +277,7 @@ def test_t9_t10_cosine_and_step():
 
 
 def test_t12_max_steps_and_accumulation(tmp_path: Path):
-    """Iris has 72 samples to train on: 5 batches of 16."""
+    """Iris has 96 samples to train on: 6 batches of 16."""
     options = ("--batch-size", "16", "--max-epochs", "2")
     fit(tmp_path, *options, "--accumulate-grad-batches", "2")
     last = "software/training_ckpts/last.ckpt"
@@ -321,7 +321,9 @@ def test_t11_gradient_clipping(tmp_path: Path):
         training_optimizer="asgd",
         gradient_clip_val=0.5,
     )
-    moved = torch.cat([(p - b).flatten() for p, b in zip(model.parameters(), before)])
+    moved = torch.cat(
+        [(p.detach() - b).flatten() for p, b in zip(model.parameters(), before)]
+    )
     assert float(moved.norm()) == pytest.approx(0.5, rel=1e-3)
 
 
@@ -599,7 +601,8 @@ def test_own_model_and_data(tmp_path: Path, capsys: Any):
         assert mase(tmp_path, *line) == 0
     config = tmp_path / "c.toml"
     config.write_text(
-        '[model]\nname = "own"\nbias = false\n[dataset]\nname = "own-data"\ncount = 30\n'
+        '[model]\nname = "own"\nbias = false\n'
+        '[dataset]\nname = "own-data"\ncount = 30\n'
     )
     line = ("train", "--config", config, "--load-plugin", path, "--max-epochs", "1")
     assert mase(tmp_path, *line, "--project", "p") == 0
@@ -694,7 +697,7 @@ def test_d2_d3_batches():
 
 def test_d6_d7_data_module_and_input_generator():
     module = training.MaseDataModule(
-        "jsc-like" if False else "digits", 16, model_name="digits-mlp", num_workers=0
+        "digits", 16, model_name="digits-mlp", num_workers=0
     )
     module.prepare_data()
     module.setup()
@@ -811,14 +814,17 @@ def test_nan_loss_names_step_and_layer(tmp_path: Path, capsys: Any):
 
 def test_resume_goes_on(tmp_path: Path, capsys: Any):
     line = ("train", "toy", "iris", "--project", "p", "--lr", "1e-2")
+    line += ("--log-every-n-steps", "1")
     assert mase(tmp_path, *line, "--max-epochs", "2") == 0
     last = tmp_path / "p/software/training_ckpts/last.ckpt"
-    assert checkpoint(last)["epoch"] == 1
-    again = ("train", "--project", "p", "--lr", "1e-2", "--resume")
-    assert mase(tmp_path, *again, "--max-epochs", "4") == 0
-    assert checkpoint(last)["epoch"] == 3
-    assert [*columns(tmp_path / "p", 1)["epoch"]][0] == 2
-    said = mistake(capsys, tmp_path, "train", "toy", "iris", "--resume")
+    assert checkpoint(last)["epoch"] == 2
+    again = ("train", "--project", "p", "--resume", "--max-epochs", "4")
+    assert mase(tmp_path, *again) == 0
+    assert checkpoint(last)["epoch"] == 4
+    assert columns(tmp_path / "p", 1)["epoch"][0] == 2
+    assert set(columns(tmp_path / "p", 1)["lr-Adam"]) == {1e-2}
+    line = ("train", "toy", "iris", "--resume", "--project", "q")
+    said = mistake(capsys, tmp_path, *line)
     assert "--resume: there is no earlier run" in said
 
 
@@ -832,7 +838,7 @@ def test_full_disk_while_saving(tmp_path: Path, capsys: Any):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        with pytest.raises(UserError, match="cannot write .*a.ckpt': File too large"):
+        with pytest.raises(UserError, match=r"cannot write .*a\.ckpt': File too la"):
             AtomicCheckpoints().save_checkpoint({"a": torch.zeros(4096)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -864,4 +870,4 @@ def test_kill_while_training_leaves_a_checkpoint_to_resume_from(tmp_path: Path):
     epoch = checkpoint(last)["epoch"]
     again = ("train", "--project", "p", "--resume", "--max-epochs", str(epoch + 2))
     assert mase(tmp_path, *again) == 0
-    assert checkpoint(last)["epoch"] == epoch + 1
+    assert checkpoint(last)["epoch"] == epoch + 2

@@ -34,7 +34,7 @@ def read_file(path: str) -> Splits:
 
 def _npz(path: str) -> Splits:
     try:
-        with np.load(path) as file:
+        with open(path, "rb") as stream, np.load(stream) as file:
             arrays = {key: file[key] for key in file.files}
     except Exception as error:  # whatever a damaged archive makes its reader raise
         raise UserError(f"data '{path}' is no whole .npz file: {error}") from error

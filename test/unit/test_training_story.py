@@ -1,0 +1,187 @@
+"""From training to a simulated circuit, by the command line, on real data."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training_runs import MODEL, digits_file, mase, mistake
+
+import mase_opt as mo
+
+QUANTIZE = """
+[passes.quantize]
+width = 8
+"""
+
+
+def outputs(folder: Path, action: str) -> dict[str, Any]:
+    with np.load(folder / f"software/{action}/outputs.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every step, and what it leaves: accuracies, outputs, IR."""
+    base = tmp_path_factory.mktemp("story")
+    config = base / "quantize.toml"
+    config.write_text(QUANTIZE)
+    folder = base / "run"
+    project = ("--project", "run")
+    found: dict[str, Any] = {"base": base, "folder": folder, "config": config}
+
+    def test(name: str) -> None:
+        assert mase(base, "test", *project) == 0
+        found[name] = outputs(folder, "test")
+        scores, labels = found[name]["scores"], found[name]["labels"]
+        found[f"{name} accuracy"] = (scores.argmax(1) == labels).mean()
+
+    fit = ("--lr", "1e-2", "--max-epochs", "12", "--lr-scheduler", "cosine")
+    assert mase(base, "train", *MODEL, *fit, *project) == 0
+    test("float")
+    assert mase(base, "transform", "--config", config, *project) == 0
+    found["transformed"] = mo.load(folder / "software/transform/model.mlir")
+    test("quantized")
+    assert mase(base, "train", "--lr", "1e-3", "--max-epochs", "3", *project) == 0
+    test("trained")
+    assert mase(base, "emit", *project) == 0
+    assert mase(base, "simulate", *project) == 0
+    found["simulated"] = outputs(folder, "simulate")
+    return found
+
+
+def test_q7_accuracy_at_each_step(story: dict[str, Any]):
+    assert story["float accuracy"] > 0.93
+    assert story["quantized accuracy"] >= story["float accuracy"] - 0.01
+    assert story["trained accuracy"] >= story["quantized accuracy"] - 0.01
+
+
+def test_the_circuit_equals_the_last_test(story: dict[str, Any]):
+    """Every number of all 360 samples."""
+    assert (story["simulated"]["labels"] == story["trained"]["labels"]).all()
+    assert story["simulated"]["scores"].shape == (360, 10)
+    assert (story["simulated"]["scores"] == story["trained"]["scores"]).all()
+    assert (story["quantized"]["scores"] != story["trained"]["scores"]).any()
+
+
+def test_t6_training_goes_on_in_the_formats(story: dict[str, Any]):
+    folder = story["folder"] / "software"
+    emitted = mo.load(folder / "emit/model.mlir")
+    before = story["transformed"]
+    assert emitted.is_quantized
+    assert re.findall(r"!mase\.\w+<.*?>", str(emitted.ir)) == re.findall(
+        r"!mase\.\w+<.*?>", str(before.ir)
+    )
+    # The interpreter computes what the torch module does.
+    x = digits_file(story["base"] / "x.npz", 64)
+    with np.load(x) as file:
+        images = file["x"].reshape(-1, 1, 8, 8)
+    assert (emitted.run(images) != before.run(images)).any()
+
+
+def test_k9_transformed_models_as_ir_safetensors_and_pickle(story: dict[str, Any]):
+    from safetensors.numpy import load_file
+
+    base, folder = story["base"], story["folder"] / "software/transform"
+    weights = load_file(folder / "model.safetensors")
+    assert weights["layers.0.weight"].shape == (32, 64)
+    for name, kind in (("model.mlir", ()), ("model.pkl", ("--load-type", "pkl"))):
+        line = ("test", *MODEL, "--load", folder / name, *kind, "--project", "again")
+        assert mase(base, *line) == 0
+        again = outputs(base / "again", "test")["scores"]
+        assert (again == story["quantized"]["scores"]).all()
+    # And train goes on from a pickle.
+    line = ("train", *MODEL, "--load", folder / "model.pkl", "--load-type", "pkl")
+    assert mase(base, *line, "--max-steps", "1", "--project", "again") == 0
+
+
+def test_q1_transform_needs_passes(story: dict[str, Any], capsys: Any):
+    said = mistake(capsys, story["base"], "transform", *MODEL)
+    assert "transform needs passes: name a file with tables [passes.NAME]" in said
+
+
+@pytest.mark.parametrize(
+    ("passes", "message"),
+    [
+        ("[passes.quantise]\nwidth = 8\n", "unknown pass 'quantise'; did you mean"),
+        ("[passes.quantize]\nwidt = 8\n", "did you mean 'width'?"),
+        ("[passes.quantize]\nwidth = 'wide'\n", "width"),
+    ],
+)
+def test_mistakes_in_passes(
+    passes: str, message: str, story: dict[str, Any], capsys: Any
+):
+    path = story["base"] / "wrong.toml"
+    path.write_text(passes)
+    best = story["folder"] / "software/training_ckpts/best.ckpt"
+    line = ("transform", *MODEL, "--load", best, "--config", path)
+    assert message in mistake(capsys, story["base"], *line)
+
+
+def test_passes_run_in_the_order_of_the_file(story: dict[str, Any], capsys: Any):
+    """And they are those of mase-opt: the same as with the Python API."""
+    from mase_opt.training import MaseDataModule
+
+    best = story["folder"] / "software/transform/model.mlir"
+    path = story["base"] / "order.toml"
+    path.write_text(
+        "[passes.calibrate]\nsamples = 64\n[passes.quantize]\nwidth = 6\nmasters = false"
+    )
+    base = story["base"]
+    folder = story["folder"] / "software/training_ckpts/logs/version_0/best.ckpt"
+    line = ("transform", *MODEL, "--load", folder, "--config", path, "--project", "o")
+    capsys.readouterr()
+    assert mase(base, *line) == 0
+    said = capsys.readouterr().err
+    assert said.index("pass mase-calibrate") < said.index("pass mase-quantize")
+    made = mo.load(base / "o/software/transform/model.mlir")
+    images = MaseDataModule("digits").samples("train", 64)["x"]
+    float_model = story["transformed"].unquantized
+    assert best.is_file()
+    assert made.is_quantized
+    assert "fixed<6" in str(made.ir)
+    assert made.run(images).shape == (64, 10)
+    assert float_model is not None
+
+
+def test_q9_emit_after_train_without_naming_anything(tmp_path: Path, capsys: Any):
+    """Eight bits are taken where no passes are named; the part is written down."""
+    line = ("train", "jsc-tiny", "iris", "--max-epochs", "2", "--lr", "1e-2")
+    assert mase(tmp_path, *line) == 0
+    assert mase(tmp_path, "emit", "--target", "xc7a35t", "--num-targets", "2") == 0
+    assert mase(tmp_path, "simulate") == 0
+    assert "simulate: samples 30," in capsys.readouterr().out
+    folder = tmp_path / "latest/hardware"
+    assert list(folder.glob("*.sv"))
+    target = json.loads((folder / "target.json").read_text())
+    assert target == {"target": "xc7a35t", "num_targets": 2}
+
+
+def test_github_ci_emits_without_simulating(tmp_path: Path, capsys: Any):
+    line = ("train", "jsc-tiny", "iris", "--max-epochs", "1")
+    assert mase(tmp_path, *line) == 0
+    assert mase(tmp_path, "emit", "--github-ci") == 0
+    assert "not verified" in capsys.readouterr().err
+
+
+def test_simulate_needs_a_circuit(tmp_path: Path, capsys: Any):
+    said = mistake(capsys, tmp_path, "simulate", *MODEL, "--project", "p")
+    assert "there is no circuit in" in said
+
+
+def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys: Any):
+    base = story["base"]
+    path = base / "codes.toml"
+    path.write_text("[passes.quantize]\nwidth = 8\nmasters = false\n")
+    best = story["folder"] / "software/training_ckpts/best.ckpt"
+    line = ("transform", *MODEL, "--config", path, "--project", "codes")
+    float_one = story["folder"] / "software/training_ckpts/logs/version_0/best.ckpt"
+    assert best.is_file()
+    assert mase(base, *line, "--load", float_one) == 0
+    said = mistake(capsys, base, "train", "--project", "codes")
+    assert "no weights to train" in said
+    assert "masters = true" in said
