@@ -1,8 +1,8 @@
 """
 What people see of a run: phases with their times, progress, and other words.
 
-All of it goes to standard error. What moves is for terminals alone; `quietly` silences
-everything here, so warnings and errors do not come from here.
+All of it goes to standard error. What moves is for terminals and notebooks alone;
+`quietly` silences everything here, so warnings and errors do not come from here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
@@ -36,8 +37,17 @@ def quietly(quiet: bool) -> Generator[None]:
 
 
 def is_watched() -> bool:
-    """Whether someone looks at standard error, and wants to."""
-    return not _quiet and sys.stderr.isatty()
+    """Whether someone looks at a terminal or a notebook, and wants to."""
+    return not _quiet and (sys.stderr.isatty() or _in_notebook())
+
+
+def _in_notebook() -> bool:
+    """Whether this is the kernel of a notebook that can show what moves."""
+    if "ipykernel" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 def line_width(stream: TextIO | None) -> int | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from enum import Enum, auto
-from functools import reduce
+from functools import cache, reduce
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
     AnyTensorTypeConstr,
@@ -19,8 +19,10 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
+    AttrSizedOperandSegments,
     IRDLOperation,
     ParsePropInAttrDict,
+    VarOperandDef,
     operand_def,
     opt_prop_def,
     prop_def,
@@ -111,6 +113,12 @@ class MaseOp(IRDLOperation, ABC):
     """Whether data with positions has its channels along axis 1, not the last one."""
     SAME_CHANNELS: ClassVar[bool] = False
     """Whether elements have the channels of those in their place in operands."""
+
+    def operand_name(self, index: int) -> str:
+        """What the definition of the op calls operand `index`."""
+        sizes = self.properties.get(AttrSizedOperandSegments.attribute_name)
+        segments = ints(cast(Any, sizes)) if sizes is not None else None
+        return _operand_names(type(self), len(self.operands), segments)[index]
 
     def never_negative(self, known: Container[SSAValue]) -> bool:
         """Whether the result is not negative, given that values in `known` are not."""
@@ -222,6 +230,21 @@ class MaseOp(IRDLOperation, ABC):
     def set_result(self, element: Attribute) -> None:
         """Give the result its inferred shape and `element`; for constructors."""
         self.result._type = TensorType(element, self.infer_shape())  # pyright: ignore[reportPrivateUsage]
+
+
+@cache
+def _operand_names(
+    op: type[MaseOp], count: int, segments: tuple[int, ...] | None
+) -> tuple[str, ...]:
+    """The definition of each of `count` operands; `segments` where it isn't clear."""
+    operands = op.get_irdl_definition().operands
+    rest = count - len(operands) + 1
+    segments = segments or tuple(
+        rest if isinstance(definition, VarOperandDef) else 1
+        for _, definition in operands
+    )
+    named = zip(operands, segments, strict=True)
+    return tuple(name for (name, _), size in named for _ in range(size))
 
 
 PENDING = TensorType(i64, [])

@@ -25,7 +25,11 @@ _HEADER = "08000000"
 
 
 REMEMBERED = 32
-"""How much of what is derived from an array is kept."""
+"""How many results that are derived from an array are kept, of large ones ..."""
+MORE = 1024
+"""... of small ones,"""
+SMALL = 1 << 22
+"""and how many bytes so many may take, if each is as large as the array."""
 
 Derived = TypeVar("Derived")
 
@@ -48,10 +52,14 @@ class Blob:
         So models that share their constants share what is made of them.
         """
         if key not in self._derived:
-            if len(self._derived) >= REMEMBERED:
+            if len(self._derived) >= self._remembered:
                 del self._derived[next(iter(self._derived))]
             self._derived[key] = compute()
         return self._derived[key]
+
+    @property
+    def _remembered(self) -> int:
+        return max(REMEMBERED, min(MORE, SMALL // max(self.nbytes, 1)))
 
     def array(self, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         """

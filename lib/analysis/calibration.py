@@ -143,7 +143,8 @@ def calibration_attribute(value: SSAValue) -> CalibrationAttr | None:
     if isinstance(value, BlockArgument):
         function = value.owner.parent_op()
         assert isinstance(function, FuncOp)
-        attribute = _argument_attributes(function)[value.index].get(CALIBRATION)
+        attributes = function.arg_attrs
+        attribute = attributes and attributes.data[value.index].data.get(CALIBRATION)
     else:
         assert isinstance(value.owner, Operation)
         attribute = value.owner.attributes.get(CALIBRATION)

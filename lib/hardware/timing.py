@@ -21,6 +21,16 @@ from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.builder import Builder, width_of
 from mase_opt.lib.hardware.registers import Graph, Net
 
+_SPECIAL = (
+    hw.InstanceOp,
+    hw.OutputOp,
+    comb.ExtractOp,
+    comb.ConcatOp,
+    comb.ReplicateOp,
+    hw.ConstantOp,
+    hw.ArrayCreateOp,
+)
+"""What takes no time."""
 TABLE_INPUTS = 6
 """What a lookup table takes."""
 
@@ -106,7 +116,10 @@ class Timing:
         for arg in b.block.args:
             self._source(arg, Slot(width_of(arg), {0, width_of(arg)}))
         for op in b.block.ops:
-            if isinstance(op, hw.InstanceOp):
+            # Not by `isinstance` first, which is slow for such classes.
+            if type(op) not in _SPECIAL:
+                self._operation(uses, op)
+            elif isinstance(op, hw.InstanceOp):
                 child = self.builders[op.module_name.string_value()]
                 for operand, port in zip(op.inputs, child.block.args, strict=True):
                     self._port(uses, operand, self.slots[port])
@@ -127,8 +140,6 @@ class Timing:
                 self.pieces[op.result] = [
                     Piece(None, value & ((1 << width) - 1), width)
                 ]
-            elif not isinstance(op, hw.ArrayCreateOp):
-                self._operation(uses, op)
 
     def _operation(self, uses: list[Use], op: Operation) -> None:
         taken = [

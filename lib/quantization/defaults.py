@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -47,6 +48,11 @@ MASK = -1e30
 MASK_DEPTH = 16
 
 
+@lru_cache(64)
+def _rounding(rounding: Rounding, overflow: Overflow) -> RoundingAttr:
+    return RoundingAttr((rounding, overflow))
+
+
 @dataclass(frozen=True)
 class Defaults:
     """What holds where a layer's settings are silent."""
@@ -64,8 +70,8 @@ class Defaults:
     overflow: Overflow
 
     def rounding_of(self, config: LayerConfig) -> RoundingAttr:
-        return RoundingAttr(
-            (config.rounding or self.rounding, config.overflow or self.overflow)
+        return _rounding(
+            config.rounding or self.rounding, config.overflow or self.overflow
         )
 
     def result_of(self, config: LayerConfig) -> Spec:

@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, TypeGuard
 
 import numpy as np
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.func import ReturnOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
@@ -23,10 +23,8 @@ from mase_opt.dialects.mase.layers import (
 )
 from mase_opt.dialects.mase.shape import ConcatOp, ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
-from mase_opt.lib.analysis.calibration import calibration_of
 from mase_opt.lib.analysis.compared import is_only_compared
 from mase_opt.lib.analysis.exact_range import narrowest, range_of
-from mase_opt.lib.analysis.sign import non_negative
 from mase_opt.lib.formats import (
     Binary,
     Block,
@@ -48,11 +46,7 @@ from mase_opt.lib.quantization.formats import (
     per_tensor,
 )
 from mase_opt.lib.quantization.masks import Floors
-from mase_opt.lib.quantization.ops import (
-    float_operands,
-    returned_as_is,
-    role_of,
-)
+from mase_opt.lib.quantization.subject import Subject
 
 AnyFormat = Format[Any]
 
@@ -80,25 +74,23 @@ class Plan:
 
     def __init__(
         self,
-        function: FuncOp,
+        subject: Subject,
         configs: Mapping[Operation, LayerConfig],
         default: LayerConfig,
         defaults: Defaults,
     ):
+        self.subject = subject
         self.configs = configs
         self.default = default
         self.defaults = defaults
         self.floors = Floors(
             self.active, lambda op: self._value(op.result, self.configs[op])
         )
-        quantiles = [(a, calibration_of(a)) for a in function.args]
-        self.non_negative = non_negative(
-            function, [a for a, q in quantiles if q is not None and q[0] >= 0]
-        )
+        self.non_negative = subject.non_negative
         self.arguments = {
             a.index: self._value(a, default)
-            for a in function.args
-            if is_float(element_of(a)) and self._argument_changes(a)
+            for a in subject.arguments
+            if self._argument_changes(a)
         }
         self.results, self.casts, self.operands = {}, {}, {}
         self.returned, self.accumulators = {}, {}
@@ -106,7 +98,7 @@ class Plan:
         for op, config in configs.items():
             if not config.bypass:
                 self._add(op, config)
-        for index, value in returned_as_is(function):
+        for index, value in subject.returned:
             if isinstance(value.owner, ConstantOp):
                 spec = for_results(defaults.data)
                 self.returned[index] = self._constant(value, spec, default, "result")
@@ -131,10 +123,9 @@ class Plan:
         if isinstance(op, ConcatOp):
             self._add_concat(op)
             return
+        operands = self.subject.operands[op]
         # The format of a bias depends on the others.
-        for index, value in sorted(
-            float_operands(op), key=lambda item: role_of(op, item[1]) == "bias"
-        ):
+        for index, value, _ in sorted(operands, key=lambda o: o.role == "bias"):
             if (format := self._wanted_format(op, index, value)) is not None:
                 self.operands[op, index] = format
         if is_float(element_of(op.result)):
@@ -149,7 +140,7 @@ class Plan:
         """All parts get the format of the result."""
         if op not in self.results:
             self._add_result(op, self.configs[op])
-            for index, _ in float_operands(op):
+            for index, _, _ in self.subject.operands[op]:
                 self.operands[op, index] = self.results[op]
         return self.results[op]
 
@@ -231,7 +222,7 @@ class Plan:
     def _wanted(self, op: MaseOp, index: int) -> Spec | None:
         """The format that settings ask for an operand."""
         value = op.operands[index]
-        role = role_of(op, value)
+        role = self.subject.roles[op, index]
         spec: Spec | None = getattr(self.configs[op], role)
         if getattr(op, "mask", None) is value:
             return None
@@ -323,7 +314,7 @@ class Plan:
 
     def _constant_operand(self, op: MaseOp, index: int, value: SSAValue) -> AnyFormat:
         config, defaults = self.configs[op], self.defaults
-        role = role_of(op, value)
+        role = self.subject.roles[op, index]
         if role == "bias":
             spec, limit = defaults.bias_of(config), self._product_frac(op)
             return self._constant(

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
-import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation, SSAValue
-from xdsl.utils.exceptions import PassFailedException
+from xdsl.ir import Block, Operation, Region
 
-from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.base import MaseOp
-from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import element_of
-from mase_opt.lib.analysis.calibration import calibration_of, strip
+from mase_opt.lib.analysis.calibration import strip
 from mase_opt.lib.model_function import describe, model_function
 from mase_opt.lib.quantization.apply import Quantizer
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.quantization.config import LayerConfig, QuantizeConfig
-from mase_opt.lib.quantization.ops import (
-    concerned,
-    float_operands,
-    returned_as_is,
-    role_of,
-)
+from mase_opt.lib.quantization.ops import role_of
 from mase_opt.lib.quantization.plan import Plan
 from mase_opt.lib.quantization.recipe import Recipe
+from mase_opt.lib.quantization.subject import Subject
 
 SHOWN = 4
 """Layers that a warning names."""
@@ -52,39 +42,92 @@ def quantize(
     constants stay, with casts behind them. Returns whether there was anything to
     quantize. Raises `UserError` and `PassFailedException` for what cannot be.
     """
-    config, defaults = recipe.config, recipe.defaults
-    config = replace(config, default=config.default.fixed_point())
     function = model_function(module)
-    if any(map(concerned, _ops(function))):
-        configs = _select(config, module)
-        if recipe.complete:
-            _tell_of_completed(recipe, list(configs))
-        changes = any(not layer.bypass for layer in configs.values())
-    else:
-        configs = {}
-        changes = next(_unused_or_returned(function), None) is not None
-    if changes:
-        check_constants(function)
-        if not is_calibrated(function):
+    subject = Subject(function)
+    if folds := subject.has_batch_norms and bool(subject.concerned):
+        _fold_batch_norms(module, subject, recipe.config)
+        subject = Subject(function)
+    if (configs := _select(subject, recipe, checked=folds)) is not None:
+        subject.check_constants()
+        if not subject.is_calibrated:
             calibrate(module, data=data, samples=samples, seed=seed)
+            subject = Subject(function)
         elif data is not None:
             warnings.warn(
                 f"data {data} is not looked at: the module is calibrated",
                 stacklevel=2,
             )
-        plan = Plan(function, configs, config.default, defaults)
-        if defaults.accumulator is not None and not plan.accumulators:
-            warnings.warn(
-                f"accumulator {defaults.accumulator} has no effect: no layer has "
-                "operands in blocks, and other sums are exact",
-                stacklevel=2,
-            )
-        Quantizer(function, plan, masters=masters).run()
+        block = _quantized(subject, recipe, configs, masters=masters)
+        function.body.detach_block(function.body.block).erase()
+        function.body.add_block(block)
+        function.update_function_type()
     strip(function)
-    return changes
+    return configs is not None
 
 
-def _tell_of_completed(recipe: Recipe, ops: list[Operation]) -> None:
+def quantized_function(
+    subject: Subject, recipe: Recipe, *, masters: bool = False
+) -> FuncOp | None:
+    """
+    What `quantize` makes of a calibrated function without batch norms, which stays.
+
+    None if there is nothing to quantize.
+    """
+    assert subject.is_calibrated
+    assert not subject.has_batch_norms
+    if (configs := _select(subject, recipe)) is None:
+        return None
+    subject.check_constants()
+    block = _quantized(subject, recipe, configs, masters=masters)
+    old = subject.function
+    made = FuncOp.create(
+        properties=old.properties,
+        attributes=old.attributes,
+        location=old.location,
+        regions=[Region(block)],
+    )
+    made.update_function_type()
+    strip(made)
+    return made
+
+
+Configs = dict[Operation, LayerConfig]
+
+
+def _select(
+    subject: Subject, recipe: Recipe, *, checked: bool = False
+) -> Configs | None:
+    """The settings of the ops that compute in floating point; None without effect."""
+    if not subject.concerned:
+        return {} if subject.needs_formats else None
+    config = recipe.config
+    config = replace(config, default=config.default.fixed_point())
+    if not checked:
+        config.check(subject.ops)
+    _warn_of_missing_operands(config, subject.ops)
+    selected = config.select(subject.ops)
+    configs: Configs = {op: selected[op] for op in subject.concerned}
+    if recipe.complete:
+        _tell_of_completed(recipe, subject.concerned)
+    return None if all(layer.bypass for layer in configs.values()) else configs
+
+
+def _quantized(
+    subject: Subject, recipe: Recipe, configs: Configs, *, masters: bool
+) -> Block:
+    """The body of the function, quantized."""
+    defaults = recipe.defaults
+    plan = Plan(subject, configs, recipe.config.default.fixed_point(), defaults)
+    if defaults.accumulator is not None and not plan.accumulators:
+        warnings.warn(
+            f"accumulator {defaults.accumulator} has no effect: no layer has operands "
+            "in blocks, and other sums are exact",
+            stacklevel=3,
+        )
+    return Quantizer(subject, plan, masters=masters).block()
+
+
+def _tell_of_completed(recipe: Recipe, ops: Sequence[Operation]) -> None:
     """Warn of layers that get formats although the settings leave them alone."""
     selected = replace(recipe, complete=None).config.select(ops)
     if left := [op for op in ops if selected[op].bypass]:
@@ -97,40 +140,18 @@ def _tell_of_completed(recipe: Recipe, ops: list[Operation]) -> None:
         )
 
 
-def needs_formats(function: FuncOp) -> bool:
-    """Whether anything is left to quantize."""
-    return any(map(concerned, _ops(function))) or any(
-        True for _ in _unused_or_returned(function)
-    )
-
-
-def _ops(function: FuncOp) -> list[MaseOp]:
-    return [op for op in function.body.block.ops if isinstance(op, MaseOp)]
-
-
-def _unused_or_returned(function: FuncOp) -> Iterator[SSAValue]:
-    """Floating-point values that need a format though no op computes with them."""
-    yield from (value for _, value in returned_as_is(function))
-    # An input that nothing uses is a port like others.
-    yield from (a for a in function.args if is_float(element_of(a)) and not a.uses)
-
-
-def _select(config: QuantizeConfig, module: ModuleOp) -> dict[Operation, LayerConfig]:
-    """Fold batch norms; the settings of the ops that compute in floating point."""
-    function = model_function(module)
-    before = _ops(function)
-    config.check(before)
-    matched = config.matched(before)
+def _fold_batch_norms(
+    module: ModuleOp, subject: Subject, config: QuantizeConfig
+) -> None:
+    config.check(subject.ops)
+    matched = config.matched(subject.ops)
     fold_batch_norms(module)
-    after = _ops(function)
-    for key in sorted(matched - config.matched(after)):
+    left = Subject(subject.function).ops
+    for key in sorted(matched - config.matched(left)):
         warnings.warn(
             f"{config.source}: '{key}' has no effect: batch norms go into other layers",
             stacklevel=2,
         )
-    _warn_of_missing_operands(config, after)
-    selected = config.select(after)
-    return {op: selected[op] for op in after if concerned(op)}
 
 
 def _warn_of_missing_operands(config: QuantizeConfig, ops: list[MaseOp]) -> None:
@@ -145,48 +166,3 @@ def _warn_of_missing_operands(config: QuantizeConfig, ops: list[MaseOp]) -> None
                     "effect",
                     stacklevel=2,
                 )
-
-
-def check_constants(function: FuncOp) -> None:
-    """
-    Raises `PassFailedException` for weights that are NaN or infinite.
-
-    Not for -inf in what may be a mask: `Plan` does, where it is none.
-    """
-    for op in filter(concerned, function.body.block.ops):
-        for index, value in float_operands(op):
-            if not isinstance(value.owner, ConstantOp):
-                continue
-            constant = value.owner
-            if constant.value.derived("finite", partial(_is_finite, constant)):
-                continue
-            array = constant.array().astype(np.float64)
-            fits = np.isfinite(array)
-            if op.may_read_mask(index):
-                fits |= np.isneginf(array)
-            if fits.all():
-                continue
-            nans, infinities = np.isnan(array).sum(), np.isinf(array).sum()
-            raise PassFailedException(
-                f"{describe(op.results[0])}: {role_of(op, value)} "
-                f"'{constant.value.label}' holds {nans} NaN and {infinities} "
-                f"infinite values of {array.size}; train or export the model again"
-            )
-
-
-def _is_finite(constant: ConstantOp) -> bool:
-    return bool(np.isfinite(constant.array().astype(np.float64)).all())
-
-
-def is_calibrated(function: FuncOp) -> bool:
-    """Whether all floating-point values but constants carry a calibration."""
-    computed = (
-        op.results[0]
-        for op in function.body.block.ops
-        if len(op.results) == 1 and not isinstance(op, ConstantOp)
-    )
-    return all(
-        calibration_of(value) is not None
-        for value in (*function.args, *computed)
-        if is_float(element_of(value))
-    )

@@ -20,8 +20,9 @@ from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.calibrate import calibrate
 from mase_opt.lib.quantization.decision import decide, mark_prepared, recipe_of
-from mase_opt.lib.quantization.quantize import check_constants, is_calibrated, quantize
+from mase_opt.lib.quantization.quantize import quantize
 from mase_opt.lib.quantization.recipe import Recipe
+from mase_opt.lib.quantization.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ def prepare(module: ModuleOp, name: str, data: CalibrationData) -> FuncOp:
     function = model_function(module)
     decide(function, recipe_of(function) or Recipe())
     mark_prepared(function, name, data.data)
-    check_constants(function)
+    Subject(function).check_constants()
     fold_batch_norms(module)
-    if not is_calibrated(function):
+    if not Subject(function).is_calibrated:
         calibrate(module, data=data.data, samples=data.samples, seed=data.seed)
     return function
 

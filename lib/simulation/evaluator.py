@@ -67,6 +67,10 @@ class Node(NamedTuple):
     width: int
 
 
+_SPECIAL = (seq.CompRegOp, CompRegClockEnabledOp, hw.InstanceOp, hw.OutputOp)
+"""What no kernel computes."""
+
+
 class Evaluator:
     """
     A circuit, ready to run: same `run` as `Simulator`, and the same results.
@@ -111,14 +115,16 @@ class Evaluator:
             return ids[value]
 
         for op in block.ops:
-            if isinstance(op, seq.CompRegOp | CompRegClockEnabledOp):
+            # Not by `isinstance`, which is slow for such classes.
+            special = type(op) in _SPECIAL
+            if special and isinstance(op, seq.CompRegOp | CompRegClockEnabledOp):
                 self._add_register(op, of)
                 continue
             operands = [of(v) for v in op.operands]
-            if isinstance(op, hw.InstanceOp):
+            if special and isinstance(op, hw.InstanceOp):
                 child = op.module_name.string_value()
                 self._instantiate(child, operands, [of(v) for v in op.results])
-            elif isinstance(op, hw.OutputOp):
+            elif special:
                 for i, value, result in zip(
                     operands, op.operands, results, strict=True
                 ):

@@ -52,9 +52,12 @@ class UnknownOperationError(Exception):
 
 def width_of(type: Attribute) -> int:
     """Bits of an integer or of each element of an array; 1 for a clock."""
+    # Not `isinstance` for what nearly all are: for such classes it is slow.
+    if type.__class__ is IntegerType:
+        return cast(IntegerType, type).width.data
     if isinstance(type, hw.ArrayType):
         return width_of(cast(Attribute, type.get_element_type()))
-    return cast(IntegerType, type).width.data if isinstance(type, IntegerType) else 1
+    return 1
 
 
 def each_part(function: Callable[[Array], Array], value: Value) -> Value:

@@ -23,7 +23,7 @@ from mase_opt.lib.analysis.layers import (
 from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
-from mase_opt.lib.quantization.quantize import check_constants
+from mase_opt.lib.quantization.subject import Subject
 
 MAX_ROUNDS = 50
 TOLERANCE = 0.01
@@ -65,7 +65,7 @@ class MaseEqualizePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = model_function(op)
-        check_constants(function)
+        Subject(function).check_constants()
         fold_batch_norms(op)
         pairs = list(_pairs(function))
         if not pairs:

@@ -12,7 +12,8 @@ from xdsl.passes import ModulePass
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.decision import chosen, forget_prepared, prepared_with
 from mase_opt.lib.quantization.options import RecipeOptions
-from mase_opt.lib.quantization.quantize import is_calibrated, quantize
+from mase_opt.lib.quantization.quantize import quantize
+from mase_opt.lib.quantization.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class MaseQuantizePass(RecipeOptions, ModulePass):
         if self.complete is not None:
             recipe = replace(recipe, complete=self.complete)
         data = self.data
-        if is_calibrated(function) and data == prepared_with(function):
+        if Subject(function).is_calibrated and data == prepared_with(function):
             data = None  # a pass before has looked at it
         if not quantize(
             op,

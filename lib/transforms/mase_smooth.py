@@ -38,7 +38,7 @@ from mase_opt.lib.analysis.scaling import Scalable, forget_calibration, scalable
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.model_function import describe, layer_of, model_function
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
-from mase_opt.lib.quantization.quantize import check_constants
+from mase_opt.lib.quantization.subject import Subject
 
 Ranges = Mapping[Layer, Floats]
 """The largest magnitude that each input channel of a layer has seen."""
@@ -87,7 +87,7 @@ class MaseSmoothPass(ModulePass):
         if not 0 <= self.alpha <= 1:
             raise UserError(f"alpha is {self.alpha}, expected 0 to 1")
         function = model_function(op)
-        check_constants(function)
+        Subject(function).check_constants()
         fold_batch_norms(op)
         moves = list(_moves(function))
         readers = [r.layer for move in moves for r in move.readers]

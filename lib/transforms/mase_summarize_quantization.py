@@ -35,8 +35,7 @@ class MaseSummarizeQuantizationPass(ModulePass):
     row is for all layers; a parameter that layers share is counted once there.
 
     ```console
-    mase-opt --convert-torch-to-mase \\
-      --quantize=data=examples/digits/mlp_calibration.npz \\
+    mase-opt --quantize=data=examples/digits/mlp_calibration.npz \\
       --summarize-quantization=reference=examples/digits/mlp.mlir \\
       examples/digits/mlp.mlir
     ```

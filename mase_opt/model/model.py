@@ -41,9 +41,15 @@ from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.calibrate import calibrate
-from mase_opt.lib.quantization.decision import decide, forget_prepared, recipe_of
-from mase_opt.lib.quantization.quantize import needs_formats, quantize
+from mase_opt.lib.quantization.decision import (
+    check_prepared,
+    decide,
+    forget_prepared,
+    recipe_of,
+)
+from mase_opt.lib.quantization.quantize import quantize, quantized_function
 from mase_opt.lib.quantization.recipe import Recipe
+from mase_opt.lib.quantization.subject import Subject
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
 from mase_opt.model.diagnostics import ReportedError, report_of
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
     import torch
 
     from mase_opt.frontend.to_torch import MaseModule
+    from mase_opt.frontend.to_torch.steps import Steps
     from mase_opt.lib.hardware.interface import PortLayout
     from mase_opt.model.emit import Result
     from mase_opt.model.estimate import Estimate
@@ -97,10 +104,12 @@ def user_errors() -> Generator[None]:
 
 
 class _Home:
-    """Where models live that were made from another: passes, and a context."""
+    """What models share that were made from another."""
 
     def __init__(self, universe: Universe):
         self.universe = universe
+        self.steps: Steps | None = None
+        """How ops are computed in torch."""
         self.context = new_context(universe)
         for name in ("builtin", "func", "mase"):
             self.context.get_dialect(name)
@@ -164,7 +173,7 @@ class Model:
     @cached_property
     def is_quantized(self) -> bool:
         """Whether nothing is left in floating point that could have a format."""
-        return not needs_formats(self.function)
+        return not self._subject.needs_formats
 
     @property
     def recipe(self) -> Recipe | None:
@@ -175,7 +184,7 @@ class Model:
     @property
     def unquantized(self) -> Model:
         """The model in floating point that this one was made from."""
-        if self._unquantized is not None:
+        if self._unquantized is not None and self.is_quantized:
             return self._unquantized
         if self._folder is not None:
             raise UserError(
@@ -235,22 +244,40 @@ class Model:
         with casts behind them, for training.
         """
         with user_errors():
-            module = self._ir.clone()
-            function = model_function(module)
             own = Recipe.known(options, "quantize()")
             if recipe is not None:
                 chosen = replace(Recipe.of(recipe), **own)
             else:
-                chosen = None if own else recipe_of(function)
+                chosen = None if own else recipe_of(self.function)
                 chosen = chosen or Recipe(**own)
-            decide(function, chosen)
-            if not quantize(module, chosen, masters=masters):
+            module = self._quantized(chosen, masters=masters)
+            if module is None:
                 warnings.warn(
                     "quantize() has no effect: no value in floating point is left",
                     stacklevel=2,
                 )
+                module = self._ir.clone()
+            function = model_function(module)
+            decide(function, chosen)
             forget_prepared(function)
             return self._derived(module)
+
+    def _quantized(self, recipe: Recipe, *, masters: bool) -> ModuleOp | None:
+        """A new module; None if there is nothing to quantize."""
+        subject = self._subject
+        check_prepared(self.function, recipe, "options")
+        if subject.is_calibrated and not subject.has_batch_norms:
+            made = quantized_function(subject, recipe, masters=masters)
+            if made is None:
+                return None
+            others = [op.clone() for op in self._ir.ops if op is not self.function]
+            return ModuleOp([made, *others], self._ir.attributes, self._ir.sym_name)
+        module = self._ir.clone()
+        return module if quantize(module, recipe, masters=masters) else None
+
+    @cached_property
+    def _subject(self) -> Subject:
+        return Subject(self.function)
 
     def apply(self, name: str, **options: Any) -> Model:
         """
@@ -266,10 +293,8 @@ class Model:
             return self._derived(module)
 
     def _derived(self, module: ModuleOp) -> Model:
-        unquantized = self._unquantized
-        if unquantized is None and not needs_formats(model_function(module)):
-            unquantized = None if self.is_quantized else self
-        return Model._made(module, self._home, unquantized)
+        origin = self._unquantized if self.is_quantized else self
+        return Model._made(module, self._home, origin)
 
     def _run(self, module: ModuleOp, name: str, **options: Any) -> None:
         values: dict[str, ParameterListType] = {}
@@ -558,9 +583,13 @@ class Model:
         With `learn_scales`, the scales of scaled formats are parameters.
         """
         from mase_opt.frontend.to_torch import to_torch
+        from mase_opt.frontend.to_torch.steps import Steps
 
         with user_errors():
-            module = to_torch(self._ir, learn_scales=learn_scales, share=True)
+            if self._home.steps is None:
+                self._home.steps = Steps()
+            steps = self._home.steps
+            module = to_torch(self._ir, learn_scales=learn_scales, share=steps)
             _ORIGINS[module] = self
             return module
 

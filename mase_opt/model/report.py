@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -152,30 +152,41 @@ class _Hardware:
         if name not in self._known:
             total: Counter[str] = Counter()
             for op in self.modules[name].body.block.ops:
-                total += self._of(op)
+                if isinstance(op, hw.InstanceOp):
+                    total += self.count(op.module_name.string_value())
+                    continue
+                total["operations"] += 1
+                if (measure := _MEASURES.get(type(op))) is not None:
+                    key, size = measure
+                    total[key] += size(op)
             self._known[name] = total
         return self._known[name]
-
-    def _of(self, op: Operation) -> Counter[str]:
-        one = Counter(operations=1)
-        match op:
-            case hw.InstanceOp():
-                return self.count(op.module_name.string_value())
-            case comb.MulOp():
-                one["multiplies"] = len(op.operands) - 1
-            case comb.AddOp() | comb.SubOp():
-                one["adders"] = len(op.operands) - 1
-            case seq.CompRegOp() | CompRegClockEnabledOp():
-                one["register_bits"] = _bits(op.results[0].type)
-            case hw.ArrayCreateOp():
-                one["memory_bits"] = sum(_bits(v.type) for v in op.operands)
-            case _:
-                pass
-        return one
 
 
 def _bits(type: Attribute) -> int:
     return type.bitwidth if isinstance(type, IntegerType) else 0
+
+
+def _more_operands(op: Operation) -> int:
+    return len(op.operands) - 1
+
+
+def _result_bits(op: Operation) -> int:
+    return _bits(op.results[0].type)
+
+
+def _operand_bits(op: Operation) -> int:
+    return sum(_bits(v.type) for v in op.operands)
+
+
+_MEASURES: dict[type[Operation], tuple[str, Callable[[Operation], int]]] = {
+    comb.MulOp: ("multiplies", _more_operands),
+    comb.AddOp: ("adders", _more_operands),
+    comb.SubOp: ("adders", _more_operands),
+    seq.CompRegOp: ("register_bits", _result_bits),
+    CompRegClockEnabledOp: ("register_bits", _result_bits),
+    hw.ArrayCreateOp: ("memory_bits", _operand_bits),
+}
 
 
 def build_report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -224,3 +226,22 @@ def test_lines_are_as_wide_as_they_are_told(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("COLUMNS", "wide")
         assert console.line_width(terminal) == 97
     os.close(main)
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+@pytest.mark.parametrize("widgets", [False, True])
+def test_notebooks_show_progress_if_they_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kernel: bool, widgets: bool
+) -> None:
+    # As in a kernel: a shell of this name, its module loaded, no terminal.
+    shell = type("ZMQInteractiveShell", (), {})()
+    if kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+        monkeypatch.setattr("builtins.get_ipython", lambda: shell, raising=False)
+    if widgets:
+        (tmp_path / "ipywidgets.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert console.is_watched() == (kernel and widgets)
+    with console.quietly(True):
+        assert not console.is_watched()

@@ -46,19 +46,14 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
-from mase_opt.frontend.to_torch.arithmetic import (
-    Function,
-    carrier,
-    into,
-    rounded_into,
-)
-from mase_opt.frontend.to_torch.kernels import TORCH_KERNELS
+from mase_opt.frontend.to_torch.arithmetic import Function, carrier
 from mase_opt.frontend.to_torch.known import Known, multiples_of
 from mase_opt.frontend.to_torch.learned import (
     LearnedScale,
     learnable_scales,
     learned_rounding,
 )
+from mase_opt.frontend.to_torch.steps import Steps
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.interpreters.mase import main_function
@@ -66,12 +61,13 @@ from mase_opt.lib.model_function import argument_names, layer_of
 
 
 def to_torch(
-    module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+    module: ModuleOp, *, learn_scales: bool = False, share: Steps | None = None
 ) -> MaseModule:
     """
     The only function of `module` as a torch module.
 
-    With `share`, `module` must not change from then on, and is not copied.
+    With `share`, `module` must not change from then on, and is not copied; what is
+    found out about its ops is shared with other modules that share the same.
 
     With `learn_scales`, the scales of scaled formats are parameters (see `learned`),
     those of constants and arguments excepted.
@@ -82,7 +78,7 @@ def to_torch(
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Numbered:
     """One op; operands and result are numbers of values."""
 
     run: Function
@@ -129,12 +125,16 @@ class MaseModule(nn.Module):
     """The values in `ir` whose format has learned scales."""
 
     def __init__(
-        self, module: ModuleOp, *, learn_scales: bool = False, share: bool = False
+        self,
+        module: ModuleOp,
+        *,
+        learn_scales: bool = False,
+        share: Steps | None = None,
     ):
         super().__init__()
-        self.ir = module if share else module.clone()
+        self.ir = module.clone() if share is None else module
         self.constants = {}
-        self._steps: list[_Step] = []
+        self._steps: list[_Numbered] = []
         self._inputs: list[_Input] = []
         self._tensors: list[tuple[nn.Module, str, int]] = []
         """Where the tensors of constants are, and the numbers of their values."""
@@ -144,16 +144,16 @@ class MaseModule(nn.Module):
             for name, (format, values) in learnable_scales(function).items():
                 self.scales[name] = learned = LearnedScale(format)
                 self.scaled |= dict.fromkeys(values, learned)
-        self._build(function)
+        self._build(function, Steps() if share is None else share)
 
-    def _build(self, function: func.FuncOp) -> None:
+    def _build(self, function: func.FuncOp, steps: Steps) -> None:
         block = function.body.block
         numbers: dict[SSAValue, int] = {}
         known: dict[SSAValue, Known] = {}
         names = argument_names(function)
         for argument, name in zip(block.args, names, strict=True):
-            cast, grid = rounded_into(element_of(argument))
-            numbers[argument], known[argument] = len(numbers), Known(grid)
+            cast, known[argument] = steps.argument(element_of(argument))
+            numbers[argument] = len(numbers)
             self._inputs.append(_Input(name, shape_of(argument), cast))
         returned = block.last_op
         assert isinstance(returned, func.ReturnOp), "checked"
@@ -169,23 +169,16 @@ class MaseModule(nn.Module):
                 )
                 self._add_constant(op, numbers[result])
                 continue
-            kernel = TORCH_KERNELS.get(type(op))
-            if kernel is None or not isinstance(op, MaseOp):
-                raise UserError(
-                    f"{op.name} has no meaning in torch: lower it to other mase ops, "
-                    "or add a kernel where it is defined (docs/extending.md)"
-                )
-            run, exact = kernel(op, [known[v] for v in op.operands])
-            rounding, grid = into(op, exact)
+            operands = op.operands
+            step = steps.of(op, [known[v] for v in operands])
+            rounding, known[result] = step.rounding, step.known
             if (learned := self.scaled.get(result)) is not None:
-                grid = None
+                assert isinstance(op, MaseOp), "it has a kernel"
                 rounding = rounding and learned_rounding(op, learned)
-            known[result] = Known(grid)
-            done = [numbers[v] for v in set(op.operands) if last_use[v] is op]
-            operands = tuple(numbers[v] for v in op.operands)
-            self._steps.append(
-                _Step(run, rounding, operands, numbers[result], tuple(done))
-            )
+                known[result] = Known(None)
+            done = tuple(numbers[v] for v in set(operands) if last_use[v] is op)
+            of = tuple(numbers[v] for v in operands)
+            self._steps.append(_Numbered(step.run, rounding, of, numbers[result], done))
         self._results = [(numbers[v], shape_of(v)) for v in returned.operands]
 
     def _add_constant(self, op: ConstantOp, number: int) -> None:
@@ -209,11 +202,12 @@ class MaseModule(nn.Module):
         *path, leaf = (part or "_" for part in label.split("."))
         owner: nn.Module = self
         for index, part in enumerate(path):
-            while hasattr(owner, part) and part not in dict(owner.named_children()):
+            while not isinstance(inner := getattr(owner, part, owner), nn.Module):
                 part += "_"
-            if not hasattr(owner, part):
-                owner.add_module(part, nn.Module())
-            owner, path[index] = getattr(owner, part), part
+            if inner is owner:
+                inner = nn.Module()
+                owner.add_module(part, inner)
+            owner, path[index] = inner, part
         while hasattr(owner, leaf):
             leaf += "_"
         return owner, leaf, ".".join([*path, leaf])
@@ -309,6 +303,7 @@ def _known(op: ConstantOp) -> Known:
 
 
 STATISTICS = ("mean", "variance")
+ROLES = ("weight", "bias", *STATISTICS)
 
 
 def _after_casts(value: SSAValue) -> SSAValue:
@@ -324,12 +319,12 @@ def _role(op: ConstantOp) -> tuple[str, bool]:
     label, named, statistics = op.value.label, op.value.label != "data", False
     for use in _after_casts(op.result).uses:
         user = use.operation
-        for role in ("weight", "bias", "mean", "variance"):
-            if getattr(user, role, None) is not user.operands[use.index]:
-                continue
-            if not named and (layer := layer_of(user)) is not None:
-                label, named = f"{layer}.{role}", True
-            statistics = isinstance(user, BatchNormOp) and role in STATISTICS
+        role = user.operand_name(use.index) if isinstance(user, MaseOp) else None
+        if role not in ROLES:
+            continue
+        if not named and (layer := layer_of(user)) is not None:
+            label, named = f"{layer}.{role}", True
+        statistics = isinstance(user, BatchNormOp) and role in STATISTICS
     trains = named and not statistics and is_float(element_of(op.result))
     return label, trains
 
