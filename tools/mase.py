@@ -50,8 +50,11 @@ def _run(args: Sequence[str]) -> int:
         return 0
     command = parse(args)
     from mase_opt.training.actions import run_action
+    from mase_opt.training.run_folder import is_first_process
 
     outcome = run_action(command.action, command.merged)
+    if not is_first_process():
+        return 0
     if line := outcome.line():
         write_result(f"{command.action}: {line}\n")
     if outcome.path is not None:

@@ -51,6 +51,9 @@ ADVICE = (
     "GPU available but not used",
     "treespec, LeafSpec",
     "Experiment logs directory",
+    "DistributedSampler",
+    "sync_dist=True",
+    "barrier.. using the device",
     # A run may end before its first validation.
     "could not find the monitored key",
 )

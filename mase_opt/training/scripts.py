@@ -73,9 +73,8 @@ def _nested(values: dict[str, Any]) -> DictConfig:
 
     config = OmegaConf.create({})
     for key, value in values.items():
-        OmegaConf.update(
-            config, key, list(value) if isinstance(value, tuple) else value
-        )
+        is_tuple = isinstance(value, tuple)
+        OmegaConf.update(config, key, list(cast(Any, value)) if is_tuple else value)
     return config
 
 

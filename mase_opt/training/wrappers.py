@@ -288,9 +288,10 @@ def first_bad_layer(wrapper: Wrapper, batch: Any) -> str:
 
         return hook
 
+    modules: list[tuple[str, Any]] = list(wrapper.model.named_modules())
     hooks: list[Any] = [
-        cast(Any, module).register_forward_hook(look(name))
-        for name, module in wrapper.model.named_modules()
+        module.register_forward_hook(look(name))
+        for name, module in modules
         if name
     ]
     try:

@@ -847,6 +847,58 @@ def test_full_disk_while_saving(tmp_path: Path, capsys: Any):
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
 
 
+RANKS = '''
+import os
+import torch
+from torch import nn
+from mase_opt.training import DatasetInfo
+
+class Told(nn.Module):
+    """Writes its weights when it is evaluated."""
+    def __init__(self, info: DatasetInfo, folder: str):
+        super().__init__()
+        self.fc, self.folder = nn.Linear(info.features, info.num_classes), folder
+    def forward(self, x):
+        if not self.training:
+            torch.save(self.state_dict(), f"{self.folder}/{os.environ['RANK']}.pt")
+        return self.fc(x)
+'''
+
+
+def test_t22_two_processes_under_torchrun(tmp_path: Path):
+    """Both have the same weights in the end, and one of them writes."""
+    (tmp_path / "told.py").write_text(RANKS)
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f'[model]\nname = "{tmp_path}/told.py:Told"\nfolder = "{tmp_path}"\n'
+        '[trainer]\nstrategy = "ddp"\naccelerator = "cpu"\ngpus = 2\n'
+        '[dataset]\nname = "iris"\n[optim]\nlr = 0.1\n'
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [
+            *torchrun,
+            *("--nproc_per_node=2", "-m", "mase_opt.tools.mase", "train"),
+            *("--config", str(config), "--project-dir", str(tmp_path / "out")),
+            *("--max-epochs", "2", "--project", "p"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^train: test_loss", done.stdout, re.M)) == 1
+    one, other = (checkpoint(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    folder = tmp_path / "out/p/software"
+    best = checkpoint(folder / "training_ckpts/best.ckpt")["state_dict"]
+    assert torch.equal(best["model.fc.weight"], one["fc.weight"])
+    assert len(list(folder.glob("training_ckpts/logs/version_*"))) == 1
+    # Each of them has taken half of the 96 samples in an epoch.
+    assert checkpoint(folder / "training_ckpts/last.ckpt")["global_step"] == 2
+
+
 def until(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not done():
         assert process.poll() is None, "it has ended"

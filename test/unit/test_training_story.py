@@ -40,7 +40,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         scores, labels = found[name]["scores"], found[name]["labels"]
         found[f"{name} accuracy"] = (scores.argmax(1) == labels).mean()
 
-    fit = ("--lr", "1e-2", "--max-epochs", "12", "--lr-scheduler", "cosine")
+    fit = ("--lr", "1e-2", "--max-epochs", "20", "--batch-size", "64")
     assert mase(base, "train", *MODEL, *fit, *project) == 0
     test("float")
     assert mase(base, "transform", "--config", config, *project) == 0
@@ -129,7 +129,8 @@ def test_passes_run_in_the_order_of_the_file(story: dict[str, Any], capsys: Any)
     best = story["folder"] / "software/transform/model.mlir"
     path = story["base"] / "order.toml"
     path.write_text(
-        "[passes.calibrate]\nsamples = 64\n[passes.quantize]\nwidth = 6\nmasters = false"
+        "[passes.calibrate]\nsamples = 64\n"
+        "[passes.quantize]\nwidth = 6\nmasters = false\n"
     )
     base = story["base"]
     folder = story["folder"] / "software/training_ckpts/logs/version_0/best.ckpt"
