@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils._pytree import tree_map
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.text import BLEUScore, Perplexity
 
@@ -19,6 +20,7 @@ from mase_opt.training.find import find_model
 from mase_opt.training.registry import DatasetInfo, ModelEntry
 from mase_opt.training.schedule import optimizers
 
+PARTS = ("val", "test")
 IGNORED = -100
 """The label of tokens that do not count."""
 
@@ -43,8 +45,10 @@ class Wrapper(lightning.LightningModule):
         self.outputs: list[Tensor] = []
         """Scores of the test data, batch by batch."""
         self.labels: list[Tensor] = []
-        metrics = {part: self.new_metric() for part in ("val", "test")}
+        metrics = {part: self.new_metric() for part in PARTS}
+        losses = {part: MeanMetric() for part in PARTS}
         self.metrics = nn.ModuleDict(cast(Any, metrics))
+        self.losses = nn.ModuleDict(cast(Any, losses))
 
     def new_metric(self) -> Any:
         """What is updated with scores and labels, and computes the task's metric."""
@@ -121,12 +125,24 @@ class Wrapper(lightning.LightningModule):
 
     def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor]:
         scores, labels = self.scores_and_labels(batch)
-        loss = self.loss(scores, labels)
-        metric = cast(Any, self.metrics[part])
-        metric.update(scores, labels)
-        self.log(f"{part}_loss", loss, prog_bar=True, batch_size=len(labels))
-        self.log(f"{part}_{self.metric}", metric, prog_bar=True)
+        cast(Any, self.losses[part]).update(self.loss(scores, labels), len(labels))
+        cast(Any, self.metrics[part]).update(scores, labels)
         return scores, labels
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the batches gave."""
+        self._log_epoch("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log what the batches gave."""
+        self._log_epoch("test")
+
+    def _log_epoch(self, part: str) -> None:
+        # Once: logging each batch takes longer than a small model's results.
+        for name, held in (("loss", self.losses), (self.metric, self.metrics)):
+            metric = cast(Any, held[part])
+            self.log(f"{part}_{name}", metric.compute(), prog_bar=True)
+            metric.reset()
 
     def configure_optimizers(self) -> Any:
         """As the configuration says."""
@@ -142,7 +158,7 @@ class Classification(Wrapper):
         classes = self.info.num_classes
         if classes is None:
             raise UserError("task classification: the data has no classes")
-        return MulticlassAccuracy(classes, average="micro")
+        return MulticlassAccuracy(classes, average="micro", validate_args=False)
 
     def batch_metric(self, scores: Tensor, labels: Tensor, loss: Tensor) -> Any:
         return (scores.argmax(1) == labels).float().mean()
@@ -288,11 +304,9 @@ def first_bad_layer(wrapper: Wrapper, batch: Any) -> str:
 
         return hook
 
-    modules: list[tuple[str, Any]] = list(wrapper.model.named_modules())
+    modules: list[tuple[str, Any]] = list(cast(Any, wrapper.model).named_modules())
     hooks: list[Any] = [
-        module.register_forward_hook(look(name))
-        for name, module in modules
-        if name
+        module.register_forward_hook(look(name)) for name, module in modules if name
     ]
     try:
         with torch.no_grad():
