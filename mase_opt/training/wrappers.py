@@ -104,7 +104,7 @@ class Wrapper(lightning.LightningModule):
         callback = cast(Any, trainer).checkpoint_callback
         last = getattr(callback, "last_model_path", "") or "none was written yet"
         raise UserError(
-            f"the loss is {float(loss)} at step {trainer.global_step} (epoch "
+            f"the loss is {float(loss.detach())} at step {trainer.global_step} (epoch "
             f"{trainer.current_epoch}): {place}; lower --lr or set --clip-grad-norm; "
             f"last good checkpoint: {last}"
         )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -659,7 +660,8 @@ def test_wrong_files_of_data(tmp_path: Path, capsys: Any):
 
 def test_labels_outside_the_classes(tmp_path: Path, capsys: Any):
     path = tmp_path / "wrong.py"
-    path.write_text(OWN.replace("(x.sum(1) > 0)", "2 * (x.sum(1) > 0)"))
+    text = OWN.replace("(x.sum(1) > 0)", "2 * (x.sum(1) > 0)")
+    path.write_text(text.replace('"own', '"wrong'))
     said = mistake(capsys, tmp_path, "train", "toy", f"{path}:own_data")
     assert re.search(r"\d+ of 24 labels are outside 0 to 1, the first is 2, of", said)
 
@@ -923,3 +925,30 @@ def test_kill_while_training_leaves_a_checkpoint_to_resume_from(tmp_path: Path):
     again = ("train", "--project", "p", "--resume", "--max-epochs", str(epoch + 2))
     assert mase(tmp_path, *again) == 0
     assert checkpoint(last)["epoch"] == epoch + 2
+
+
+def test_t25_wandb_is_an_extra(tmp_path: Path, capsys: Any):
+    if find_spec("wandb") is not None:
+        pytest.skip("it is installed")
+    line = ("train", "toy", "iris", "--wandb-project", "w", "--offline")
+    assert "--wandb-project needs wandb" in mistake(capsys, tmp_path, *line)
+
+
+def test_t23_auto_requeue_is_slurms(monkeypatch: pytest.MonkeyPatch):
+    import lightning
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    from mase_opt.training.config import Config
+    from mase_opt.training.fitting import new_trainer
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(lightning, "Trainer", lambda **more: given.update(more))
+    for wanted in (True, False):
+        new_trainer(Config(is_to_auto_requeue=wanted, accelerator="cpu"))
+        found = [p for p in given["plugins"] if isinstance(p, SLURMEnvironment)]
+        assert [p.auto_requeue for p in found] == ([True] if wanted else [])
+
+
+def test_what_lightning_cannot_do_is_a_mistake(tmp_path: Path, capsys: Any):
+    line = ("train", "toy", "iris", "--strategy", "none_such")
+    assert "none_such" in mistake(capsys, tmp_path, *line)

@@ -370,3 +370,9 @@ def test_written_configuration_repeats_the_run(tmp_path: Path):
 
 def test_help_text_of_an_action_is_its_own():
     assert "mase train [MODEL] [DATASET]" in help_text("train")
+
+
+def test_o9_experiment_name_of_a_script():
+    own = parser()
+    own.set_defaults(**{"trainer.experiment_name": "mnist-classification"})
+    assert parse_config(own, []).trainer.experiment_name == "mnist-classification"

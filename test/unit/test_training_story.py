@@ -186,3 +186,28 @@ def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys
     said = mistake(capsys, base, "train", "--project", "codes")
     assert "no weights to train" in said
     assert "masters = true" in said
+
+
+def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
+    """As far as it goes: the unrolled circuit of 61,706 weights takes too long here."""
+    options = ("--lr", "3e-3", "--max-epochs", "1", "--batch-size", "64")
+    project = ("--project", "p")
+    line = ("train", "lenet5", "mnist-5k", *options, *project)
+    assert mase(tmp_path, *line) == 0
+    config = tmp_path / "q.toml"
+    config.write_text(QUANTIZE)
+    found: list[Any] = []
+    assert mase(tmp_path, "test", *project) == 0
+    found.append(outputs(tmp_path / "p", "test"))
+    assert mase(tmp_path, "transform", "--config", config, *project) == 0
+    assert mase(tmp_path, "test", *project) == 0
+    found.append(outputs(tmp_path / "p", "test"))
+    right = [(f["scores"].argmax(1) == f["labels"]).mean() for f in found]
+    assert right[0] > 0.8
+    assert right[1] > right[0] - 0.02
+    # What training and testing see is what the interpreter computes.
+    from mase_opt.training import MaseDataModule
+
+    model = mo.load(tmp_path / "p/software/transform/model.mlir")
+    images = MaseDataModule("mnist-5k").samples("test", 4)["x"]
+    assert (model.run(images).reshape(4, 10) == found[1]["scores"][:4]).all()
