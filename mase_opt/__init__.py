@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mase_opt.model.emit import Result
     from mase_opt.model.estimate import Estimate
     from mase_opt.model.model import Level, Model, from_torch, import_torch, load
+    from mase_opt.search.study import Study, Tried
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,8 @@ __all__ = [
     "Model",
     "Recipe",
     "Result",
+    "Study",
+    "Tried",
     "UserError",
     "__version__",
     "from_torch",
@@ -33,6 +36,8 @@ _HOMES = {
     "Model": "mase_opt.model.model",
     "Recipe": "mase_opt.lib.quantization.recipe",
     "Result": "mase_opt.model.emit",
+    "Study": "mase_opt.search.study",
+    "Tried": "mase_opt.search.study",
     "UserError": "mase_opt.lib.errors",
     "from_torch": "mase_opt.model.model",
     "import_torch": "mase_opt.model.model",

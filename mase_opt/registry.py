@@ -121,6 +121,12 @@ def load_plugin(plugin: str) -> Universe:
     return universe
 
 
+def loaded_plugins() -> list[str]:
+    """The plug-in files that this process has loaded, for another to load."""
+    versions = [getattr(module, _VERSION, None) for module in [*sys.modules.values()]]
+    return [version[0] for version in versions if isinstance(version, tuple)]
+
+
 def _check(plugin: str, universe: Universe) -> None:
     """Raises `UserError` for passes and dialects that cannot be used."""
     for name, factory in universe.all_passes.items():

@@ -21,8 +21,8 @@ def _torch() -> Dialect:
 
 
 def _pass(module: str, name: str) -> Callable[[], type[ModulePass]]:
-    """The pass class `name` of `mase_opt.lib.<module>`, imported when asked for."""
-    return lambda: getattr(import_module(f"mase_opt.lib.{module}"), name)
+    """The pass class `name` of `mase_opt.<module>`, imported when asked for."""
+    return lambda: getattr(import_module(f"mase_opt.{module}"), name)
 
 
 UNIVERSE = Universe(
@@ -30,38 +30,40 @@ UNIVERSE = Universe(
     all_passes={
         # mase to hardware
         "convert-mase-to-hw": _pass(
-            "conversion.convert_mase_to_hw", "ConvertMaseToHwPass"
+            "lib.conversion.convert_mase_to_hw", "ConvertMaseToHwPass"
         ),
         # dialect to dialect
         "convert-torch-to-mase": _pass(
-            "conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
+            "lib.conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
         ),
         # mase to mase
         "mase-build-adder-graphs": _pass(
-            "transforms.mase_build_adder_graphs", "MaseBuildAdderGraphsPass"
+            "lib.transforms.mase_build_adder_graphs", "MaseBuildAdderGraphsPass"
         ),
-        "mase-calibrate": _pass("transforms.mase_calibrate", "MaseCalibratePass"),
-        "mase-clip": _pass("transforms.mase_clip", "MaseClipPass"),
+        "mase-calibrate": _pass("lib.transforms.mase_calibrate", "MaseCalibratePass"),
+        "mase-clip": _pass("lib.transforms.mase_clip", "MaseClipPass"),
         "mase-correct-bias": _pass(
-            "transforms.mase_correct_bias", "MaseCorrectBiasPass"
+            "lib.transforms.mase_correct_bias", "MaseCorrectBiasPass"
         ),
-        "mase-equalize": _pass("transforms.mase_equalize", "MaseEqualizePass"),
+        "mase-equalize": _pass("lib.transforms.mase_equalize", "MaseEqualizePass"),
         "mase-fold-batch-norm": _pass(
-            "transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
+            "lib.transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"
         ),
-        "mase-gptq": _pass("transforms.mase_gptq", "MaseGptqPass"),
+        "mase-gptq": _pass("lib.transforms.mase_gptq", "MaseGptqPass"),
         "mase-lower-block-arithmetic": _pass(
-            "transforms.mase_lower_block_arithmetic", "MaseLowerBlockArithmeticPass"
+            "lib.transforms.mase_lower_block_arithmetic", "MaseLowerBlockArithmeticPass"
         ),
         "mase-lower-to-lookup": _pass(
-            "transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
+            "lib.transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
         ),
-        "mase-prune": _pass("transforms.mase_prune", "MasePrunePass"),
-        "mase-quantize": _pass("transforms.mase_quantize", "MaseQuantizePass"),
-        "mase-set-recipe": _pass("transforms.mase_set_recipe", "MaseSetRecipePass"),
-        "mase-smooth": _pass("transforms.mase_smooth", "MaseSmoothPass"),
+        "mase-prune": _pass("lib.transforms.mase_prune", "MasePrunePass"),
+        "mase-quantize": _pass("lib.transforms.mase_quantize", "MaseQuantizePass"),
+        "mase-search": _pass("search.mase_search", "MaseSearchPass"),
+        "mase-set-recipe": _pass("lib.transforms.mase_set_recipe", "MaseSetRecipePass"),
+        "mase-smooth": _pass("lib.transforms.mase_smooth", "MaseSmoothPass"),
         "mase-summarize-quantization": _pass(
-            "transforms.mase_summarize_quantization", "MaseSummarizeQuantizationPass"
+            "lib.transforms.mase_summarize_quantization",
+            "MaseSummarizeQuantizationPass",
         ),
     },
 )

@@ -321,6 +321,8 @@ API = (
     "Level",
     "Result",
     "Estimate",
+    "Study",
+    "Tried",
     "UserError",
 )
 """The public names, in the order in which one meets them."""

@@ -28,8 +28,9 @@ def supervise() -> None:
 
     When the caller gets one of the signals above, it kills the child and all that the
     child has started, removes their temporary files, says so in a line, and dies of
-    the signal. A crash of the child is told in a line, too; the exit code is then 128
-    plus the number of the signal.
+    the signal. A child that catches the signal gets it first, to end by itself; the
+    second one kills it. A crash of the child is told in a line, too; the exit code is
+    then 128 plus the number of the signal.
 
     To be called before anything large is imported. Does nothing where there is no
     Linux.
@@ -65,11 +66,13 @@ def _wait(child: int, awaited: set[signal.Signals], journal: int) -> NoReturn:
     pid = status = 0
     while pid == 0:
         number = signal.sigwait(awaited)
+        may_finish = number == signal.SIGCHLD
         if number != signal.SIGCHLD:
+            may_finish = received is None and _catches(child, number)
             received = number
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number if may_finish else signal.SIGKILL)
         # A child that was stopped, or is not the one, leaves 0.
-        pid, status = os.waitpid(child, 0 if received else os.WNOHANG)
+        pid, status = os.waitpid(child, os.WNOHANG if may_finish else 0)
     if received is None and os.WIFEXITED(status):
         os._exit(os.WEXITSTATUS(status))
     number = signal.Signals(received or os.WTERMSIG(status))
@@ -82,6 +85,14 @@ def _wait(child: int, awaited: set[signal.Signals], journal: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, awaited)
         os.kill(os.getpid(), number)
     os._exit(128 + number)
+
+
+def _catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    with suppress(OSError), open(f"/proc/{pid}/status") as stream:
+        caught = next(line for line in stream if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def _crash(number: signal.Signals) -> str:

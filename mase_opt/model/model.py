@@ -16,6 +16,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
+from xdsl.parser import Parser
 from xdsl.universe import Universe
 from xdsl.utils.arg_spec import ParameterListType
 from xdsl.utils.exceptions import InterpretationError
@@ -56,7 +57,7 @@ from mase_opt.model.diagnostics import ReportedError, report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
 from mase_opt.pass_options import option_fields
-from mase_opt.registry import load_universe, new_context
+from mase_opt.registry import load_universe, loaded_plugins, new_context
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from mase_opt.model.emit import Result
     from mase_opt.model.estimate import Estimate
     from mase_opt.model.folder import Folder
+    from mase_opt.search.study import Study
 
 BATCH = 256
 """Samples that the interpreter takes at a time."""
@@ -429,10 +431,42 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """Write the IR, with its weights, to a file that `load` and `mase-opt` read."""
+        with user_errors(), atomic_file(str(path)) as stream:
+            stream.write(self.text)
+
+    @property
+    def text(self) -> str:
+        """The IR, with its weights, as `load` and `mase-opt` read it."""
         from mase_opt.model.emit import to_text
 
-        with user_errors(), atomic_file(str(path)) as stream:
-            stream.write(to_text(self._ir, self._home.context))
+        return to_text(self._ir, self._home.context)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _read, (self.text, loaded_plugins(), self._unquantized, self._folder)
+
+    # ---- search -------------------------------------------------------------------
+
+    def search(
+        self,
+        config: str | Path | Mapping[str, Any],
+        *,
+        data: Any = None,
+        output: str | Path | None = None,
+        **setup: Any,
+    ) -> Study:
+        """
+        Try models that this one could become: formats, pruning, hardware options.
+
+        `config` is a TOML file, or what is in its table `[search]`. `data` are those of
+        `[search.data]`: `(inputs, labels)`, a loader or a file, or a mapping of such by
+        names; one alone is called `val`. The study is kept in the folder `output`, or
+        in `storage`; it is taken up again if it is there already. `setup` are settings
+        of `[search.strategy.setup]`, and replace its own.
+        """
+        from mase_opt.search.search import search
+
+        with user_errors():
+            return search(self, config, data=data, output=output, **setup)
 
     # ---- lowering -----------------------------------------------------------------
 
@@ -592,6 +626,15 @@ class Model:
             module = to_torch(self._ir, learn_scales=learn_scales, share=steps)
             _ORIGINS[module] = self
             return module
+
+
+def _read(
+    text: str, plugins: Sequence[str], unquantized: Model | None, folder: Folder | None
+) -> Model:
+    """A model that was pickled."""
+    home = _Home(load_universe(plugins))
+    module = Parser(home.context, text, "pickled model").parse_module()
+    return Model._made(module, home, unquantized, folder)  # pyright: ignore[reportPrivateUsage]
 
 
 _ORIGINS: WeakKeyDictionary[Any, Model] = WeakKeyDictionary()

@@ -242,3 +242,35 @@ def test_mase_run(start: Start):
     assert err.endswith("error: interrupted\n")
     assert run.family() == {}
     assert run.left_files() == ["temporary"]
+
+
+CATCHING = """\
+import signal, time
+from mase_opt.driver.supervisor import supervise
+
+supervise()
+signal.signal(signal.SIGINT, lambda *_: print("caught", flush=True))
+print("ready", flush=True)
+while True:
+    time.sleep(0.05)
+"""
+
+
+def test_who_catches_a_signal_may_finish():
+    """The first is for the child to end by itself, the second one ends it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CATCHING],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "caught\n"
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate()
+    assert (rest, said) == ("", "error: interrupted\n")
+    assert process.returncode == -signal.SIGINT

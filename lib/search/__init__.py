@@ -1,0 +1,1 @@
+"""What can be chosen of a model, and in which order the choices are tried."""

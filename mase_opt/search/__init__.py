@@ -1,0 +1,1 @@
+"""Search for models: what is measured of them, and studies that try them."""
