@@ -476,7 +476,26 @@ def _simulate(session: Session) -> Outcome:
 
 
 def _search(session: Session) -> Outcome:
-    raise UserError("search is not there yet")
+    from loguru import logger
+
+    from mase_opt.training.checkpoints import save_transformed
+
+    config = session.config
+    if not config.search:
+        raise UserError(
+            "search needs a search space: name a file with the table [search] by "
+            "--config"
+        )
+    model = _model(session, session.subject())
+    calibration, _ = session.samples("train", config.samples or CALIBRATION)
+    data = {"calibration": calibration, "val": session.samples("val", None)}
+    output = session.folder.search
+    study = model.search(config.search, data=data, output=output)
+    best = study.best
+    logger.info(f"best trial: {best.number}\n{study!r}")
+    path = session.folder.searched
+    save_transformed(study.build(best), path)
+    return Outcome(session.folder.path, best.values, path)
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -53,6 +53,16 @@ class RunFolder:
         return self.software / "transform" / "model.mlir"
 
     @property
+    def search(self) -> Path:
+        """The study of a search."""
+        return self.software / "search_ckpts"
+
+    @property
+    def searched(self) -> Path:
+        """The model of its best trial, as IR; others of its stem are beside it."""
+        return self.search / "best.mlir"
+
+    @property
     def emitted(self) -> Path:
         """The quantized model that `hardware` was made of."""
         return self.software / "emit" / "model.mlir"
@@ -77,8 +87,8 @@ class RunFolder:
         )
 
     def latest_model(self) -> Path | None:
-        """What the last training or transformation left, if there is anything."""
-        found = [self.transformed, self.checkpoints / BEST]
+        """What the last training, transformation or search left, if anything."""
+        found = [self.transformed, self.searched, self.checkpoints / BEST]
         return max(
             (path for path in found if path.is_file()),
             key=lambda path: path.stat().st_mtime_ns,

@@ -19,6 +19,19 @@ width = 8
 """
 
 
+SEARCH = """
+[search.search_space]
+name = "mixed_precision"
+setup.by = "type"
+seed.linear.config.weight = ["fixed<4, auto>", "fixed<8, auto>"]
+
+[search.strategy]
+sw_runner.evaluation = {}
+setup = {sampler = "brute_force", direction = "maximize"}
+metrics.accuracy = {}
+"""
+
+
 def outputs(folder: Path, action: str) -> dict[str, Any]:
     with np.load(folder / f"software/{action}/outputs.npz") as file:
         return dict(file)
@@ -48,6 +61,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     test("quantized")
     assert mase(base, "train", "--lr", "1e-3", "--max-epochs", "3", *project) == 0
     test("trained")
+    space = base / "search.toml"
+    space.write_text(SEARCH)
+    # Formats are searched for from the float model, which training has set aside.
+    float_model = folder / "software/training_ckpts/logs/version_0/best.ckpt"
+    line = (*MODEL, "--load", float_model, "--config", space)
+    assert mase(base, "search", *line, *project) == 0
+    test("searched")
     assert mase(base, "emit", *project) == 0
     assert mase(base, "simulate", *project) == 0
     found["simulated"] = outputs(folder, "simulate")
@@ -58,13 +78,14 @@ def test_q7_accuracy_at_each_step(story: dict[str, Any]):
     assert story["float accuracy"] > 0.93
     assert story["quantized accuracy"] >= story["float accuracy"] - 0.01
     assert story["trained accuracy"] >= story["quantized accuracy"] - 0.01
+    assert story["searched accuracy"] >= story["trained accuracy"] - 0.02
 
 
 def test_the_circuit_equals_the_last_test(story: dict[str, Any]):
     """Every number of all 360 samples."""
     assert (story["simulated"]["labels"] == story["trained"]["labels"]).all()
     assert story["simulated"]["scores"].shape == (360, 10)
-    assert (story["simulated"]["scores"] == story["trained"]["scores"]).all()
+    assert (story["simulated"]["scores"] == story["searched"]["scores"]).all()
     assert (story["quantized"]["scores"] != story["trained"]["scores"]).any()
 
 
@@ -97,6 +118,11 @@ def test_k9_transformed_models_as_ir_safetensors_and_pickle(story: dict[str, Any
     # And train goes on from a pickle.
     line = ("train", *MODEL, "--load", folder / "model.pkl", "--load-type", "pkl")
     assert mase(base, *line, "--max-steps", "1", "--project", "again") == 0
+
+
+def test_h2_search_needs_its_table(story: dict[str, Any], capsys: Any):
+    said = mistake(capsys, story["base"], "search", *MODEL)
+    assert "name a file with the table [search] by --config" in said
 
 
 def test_q1_transform_needs_passes(story: dict[str, Any], capsys: Any):
