@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ import pytest
 from training_runs import MODEL, digits_file, mase, mistake
 
 import mase_opt as mo
+from mase_opt.tools.mase import run
 
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs" / "by_model"
 QUANTIZE = """
 [passes.quantize]
 width = 8
@@ -212,6 +217,44 @@ def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys
     said = mistake(capsys, base, "train", "--project", "codes")
     assert "no weights to train" in said
     assert "masters = true" in said
+
+
+def test_c13_example_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each of them runs, in the order in which they need each other."""
+    monkeypatch.chdir(tmp_path)
+    quick = ("--max-epochs", "1", "--max-steps", "9")
+    done: set[Path] = set()
+    for name, action, more in (
+        ("digits-mlp/train", "train", quick),
+        ("digits-mlp/test", "test", ()),
+        ("digits-mlp/quantize", "transform", ()),
+        ("digits-mlp/emit", "emit", ("--github-ci",)),
+        ("lenet5/train", "train", quick),
+    ):
+        path = CONFIGS / f"{name}.toml"
+        assert run([action, "--config", str(path), *more]) == 0
+        done.add(path)
+    assert done >= set((CONFIGS / "digits-mlp").glob("*.toml"))
+    assert done >= set((CONFIGS / "lenet5").glob("*.toml"))
+    manifest = tmp_path / "mase_output/digits-mlp/hardware/manifest.json"
+    assert json.loads(manifest.read_text())["sources"]
+
+
+def test_c3_c12_example_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    """The same actions as functions, with a script's own flag."""
+    script = ROOT / "examples/training/toy.py"
+    line = ["toy.py", "--hidden", "4", "--epochs", "1", "--lr", "1e-2"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", line)
+    runpy.run_path(str(script), run_name="__main__")
+    said = capsys.readouterr().out
+    tested, simulated = (
+        re.findall(rf"^{name}: .*_acc ([\d.]+)", said, re.M)[0]
+        for name in ("8 bits", "simulated")
+    )
+    assert tested == simulated
 
 
 def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
