@@ -431,7 +431,8 @@ def _emit(session: Session) -> Outcome:
     if not model.is_quantized:
         logger.info("the model is in floating point: 8-bit fixed point")
         model = _calibrated(session, model).quantize()
-    verify = 0 if config.github_ci else chosen.pop("verify-rtl", 64)
+    vectors = chosen.pop("verify-rtl", 64)
+    verify = 0 if config.github_ci else vectors
     output = Path(chosen.pop("output", folder.hardware))
     folder.emitted.parent.mkdir(exist_ok=True)
     model.save(folder.emitted)

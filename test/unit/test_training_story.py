@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_runs import MODEL, digits_file, mase, mistake
+from training_runs import MODEL, columns, mase, mistake
 
 import mase_opt as mo
 from mase_opt.tools.mase import run
@@ -62,7 +62,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert mase(base, "train", *MODEL, *fit, *project) == 0
     test("float")
     assert mase(base, "transform", "--config", config, *project) == 0
-    found["transformed"] = mo.load(folder / "software/transform/model.mlir")
+    found["ir"] = mo.load(folder / "software/transform/model.mlir")
     test("quantized")
     assert mase(base, "train", "--lr", "1e-3", "--max-epochs", "3", *project) == 0
     test("trained")
@@ -91,22 +91,21 @@ def test_the_circuit_equals_the_last_test(story: dict[str, Any]):
     assert (story["simulated"]["labels"] == story["trained"]["labels"]).all()
     assert story["simulated"]["scores"].shape == (360, 10)
     assert (story["simulated"]["scores"] == story["searched"]["scores"]).all()
-    assert (story["quantized"]["scores"] != story["trained"]["scores"]).any()
 
 
 def test_t6_training_goes_on_in_the_formats(story: dict[str, Any]):
-    folder = story["folder"] / "software"
-    emitted = mo.load(folder / "emit/model.mlir")
-    before = story["transformed"]
-    assert emitted.is_quantized
-    assert re.findall(r"!mase\.\w+<.*?>", str(emitted.ir)) == re.findall(
-        r"!mase\.\w+<.*?>", str(before.ir)
-    )
-    # The interpreter computes what the torch module does.
-    x = digits_file(story["base"] / "x.npz", 64)
-    with np.load(x) as file:
-        images = file["x"].reshape(-1, 1, 8, 8)
-    assert (emitted.run(images) != before.run(images)).any()
+    """From the transformed model's loss, with its formats; the numbers change."""
+    import torch
+
+    best = story["folder"] / "software/training_ckpts/best.ckpt"
+    held = torch.load(best, weights_only=True)
+    path = story["base"] / "held.mlir"
+    path.write_text(held["mase_ir"])
+    pattern = r"!mase\.\w+<.*?>"
+    formats = [re.findall(pattern, str(m.ir)) for m in (mo.load(path), story["ir"])]
+    assert formats[0] == formats[1] != []
+    assert columns(story["folder"], 1)["val_loss"][0] < 0.5
+    assert (story["quantized"]["scores"] != story["trained"]["scores"]).any()
 
 
 def test_k9_transformed_models_as_ir_safetensors_and_pickle(story: dict[str, Any]):
@@ -154,10 +153,6 @@ def test_mistakes_in_passes(
 
 
 def test_passes_run_in_the_order_of_the_file(story: dict[str, Any], capsys: Any):
-    """And they are those of mase-opt: the same as with the Python API."""
-    from mase_opt.training import MaseDataModule
-
-    best = story["folder"] / "software/transform/model.mlir"
     path = story["base"] / "order.toml"
     path.write_text(
         "[passes.calibrate]\nsamples = 64\n"
@@ -171,13 +166,8 @@ def test_passes_run_in_the_order_of_the_file(story: dict[str, Any], capsys: Any)
     said = capsys.readouterr().err
     assert said.index("pass mase-calibrate") < said.index("pass mase-quantize")
     made = mo.load(base / "o/software/transform/model.mlir")
-    images = MaseDataModule("digits").samples("train", 64)["x"]
-    float_model = story["transformed"].unquantized
-    assert best.is_file()
     assert made.is_quantized
     assert "fixed<6" in str(made.ir)
-    assert made.run(images).shape == (64, 10)
-    assert float_model is not None
 
 
 def test_q9_emit_after_train_without_naming_anything(tmp_path: Path, capsys: Any):
@@ -209,10 +199,8 @@ def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys
     base = story["base"]
     path = base / "codes.toml"
     path.write_text("[passes.quantize]\nwidth = 8\nmasters = false\n")
-    best = story["folder"] / "software/training_ckpts/best.ckpt"
     line = ("transform", *MODEL, "--config", path, "--project", "codes")
     float_one = story["folder"] / "software/training_ckpts/logs/version_0/best.ckpt"
-    assert best.is_file()
     assert mase(base, *line, "--load", float_one) == 0
     said = mistake(capsys, base, "train", "--project", "codes")
     assert "no weights to train" in said
