@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,21 +143,26 @@ def progress(steps: Sequence[Step], title: str) -> Iterable[Step]:
             show(done)
 
 
+class Show(Protocol):
+    """What moves a progress bar."""
+
+    def __call__(self, done: float, title: str | None = None) -> None:
+        """So many of the steps are done; what the bar says from now on, if given."""
+        ...
+
+
 @contextmanager
-def progress_bar(title: str, steps: int) -> Generator[Callable[[float], None]]:
+def progress_bar(title: str, steps: int) -> Generator[Show]:
     """What to call with how many of the steps are done; a bar on a terminal."""
     if not steps or not is_watched():
-        yield lambda done: None
+        yield lambda done, title=None: None
         return
-    if _phases is not None:
-        bars = _phases.bars
+    with nullcontext(_phases.bars) if _phases is not None else _bars() as bars:
         task = bars.add_task(title, total=steps)
-        yield lambda done: bars.update(task, completed=done)
+        yield lambda done, title=None: bars.update(
+            task, completed=done, description=title
+        )
         bars.remove_task(task)
-        return
-    with _bars() as bars:
-        task = bars.add_task(title, total=steps)
-        yield lambda done: bars.update(task, completed=done)
 
 
 def _bars() -> Progress:

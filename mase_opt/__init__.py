@@ -6,10 +6,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mase_opt.lib.cost.estimate import Estimate
     from mase_opt.lib.errors import UserError
     from mase_opt.lib.quantization.recipe import Recipe
     from mase_opt.model.emit import Result
-    from mase_opt.model.estimate import Estimate
     from mase_opt.model.model import Level, Model, from_torch, import_torch, load
     from mase_opt.search.study import Study, Tried
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Estimate": "mase_opt.model.estimate",
+    "Estimate": "mase_opt.lib.cost.estimate",
     "Level": "mase_opt.model.model",
     "Model": "mase_opt.model.model",
     "Recipe": "mase_opt.lib.quantization.recipe",

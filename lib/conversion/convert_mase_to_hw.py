@@ -62,7 +62,7 @@ class ConvertMaseToHwPass(ModulePass):
     """Registers from inputs to outputs, instead of a logic depth."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        pipelining = self._pipelining()
+        pipelining = self.pipelining()
         function = only_function(op)
         check_function(function)
         circuits = TopBuilder(function, pipelining).build()
@@ -70,8 +70,8 @@ class ConvertMaseToHwPass(ModulePass):
         function.erase()
         op.body.block.add_ops(circuits)
 
-    def _pipelining(self) -> Pipelining:
-        """The options, checked."""
+    def pipelining(self) -> Pipelining:
+        """What the options ask for. Raises `PassFailedException`."""
         depth, stages = self.max_logic_depth, self.stages
         if depth is not None and stages is not None:
             raise PassFailedException("give max-logic-depth or stages, not both")

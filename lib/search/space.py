@@ -19,6 +19,8 @@ Point = Mapping[str, Any]
 
 QUANTIZE = "mase-quantize"
 CALIBRATE = "mase-calibrate"
+_MAKE_EXPLICIT = ("mase-lower-block-arithmetic", "mase-lower-to-lookup")
+"""What comes before the passes that build hardware."""
 DECISION = "mase.decision"
 """The attribute of a function that a search has decided on."""
 
@@ -51,7 +53,9 @@ class Decision:
 
 def _pass_toml(name: str, options: Mapping[str, Any]) -> str:
     if name == QUANTIZE:
-        return Recipe(**options).to_toml()
+        text = Recipe(**options).to_toml()
+        # That the model says so itself.
+        return f"{text.replace('[passes.quantize', '[passes.set-recipe')}\n{text}"
     lines = [f"[passes.{name.removeprefix('mase-')}]"]
     lines += [f"{key.replace('_', '-')} = {toml(v)}" for key, v in options.items()]
     return "\n".join(lines) + "\n"
@@ -60,11 +64,15 @@ def _pass_toml(name: str, options: Mapping[str, Any]) -> str:
 def _hardware_passes(
     hardware: Mapping[str, Any],
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Options by the pass that has them."""
+    """All passes down to hardware, with options; none if nothing is chosen."""
+    if not hardware:
+        return []
     return [
-        (name, own)
-        for name, options in hardware_options().items()
-        if (own := {k: v for k, v in hardware.items() if k in options})
+        *((name, {}) for name in _MAKE_EXPLICIT),
+        *(
+            (name, {k: v for k, v in hardware.items() if k in options})
+            for name, options in hardware_options().items()
+        ),
     ]
 
 

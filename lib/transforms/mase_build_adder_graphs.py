@@ -71,11 +71,15 @@ class MaseBuildAdderGraphsPass(ModulePass):
     dsp: int = 0
     """How many constant products of all layers may stay multiplications."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def check(self) -> None:
+        """Raises `UserError` for options that have no meaning."""
         if self.effort not in EFFORTS:
             raise UserError(f"options: effort is {self.effort}, expected 0 to 3")
         if self.dsp < 0:
             raise UserError(f"options: dsp is {self.dsp}, expected 0 or more")
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        self.check()
         problems = constant_problems(op, Ranges())
         if problems and not native.AVAILABLE:
             warnings.warn(
@@ -128,21 +132,26 @@ class Solver:
 
         Raises `PassFailedException` if it cannot be as deep as it may be.
         """
-        # The op that an error is about.
-        op = problem.op
-        (result,) = op.results
-        try:
-            graph = self._smallest(problem, products)
-        except UserError as error:
-            raise PassFailedException(f"{describe(result)}: {error}") from error
+        graph = self.unchecked(problem, products)
         inputs = problem.layer.inputs
         built = expand(graph.nodes, graph.outputs, inputs, graph.products)
         if built != problem.matrix:
+            # The op that the error is about.
+            op = problem.op
             raise PassFailedException(
-                f"{describe(result)}: the adder graph is not that of "
+                f"{describe(op.results[0])}: the adder graph is not that of "
                 "the constants; this is a bug"
             )
         return graph
+
+    def unchecked(self, problem: Problem, products: Sequence[Indices]) -> Graph:
+        """The graph of a problem; raises as `graph` does."""
+        # The op that an error is about.
+        op = problem.op
+        try:
+            return self._smallest(problem, products)
+        except UserError as error:
+            raise PassFailedException(f"{describe(op.results[0])}: {error}") from error
 
     def _smallest(self, problem: Problem, products: Sequence[Indices]) -> Graph:
         """

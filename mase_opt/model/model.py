@@ -18,7 +18,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.parser import Parser
 from xdsl.universe import Universe
-from xdsl.utils.arg_spec import ParameterListType
+from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.attrs import is_float
@@ -56,7 +56,7 @@ from mase_opt.lib.table import Table
 from mase_opt.model.diagnostics import ReportedError, report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
-from mase_opt.pass_options import option_fields
+from mase_opt.pass_options import build_pass, option_fields
 from mase_opt.registry import load_universe, loaded_plugins, new_context
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ if TYPE_CHECKING:
 
     from mase_opt.frontend.to_torch import MaseModule
     from mase_opt.frontend.to_torch.steps import Steps
+    from mase_opt.lib.cost.estimate import Estimate
     from mase_opt.lib.hardware.interface import PortLayout
     from mase_opt.model.emit import Result
-    from mase_opt.model.estimate import Estimate
     from mase_opt.model.folder import Folder
     from mase_opt.search.study import Study
 
@@ -478,7 +478,7 @@ class Model:
         with user_errors():
             module = self._explicit.clone()
             for name in BUILD_HARDWARE[:-1]:
-                run_pass(self._home.context, module, name)
+                run_pass(self._home.context, module, name, None, self._home.universe)
             return module
 
     def _codes(self) -> ModuleOp:
@@ -493,7 +493,7 @@ class Model:
     def _explicit(self) -> ModuleOp:
         module = self._codes().clone()
         for name in MAKE_EXPLICIT:
-            run_pass(self._home.context, module, name)
+            run_pass(self._home.context, module, name, None, self._home.universe)
         return module
 
     @cached_property
@@ -569,25 +569,31 @@ class Model:
 
     def estimate(self, **options: Any) -> Estimate:
         """
-        What the circuit costs, without SystemVerilog: LUTs, registers, latency.
+        What the circuit costs, without building it: LUTs, registers, latency.
 
-        `options` are those of `emit` that build hardware.
+        `options` are those of `emit` that build hardware. How far off LUTs are is
+        `error`.
         """
-        from mase_opt.model.estimate import estimate
+        from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+        from mase_opt.lib.cost.estimate import estimate
+        from mase_opt.lib.transforms.mase_build_adder_graphs import (
+            MaseBuildAdderGraphsPass,
+        )
 
         with user_errors():
             if self._folder is not None:
                 raise UserError(f"folder '{self._folder.path}' is emitted already")
             self._level(Level.LOWERED)
-            hardware = self._hardware_options(options)
-            circuit = self.circuit
-            if options:
-                circuit = self._explicit.clone()
-                self._check_legal(circuit)
-                for name in BUILD_HARDWARE:
-                    run_pass(self._home.context, circuit, name, hardware[name])
-            assert isinstance(circuit, ModuleOp)
-            return estimate(circuit)
+            chosen = self._hardware_options(options)
+            passes = self._home.universe.all_passes
+            graphs, hardware = (
+                build_pass(passes, ArgSpec(name, dict(chosen[name])))
+                for name in BUILD_HARDWARE
+            )
+            assert isinstance(graphs, MaseBuildAdderGraphsPass)
+            assert isinstance(hardware, ConvertMaseToHwPass)
+            self._check_legal(self._explicit)
+            return estimate(self._explicit, graphs, hardware)
 
     def _hardware_options(self, options: Mapping[str, Any]) -> dict[str, Options]:
         """Options by the pass that builds hardware and has them."""

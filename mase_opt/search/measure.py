@@ -8,7 +8,7 @@ import math
 import time
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,16 +72,18 @@ class Bench:
         return made
 
 
-def build(base: Model, decision: Decision, calibration: Any = None) -> Model:
+def build(
+    base: Model, decision: Decision, calibration: Any = None, *, masters: bool = False
+) -> Model:
     """
     The model that a decision makes of `base`, which stays; raises `UserError`.
 
-    `calibration` is for a `mase-calibrate` without data.
+    `calibration` is for a `mase-calibrate` without data; `masters` are for training.
     """
     model = base
     for name, options in decision.passes:
         if name == QUANTIZE:
-            model = model.quantize(**options)
+            model = model.quantize(**options, masters=masters)
         elif name == CALIBRATE:
             data = options.get("data", calibration)
             if data is None:
@@ -95,6 +97,22 @@ def build(base: Model, decision: Decision, calibration: Any = None) -> Model:
     return model
 
 
+def prepared(bench: Bench, runners: Sequence[Runner], job: Job) -> Trial:
+    """The trial with the model to measure; raises `UserError`."""
+    parts = (bench.context.model, job.decision, bench.calibration)
+    trial = Trial(
+        job.number,
+        job.point,
+        job.decision,
+        build(*parts),
+        job.samples,
+        lambda: build(*parts, masters=True),
+    )
+    for runner in runners:
+        trial = replace(trial, model=runner.prepare(trial))
+    return trial
+
+
 def measure(bench: Bench, runners: Sequence[Runner], job: Job) -> Answer:
     """
     What the runners say of a trial.
@@ -104,9 +122,8 @@ def measure(bench: Bench, runners: Sequence[Runner], job: Job) -> Answer:
     start = time.perf_counter()
     values: dict[str, float] = {}
     try:
-        with _quietly(bench):
-            model = build(bench.context.model, job.decision, bench.calibration)
-            trial = Trial(job.number, job.point, job.decision, model, job.samples)
+        with quietly(bench):
+            trial = prepared(bench, runners, job)
             for runner in runners:
                 measured = runner.measure(trial)
                 _check(runner, measured)
@@ -129,7 +146,7 @@ def _check(runner: Runner, measured: Mapping[str, float]) -> None:
 
 
 @contextlib.contextmanager
-def _quietly(bench: Bench) -> Generator[None]:
+def quietly(bench: Bench) -> Generator[None]:
     """Without what passes report and warn of, which would come with every trial."""
     with (
         _torch_threads(bench.threads) if bench.software else contextlib.nullcontext(),

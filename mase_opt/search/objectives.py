@@ -52,11 +52,16 @@ class Objectives:
         return [name for name, wanted in self.wanted.items() if wanted.scale]
 
     @property
+    def by_metric(self) -> dict[str, Direction]:
+        """Which way each of them is better."""
+        return {name: self._direction(name) for name in self.names}
+
+    @property
     def directions(self) -> list[Direction]:
         """One for each objective."""
         if self.total is not None:
             return [self.total]
-        return [self._direction(name) for name in self.names]
+        return [*self.by_metric.values()]
 
     def of_values(self, values: Mapping[str, float]) -> tuple[float, ...]:
         """The objectives of measured metrics."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,6 +84,8 @@ class Trial:
     """After the decision's passes."""
     samples: int | None
     """How many samples to take at most; None: as many as the runner is set to."""
+    masters: Callable[[], Model]
+    """The model with constants in floating point behind casts, to be trained."""
 
 
 class Runner(ABC):
@@ -102,19 +104,35 @@ class Runner(ABC):
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
         """`table` is `[search.strategy.sw_runner.<name>]`; raises `UserError`."""
 
+    def prepare(self, trial: Trial) -> Model:
+        """The model that all runners measure: the trial's, unless this trains it."""
+        return trial.model
+
     @abstractmethod
     def measure(self, trial: Trial) -> dict[str, float]:
         """The metrics of a trial; raises `UserError` if it has none."""
 
 
+_HERE = "mase_opt.search.runners"
 SOFTWARE: Registry[Runner] = Registry(
     "software runner",
     {
-        "evaluation": "mase_opt.search.evaluation:Evaluation",
-        "basic_evaluation": "mase_opt.search.evaluation:Evaluation",
+        "evaluation": f"{_HERE}.evaluation:Evaluation",
+        "basic_evaluation": f"{_HERE}.evaluation:Evaluation",
+        "training": f"{_HERE}.training:Training",
+        "basic_train": f"{_HERE}.training:Training",
     },
 )
 """`sw_runner`s; `SOFTWARE.add` is a decorator."""
 
-HARDWARE: Registry[Runner] = Registry("hardware runner", {})
+HARDWARE: Registry[Runner] = Registry(
+    "hardware runner",
+    {
+        "bits": f"{_HERE}.bits:Bits",
+        "average_bitwidth": f"{_HERE}.bits:Bits",
+        "operations": f"{_HERE}.operations:CountedOperations",
+        "estimate": f"{_HERE}.estimate:EstimatedHardware",
+        "yosys": f"{_HERE}.yosys:Synthesis",
+    },
+)
 """`hw_runner`s; `HARDWARE.add` is a decorator."""

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,8 @@ from mase_opt.search.config import Config
 from mase_opt.search.data import CALIBRATION, hash_of, read_data
 from mase_opt.search.measure import Answer, Bench, Job
 from mase_opt.search.objectives import Objectives
+from mase_opt.search.outputs import write_outputs
+from mase_opt.search.progress import search_progress
 from mase_opt.search.runner import RunnerContext, Samples
 from mase_opt.search.storage import (
     Owner,
@@ -65,9 +67,10 @@ def search(
     Search for models as a TOML file, or what is in its table `[search]`, says.
 
     `data` are those of `[search.data]`, and replace its own: by names, or one, called
-    `val`. Without a storage, the study is kept in the folder `output`, if there is one.
-    `setup` replaces settings of the table of that name. `told` is called with every
-    trial when it is over. Raises `UserError`.
+    `val`. What `outputs` describes is written to the folder `output`, if there is one;
+    without a storage, the study is kept there, too. `setup` replaces settings of the
+    table of that name. `told` is called with every trial when it is over. Raises
+    `UserError`.
     """
     with silent_optuna(), _interruptible() as interrupted:
         read = Config.of(config, setup)
@@ -79,7 +82,10 @@ def search(
         if output is not None and read.setup.storage is None:
             journal = str(Path(output) / JOURNAL)
             read = replace(read, setup=replace(read.setup, storage=journal))
-        return _Search(_Prepared(model, read), interrupted, told).run()
+        study = _Search(_Prepared(model, read), interrupted, told).run()
+        if output is not None:
+            write_outputs(study, output)
+        return study
 
 
 @contextmanager
@@ -231,6 +237,7 @@ class _Search:
         self._objectives = prepared.objectives
         self._interrupted = interrupted
         self._told = told
+        self._show: Callable[[Tried], None] = lambda trial: None
         setup = self._setup
         self._end = None if setup.timeout is None else time.monotonic() + setup.timeout
         self._limit = setup.n_trials
@@ -262,7 +269,8 @@ class _Search:
             else:
                 workers = Here(prepared.bench, prepared.runners)
             try:
-                self._work(workers)
+                with self._progress() as self._show:
+                    self._work(workers)
             except KeyboardInterrupt:
                 # It comes from elsewhere where no handler of ours is.
                 self._interrupted.set()
@@ -274,8 +282,17 @@ class _Search:
             prepared.model,
             prepared.config,
             self._objectives,
-            prepared.calibration,
+            prepared.bench,
+            prepared.runners,
             self._interrupted.is_set(),
+        )
+
+    def _progress(self) -> AbstractContextManager[Callable[[Tried], None]]:
+        known = [self._tried(t) for t in self._trials() if t.state.is_finished()]
+        size = self._strategy.encoding.size
+        total = size if self._limit is None else min(self._limit, size)
+        return search_progress(
+            known, total, self._setup.timeout, self._objectives.by_metric
         )
 
     def _work(self, workers: Workers) -> None:
@@ -412,9 +429,11 @@ class _Search:
                 self._set(trial, VIOLATION, violation)
             values = self._objectives.of_values(answer.values)
             self._study.tell(number, values, skip_if_finished=True)
+        (over,) = (t for t in self._trials() if t.number == number)
+        tried = self._tried(over)
+        self._show(tried)
         if self._told is not None:
-            (told,) = (t for t in self._trials() if t.number == number)
-            self._told(self._tried(told))
+            self._told(tried)
 
     def _id(self, number: int) -> int:
         """What the storage calls a trial."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.search.space import Decision, Point
 from mase_opt.search.config import Config
-from mase_opt.search.measure import build
+from mase_opt.search.measure import Bench, Job, prepared, quietly
 from mase_opt.search.objectives import Objectives
+from mase_opt.search.runner import Runner
 
 if TYPE_CHECKING:
     from mase_opt.model.model import Model
@@ -54,10 +55,17 @@ class Study:
     """What was asked for."""
     objectives: Objectives
     """What is wanted of metrics."""
-    calibration: Any
-    """With what is calibrated again after its weights have changed."""
+    bench: Bench
+    """With what trials are made again."""
+    runners: Sequence[Runner]
+    """What was measured with."""
     interrupted: bool
     """Whether Ctrl-C has ended it."""
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.model.function.sym_name.data
 
     def front(self) -> list[Tried]:
         """
@@ -120,4 +128,6 @@ class Study:
         """The model of a trial; raises `UserError` if it has none."""
         if trial.decision is None:
             raise UserError(f"trial {trial.number} has no model: {trial.reason}")
-        return build(self.model, trial.decision, self.calibration)
+        job = Job(trial.number, trial.point, trial.decision, trial.samples, "")
+        with quietly(self.bench):
+            return prepared(self.bench, self.runners, job).model

@@ -13,12 +13,12 @@
 
 // BEST: trial {{[0-2]}} of 3: accuracy 1, loss 0.0485874
 // ONE: trial 0 of 1: accuracy 1, loss
-// METRIC: error: config '{{.*}}lost.toml': strategy.metrics: no runner measures 'lost'; did you mean 'loss'? (metrics: accuracy, loss)
+// METRIC: error: config '{{.*}}lost.toml': strategy.metrics: no runner measures 'lost'; did you mean 'loss'? (metrics: accuracy, loss, perplexity, sqnr)
 // NONE: error: config '{{.*}}none.toml': No such file or directory
 // CONFIG: error: pass 'mase-search' needs the option 'config'
 // QUANTIZED: error: config '{{.*}}toml': search_space: the model is quantized already
 
-// CHECK: func.func @f({{.*}}tensor<1x2x!mase.{{.*}} attributes {mase.recipe = {by = "name", layers = {{\[\[}}"fc", {weight = "fixed<3, 0>"}]]}, mase.decision = "[passes.quantize]\0Aby = \22name\22\0A\0A[passes.quantize.fc.config]\0Aweight = \22fixed<3, 0>\22\0A"}
+// CHECK: func.func @f({{.*}}tensor<1x2x!mase.{{.*}} attributes {mase.recipe = {by = "name", layers = {{\[\[}}"fc", {weight = "fixed<3, 0>"}]]}, mase.decision = "[passes.set-recipe]\0Aby = \22name\22\0A\0A[passes.set-recipe.fc.config]\0Aweight = \22fixed<3, 0>\22\0A\0A[passes.quantize]\0Aby = \22name\22\0A\0A[passes.quantize.fc.config]\0Aweight = \22fixed<3, 0>\22\0A"}
 // CHECK: mase.constant <i8, [3, 0, 0, 3]> : tensor<2x2x!mase.fixed<3, 0>>
 func.func @f(%x: tensor<1x2xf32> {mase.name = "x"}) -> tensor<1x2xf32> {
   %w = mase.constant <f32, [3.0, 0.0, 0.0, 3.0]> : tensor<2x2xf32>

@@ -68,8 +68,9 @@ def test_everyday_program(x_train: Any, x_test: Any, y_test: Any, tmp_path: Path
     emitted = mo.load(tmp_path / "digits")
     assert emitted.run(x_test[:8], level="rtl").tolist() == numbers.tolist()
     estimate = small.estimate(max_logic_depth=4)
-    assert estimate.latency == result.latency
-    assert estimate.ff == result.report.totals["register_bits"]
+    assert abs(estimate.latency - result.latency) <= 1
+    registers = result.report.totals["register_bits"]
+    assert estimate.ff == pytest.approx(registers, rel=0.3)
     assert estimate.lut > estimate.adders > 0
 
 

@@ -137,12 +137,7 @@ class TopBuilder:
 
     def _wires(self, op: Operation) -> Wires:
         operands = [self.values[v] for v in op.operands]
-        wiring = WIRINGS.get(type(op))
-        if wiring is None:
-            return self._layer(op, operands)
-        if isinstance(op, SameElementOp):
-            check_scales(op, wiring, operands)
-        return checked_wires(op, wiring(op, *operands))
+        return moved(op, operands) if type(op) in WIRINGS else self._layer(op, operands)
 
     def _layer(self, op: Operation, operands: Sequence[Wires]) -> Wires:
         """Build the module of `op` and instantiate it."""
@@ -282,6 +277,18 @@ def live_ops(function: func.FuncOp) -> list[Operation]:
             needed.update(op.operands)
             result.append(op)
     return result[::-1]
+
+
+def moved(op: Operation, operands: Sequence[Wires]) -> Wires:
+    """
+    The result of an op that is wiring.
+
+    Raises `HardwareError` if an element moves to where another scale holds.
+    """
+    wiring = WIRINGS[type(op)]
+    if isinstance(op, SameElementOp):
+        check_scales(op, wiring, operands)
+    return checked_wires(op, wiring(op, *operands))
 
 
 def checked_wires(op: Operation, wires: Any) -> Wires:
