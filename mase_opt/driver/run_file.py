@@ -82,7 +82,11 @@ def read_run_file(path: str, known: Mapping[str, Any]) -> RunFile:
         raise UserError(f"config '{path}': {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"config '{path}' is not TOML: {error}") from error
-    where = f"config '{path}'"
+    return run_of(tree, f"config '{path}'", known)
+
+
+def run_of(tree: Mapping[str, Any], where: str, known: Mapping[str, Any]) -> RunFile:
+    """As `read_run_file` of what a file holds; `where` is what errors begin with."""
     _check(tree, ("input", "passes", "emit"), f"{where}: unknown key")
     source = tree.get("input")
     if source is not None and not isinstance(source, str):

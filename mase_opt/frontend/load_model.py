@@ -110,7 +110,7 @@ def call_factory(source: str) -> tuple[torch.nn.Module, Any]:
     import torch
 
     place, _, name = source.rpartition(":")
-    module = _python_module(place)
+    module = python_module(place)
     factory = getattr(module, name, None)
     if not callable(factory):
         known = [n for n, value in vars(module).items() if callable(value)]
@@ -133,7 +133,7 @@ def call_factory(source: str) -> tuple[torch.nn.Module, Any]:
     )
 
 
-def _python_module(place: str) -> ModuleType:
+def python_module(place: str) -> ModuleType:
     """The module named `place`, or that the file `place` holds."""
     try:
         if not place.endswith(".py"):

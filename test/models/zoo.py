@@ -9,13 +9,13 @@ there: the extra `models` installs them.
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from typing import Any
 
 import torch
 from torch import nn
+
+from mase_opt.training.torchvision_ops import declare_torchvision_ops
 
 Model = tuple[nn.Module, tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]]
 
@@ -23,29 +23,12 @@ MODELS: dict[str, Callable[[], Model]] = {}
 """Factories by name."""
 
 
-@functools.cache
-def declare_torchvision_ops() -> torch.library.Library | None:
-    """
-    Let torchvision load beside a torch without CUDA.
-
-    The wheel on PyPI is built for CUDA; without it, its compiled ops do not register,
-    and importing it fails for want of two schemas.
-    """
-    if torch.version.cuda is not None or "+cpu" in metadata.version("torchvision"):
-        return None
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
-
-
 def _model(function: Callable[[], Model]) -> Callable[[], Model]:
     """Register a factory; weights, statistics and inputs become reproducible."""
 
     @functools.wraps(function)
     def build() -> Model:
-        if importlib.util.find_spec("torchvision") is not None:
-            declare_torchvision_ops()
+        declare_torchvision_ops()
         with torch.random.fork_rng():
             torch.manual_seed(0)
             module, inputs = function()

@@ -36,6 +36,7 @@ FLOORS = (
     "model",
     "search.mase_search search.runners testing",
     "driver",
+    "training",
     "tools",
 )
 """Rooms from the ground up: each imports from its own floor and from those below."""

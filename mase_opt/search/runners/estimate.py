@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from mase_opt.model.estimate import Estimate
+from mase_opt.lib.cost.estimate import Estimate
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Trial
 
 UNITS = {"latency": "cycles", "initiation_interval": "cycles", "logic_depth": "levels"}

@@ -1,0 +1,280 @@
+"""Lightning's trainer, as a configuration asks for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, cast
+
+import lightning
+import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+    StochasticWeightAveraging,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from loguru import logger
+
+from mase_opt.lib.console import is_watched
+from mase_opt.lib.errors import UserError
+from mase_opt.training.checkpoints import IR_KEY, AtomicCheckpoints
+from mase_opt.training.config import TABLES, Config
+from mase_opt.training.run_folder import BEST, RunFolder, is_first_process
+from mase_opt.training.wrappers import Wrapper
+
+MONITORED = "val_loss"
+DEBUG_BATCHES = 5
+"""Of each stage of `--debug`."""
+PRECISIONS: dict[str, Any] = {
+    "16": "16-mixed",
+    "32": "32-true",
+    "64": "64-true",
+    "bf16": "bf16-mixed",
+}
+SWA_START = 0.8
+"""The share of epochs after which weights are averaged."""
+
+
+ADVICE = (
+    "does not have many workers",
+    "number of training batches",
+    "Checkpoint directory .* exists",
+    "checkpoint directory has changed",
+    "requested to overfit",
+    "GPU available but not used",
+    "treespec, LeafSpec",
+    "Experiment logs directory",
+    "DistributedSampler",
+    "sync_dist=True",
+    "barrier.. using the device",
+    # A run may end before its first validation.
+    "could not find the monitored key",
+)
+"""Of Lightning and torch, for other people than those who run `mase`."""
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The best one, and the last: a class of its own, as Lightning tells them apart."""
+
+
+class Transformed(Callback):
+    """Keeps the IR of a transformed model in its checkpoints, which then are whole."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def on_save_checkpoint(
+        self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the IR."""
+        checkpoint[IR_KEY] = self.text
+
+
+class Stopping(EarlyStopping):
+    """Early stopping that says so in the log of the run."""
+
+    @staticmethod
+    def _log_info(trainer: Any, message: str, log_rank_zero_only: bool) -> None:
+        if is_first_process():
+            logger.info(message)
+
+
+class GradientFlow(Callback):
+    """Looks whether each weight has had a gradient that is not zero."""
+
+    def __init__(self) -> None:
+        self.still: set[str] = set()
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """None has had one yet."""
+        named = cast("Wrapper", pl_module).model.named_parameters()
+        self.still = {name for name, p in named if p.requires_grad}
+
+    def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
+        """Strike out those that have one now."""
+        for name, parameter in cast("Wrapper", pl_module).model.named_parameters():
+            if name in self.still and parameter.grad is not None:
+                if bool(parameter.grad.any()):
+                    self.still.discard(name)
+
+
+def new_trainer(
+    config: Config,
+    *,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    **more: Any,
+) -> lightning.Trainer:
+    """Lightning's trainer without checkpoints; `more` are arguments of its own."""
+    if config.trainer_precision == "16" and not torch.cuda.is_available():
+        raise UserError("--trainer-precision 16 needs a GPU: bf16 works on CPUs, too")
+    is_cpu = config.accelerator == "cpu" or config.num_devices == 0
+    plugins: list[Any] = [AtomicCheckpoints()]
+    if config.is_to_auto_requeue:
+        plugins.append(SLURMEnvironment(auto_requeue=True))
+    watched = is_watched() and is_first_process()
+    arguments: dict[str, Any] = {
+        "accelerator": "cpu" if is_cpu else config.accelerator,
+        "devices": max(config.num_devices, 1),
+        "num_nodes": config.num_nodes,
+        "strategy": config.strategy,
+        "precision": PRECISIONS[config.trainer_precision],
+        "logger": list(loggers) or False,
+        "callbacks": [*callbacks, *([RichProgressBar()] if watched else [])],
+        "enable_progress_bar": watched,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "plugins": plugins,
+        "log_every_n_steps": config.log_every_n_steps,
+        **more,
+    }
+    try:
+        return lightning.Trainer(**arguments)
+    except (ValueError, RuntimeError, ModuleNotFoundError) as error:
+        # Lightning says what it cannot do.
+        raise UserError(" ".join(str(error).split())) from error
+    except Exception as error:
+        if type(error).__name__ != "MisconfigurationException":
+            raise
+        raise UserError(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def quiet_lightning() -> Generator[None]:
+    """Hide advice, within the block, that is not for whoever runs `mase`."""
+    with warnings.catch_warnings():
+        for text in ADVICE:
+            warnings.filterwarnings("ignore", f".*{text}")
+        yield
+
+
+def fitting_trainer(
+    config: Config, folder: RunFolder, extra: Sequence[Callback] = ()
+) -> lightning.Trainer:
+    """The trainer of a real run: checkpoints, logs, schedules."""
+    best = BestCheckpoint(
+        dirpath=folder.checkpoints,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor=MONITORED,
+        save_last=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [best, LearningRateMonitor("step"), *extra]
+    if config.save_top_k:
+        callbacks.append(
+            ModelCheckpoint(
+                dirpath=folder.checkpoints,
+                filename="{epoch}-{val_loss:.2f}",
+                monitor=MONITORED,
+                save_top_k=config.save_top_k,
+            )
+        )
+    if config.patience is not None:
+        callbacks.append(
+            Stopping(
+                config.early_stop_on,
+                patience=config.patience,
+                mode=config.early_stop_mode,
+                verbose=True,
+            )
+        )
+    if config.stochastic_weight_avg:
+        callbacks.append(
+            StochasticWeightAveraging(config.learning_rate, swa_epoch_start=SWA_START)
+        )
+    return new_trainer(
+        config,
+        callbacks=callbacks,
+        loggers=_loggers(config, folder),
+        enable_checkpointing=True,
+        max_epochs=config.max_epochs,
+        max_steps=config.max_steps if config.max_steps > 0 else -1,
+        accumulate_grad_batches=config.accumulate_grad_batches,
+        # Without Lightning's optimization, the wrapper clips.
+        gradient_clip_val=None
+        if config.tbtt_steps
+        else config.gradient_clip_val or None,
+        check_val_every_n_epoch=config.check_val_every_n_epoch,
+        num_sanity_val_steps=0,
+    )
+
+
+def _loggers(config: Config, folder: RunFolder) -> list[Logger]:
+    board = TensorBoardLogger(folder.checkpoints, name=folder.logs.name)
+    version = board.version
+    table = CSVLogger(folder.checkpoints, name="csv_logs", version=version)
+    loggers: list[Logger] = [board, table]
+    if config.wandb_project is not None:
+        loggers.append(_wandb(config, folder))
+    values = {k: v for k, v in asdict(config).items() if k not in TABLES}
+    board.log_hyperparams(values)
+    return loggers
+
+
+def _wandb(config: Config, folder: RunFolder) -> Logger:
+    try:
+        from lightning.pytorch.loggers import WandbLogger
+
+        return WandbLogger(
+            project=config.wandb_project,
+            save_dir=folder.software,
+            offline=config.offline,
+            tags=list(config.tags),
+            group=config.experiment_group,
+        )
+    except ModuleNotFoundError as error:
+        raise UserError("--wandb-project needs wandb: pip install wandb") from error
+
+
+def debug_stages(config: Config, wrapper: Wrapper, data: Any) -> dict[str, float]:
+    """
+    A fast run on few batches, then overfit them; nothing is saved.
+
+    Warns of weights without a gradient. The loss before and after.
+    """
+    logger.info(f"Running in debug mode: Fast run on {DEBUG_BATCHES} batches")
+    new_trainer(config, fast_dev_run=DEBUG_BATCHES).fit(wrapper, data)
+    logger.info(f"Running in debug mode: Overfitting {DEBUG_BATCHES} batches")
+    flow, losses = GradientFlow(), Losses()
+    trainer = new_trainer(
+        config,
+        callbacks=[flow, losses],
+        overfit_batches=DEBUG_BATCHES,
+        max_epochs=config.max_epochs,
+        limit_val_batches=0,
+    )
+    trainer.fit(wrapper, data)
+    if flow.still:
+        logger.warning(f"no gradient reaches {', '.join(sorted(flow.still))}")
+    first, last = losses.means[0], losses.means[-1]
+    logger.info(
+        f"loss of the batches: {first:.4g} in the first epoch, {last:.4g} in the last"
+    )
+    return {"first_loss": first, "last_loss": last}
+
+
+class Losses(Callback):
+    """The mean loss of each epoch."""
+
+    def __init__(self) -> None:
+        self.means: list[float] = []
+        self._sum, self._count = 0.0, 0
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add a batch's."""
+        self._sum += float(outputs["loss"])
+        self._count += 1
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Take the mean."""
+        self.means.append(self._sum / self._count)
+        self._sum, self._count = 0.0, 0
