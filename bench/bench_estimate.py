@@ -118,7 +118,7 @@ def observed(model: mo.Model, options: dict[str, Any]) -> Row:
     model.estimate(**options)
     spent = time.process_time() - start
     module = model.ir.clone()
-    for name in MAKE_EXPLICIT:
+    for name in (*MAKE_EXPLICIT, "canonicalize"):
         run_pass(new_context(load_universe()), module, name)
     graphs, hardware = (
         {k: v for k, v in options.items() if k in of.__dataclass_fields__}

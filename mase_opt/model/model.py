@@ -593,7 +593,10 @@ class Model:
             assert isinstance(graphs, MaseBuildAdderGraphsPass)
             assert isinstance(hardware, ConvertMaseToHwPass)
             self._check_legal(self._explicit)
-            return estimate(self._explicit, graphs, hardware)
+            # Without ops that change nothing, which are wires.
+            module = self._explicit.clone()
+            run_pass(self._home.context, module, "canonicalize")
+            return estimate(module, graphs, hardware)
 
     def _hardware_options(self, options: Mapping[str, Any]) -> dict[str, Options]:
         """Options by the pass that builds hardware and has them."""

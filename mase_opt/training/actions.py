@@ -207,7 +207,7 @@ def _tell_configuration(action: str, merged: Merged, folder: RunFolder) -> None:
     from loguru import logger
 
     logger.info(
-        f"Running with the following configuration\n{merged.given_table().text(80)}"
+        f"Running with the following configuration\n{merged.given_table().text()}"
     )
     logger.debug(f"all options\n{merged.table().text()}")
     logger.info(f"folder {folder.path}")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,8 @@ seconds = 0.2
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Ignored where the tests run in the background.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     wait_until(lambda: len(lines(log)) > 2 * jobs, process)
     # As a terminal does: to all of its processes.
