@@ -98,6 +98,7 @@ def _sums_of(
                 op.offset_table,
                 op.frac.value.data,
                 op.scale_table,
+                op.dropped_bits,
             )
     problems = constant_problems(module, Ranges()) if native.AVAILABLE else []
     solver = Solver(0, graphs.max_depth)
@@ -121,6 +122,7 @@ def _sums(problem: Problem, graph: Graph, effort: int) -> Sums:
         problem.offsets,
         problem.frac,
         scales,
+        problem.dropped,
         effort if weights <= SEARCHED[effort] else 0,
     )
 

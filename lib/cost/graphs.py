@@ -19,7 +19,7 @@ from mase_opt.lib.cost.operations import product
 from mase_opt.lib.cost.registers import Numbers, advance, last_cut
 from mase_opt.lib.cost.samples import Copies, Cost, measure, some
 from mase_opt.lib.formats.block import Block
-from mase_opt.lib.hardware.arith import Term, mul_levels
+from mase_opt.lib.hardware.arith import Term, floor_shift, mul_levels
 from mase_opt.lib.hardware.builder import Builder, Design
 from mase_opt.lib.hardware.codec import Wires, encode, format_of
 from mase_opt.lib.hardware.number import Sum
@@ -36,6 +36,8 @@ class Sums:
     frac: int
     scales: Numbers
     """`[O, 2]`: scale and bias."""
+    dropped: Indices
+    """Low bits of each input that are always zero, and no inputs of the graph."""
     effort: int = 0
     """How long is searched for a smaller graph."""
 
@@ -60,6 +62,8 @@ def graph_cost(
     op: Operation, sums: Sums, x: Wires, live: Mask, max_depth: int
 ) -> tuple[Cost, Wires]:
     """What the graph that `op` is or becomes takes, and its result."""
+    zeros = np.tile(sums.dropped, len(x) // sums.inputs).tolist()
+    x = [floor_shift(wire, low) for wire, low in zip(x, zeros, strict=True)]
     rows = len(x) // sums.inputs
     times = live.reshape(rows, -1).sum(axis=0)
     sums = replace(sums, graph=_without_dead(sums, times > 0))

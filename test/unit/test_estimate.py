@@ -260,3 +260,37 @@ def test_estimate_against_yosys(
     assert found.carry == pytest.approx(real.carry, rel=0.3)
     assert found.ff == pytest.approx(real.ff, rel=0.3)
     assert found.dsp == real.dsp
+
+
+DROPPING = """
+func.func @f(%x: tensor<1x16x!mase.ufixed<8, 4>>) -> tensor<1x8x!mase.fixed<20, 8>> {{
+  %w = mase.constant <i8, w_0> : tensor<8x16x!mase.fixed<5, 4>>
+  %0 = {cast} {{rounding = #mase.rounding<floor, saturate>{widths}}}
+    : (tensor<1x16x!mase.ufixed<8, 4>>) -> tensor<1x16x!mase.ufixed<{type}>>
+  %1 = mase.linear %0, %w
+    : (tensor<1x16x!mase.ufixed<{type}>>, tensor<8x16x!mase.fixed<5, 4>>)
+    -> tensor<1x8x!mase.fixed<20, 8>>
+  func.return %1 : tensor<1x8x!mase.fixed<20, 8>>
+}}
+{{-# dialect_resources: {{ mase: {{ w_0: "0x08000000{weights}" }} }} #-}}
+"""
+
+
+def test_bits_that_elements_lack_cost_nothing(tmp_path: Path):
+    """The same circuit, whether the type says the width or the table of elements."""
+    weights = np.random.default_rng(0).integers(-15, 16, (8, 16)).astype(np.int8)
+    elements = (
+        ", grid = array<i64>, widths = #mase.dense<i8, [5]>"
+        ", fracs = #mase.dense<i16, [1]>"
+    )
+    found: list[mo.Estimate] = []
+    for cast, widths, type in (
+        ("mase.cast %x", "", "5, 1"),
+        ("mase.cast_elements %x", elements, "8, 4"),
+    ):
+        path = tmp_path / "model.mlir"
+        text = {"cast": cast, "widths": widths, "type": type}
+        path.write_text(DROPPING.format(**text, weights=weights.tobytes().hex()))
+        model = mo.load(path)
+        found += [model.estimate(), model.apply("build-adder-graphs").estimate()]
+    assert found[:2] == found[2:]
