@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ def multiples_of(element: Attribute) -> Multiples | None:
     return element.format.multiples if isinstance(element, ElementType) else None
 
 
+Sums = tuple[NDArray[Any], NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of the numbers in a tensor."""
@@ -47,11 +50,18 @@ class Known:
     numbers: Multiples | None
     codes: NDArray[Any] | None = None
     """Of a constant: they are `codes * 2**-numbers.frac`."""
+    _sums: dict[tuple[int, ...], Sums | None] = field(
+        default_factory=dict[tuple[int, ...], "Sums | None"], compare=False, repr=False
+    )
 
-    def row_sums(
-        self, axes: tuple[int, ...]
-    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    def row_sums(self, axes: tuple[int, ...]) -> Sums | None:
         """Sums over `axes` of positive codes, and of the magnitudes of the others."""
+        if axes not in self._sums:
+            # Modules that share constants share what is known of them.
+            self._sums[axes] = self._row_sums(axes)
+        return self._sums[axes]
+
+    def _row_sums(self, axes: tuple[int, ...]) -> Sums | None:
         if self.numbers is None or self.codes is None:
             return None
         terms = math.prod(self.codes.shape[a] for a in axes)
