@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from xdsl.dialects.builtin import StringAttr
+from xdsl.dialects.builtin import BytesAttr, StringAttr
 from xdsl.dialects.func import FuncOp
 
+from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.recipe import Recipe, toml
 from mase_opt.lib.search.registry import Registry
 
@@ -92,6 +94,30 @@ def hardware_options() -> dict[str, list[str]]:
 def record(function: FuncOp, decision: Decision) -> None:
     """Let a function carry, as `mase.decision`, the run file that reproduces it."""
     function.attributes[DECISION] = StringAttr(decision.toml())
+
+
+def decided_hardware(function: FuncOp) -> Mapping[str, Mapping[str, tuple[Any, ...]]]:
+    """Options of the passes that build hardware, as `mase.decision` has them."""
+    attribute = function.attributes.get(DECISION)
+    match attribute:
+        case StringAttr():
+            text = attribute.data
+        case BytesAttr():  # text that is not ASCII, once it was printed
+            text = attribute.data.decode()
+        case _:
+            return {}
+    try:
+        passes: dict[str, dict[str, Any]] = tomllib.loads(text).get("passes", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{DECISION} is no run file: {error}") from error
+    tables = {
+        name: passes.get(name.removeprefix("mase-")) for name in hardware_options()
+    }
+    return {
+        name: {key: (value,) for key, value in table.items()}
+        for name, table in tables.items()
+        if isinstance(table, dict)
+    }
 
 
 class Space(ABC):

@@ -30,6 +30,8 @@ from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.console import phase
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
+from mase_opt.lib.model_function import model_function
+from mase_opt.lib.search.space import decided_hardware
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
     MAKE_EXPLICIT,
@@ -80,7 +82,8 @@ def emit_sv(
 
     `module` becomes hardware. `reference` is the lowered model that it was built from,
     if that has happened already, and `lowerings` are the passes that did so; `hardware`
-    are options of those that build it here. Raises `UserError` if the circuit or the
+    are options of those that build it here, over those that a search has decided on.
+    Raises `UserError` if the circuit or the
     lowered model disagrees, or the output cannot be written.
     """
     from mase_opt.lib.target import circt
@@ -89,9 +92,11 @@ def emit_sv(
     if reference is None and not is_hardware(module):
         lowerings = [*lowerings, *_lower(module, ctx, keep=options.verify_samples > 0)]
         reference = module.clone()
+        decided = decided_hardware(model_function(module))
         for name in BUILD_HARDWARE:
             phase(name)
-            run_pass(ctx, module, name, (hardware or {}).get(name))
+            given = (hardware or {}).get(name, {})
+            run_pass(ctx, module, name, {**decided.get(name, {}), **given})
     phase("export SystemVerilog")
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.

@@ -51,6 +51,7 @@ from mase_opt.lib.quantization.decision import (
 from mase_opt.lib.quantization.quantize import quantize, quantized_function
 from mase_opt.lib.quantization.recipe import Recipe
 from mase_opt.lib.quantization.subject import Subject
+from mase_opt.lib.search.space import decided_hardware
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
 from mase_opt.model.diagnostics import ReportedError, report_of
@@ -584,10 +585,13 @@ class Model:
             if self._folder is not None:
                 raise UserError(f"folder '{self._folder.path}' is emitted already")
             self._level(Level.LOWERED)
+            decided = decided_hardware(self.function)
             chosen = self._hardware_options(options)
             passes = self._home.universe.all_passes
             graphs, hardware = (
-                build_pass(passes, ArgSpec(name, dict(chosen[name])))
+                build_pass(
+                    passes, ArgSpec(name, {**decided.get(name, {}), **chosen[name]})
+                )
                 for name in BUILD_HARDWARE
             )
             assert isinstance(graphs, MaseBuildAdderGraphsPass)

@@ -27,8 +27,9 @@ class MaseSearchPass(ModulePass):
     (`[search.search_space]`), in which order (`[search.strategy]`) and what is measured
     on which data (`[search.data]`). Of a Pareto front the model is the point that is
     best in the metric named first; its function carries the decision as a run file, the
-    attribute `mase.decision`. Ctrl-C ends the search with the best so far; a
-    search with a storage, or an output folder, goes on where it was.
+    attribute `mase.decision`, and `--emit-sv` builds the hardware that this names.
+    Ctrl-C ends the search with the best so far; a search with a storage, or an output
+    folder, goes on where it was.
 
     ```mlir
     %2 = mase.linear %x, %w, %b {layer = "fc"}

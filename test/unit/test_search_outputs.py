@@ -157,6 +157,12 @@ def test_a_file_makes_the_hardware_again(tmp_path: Path):
         expected = built.emit(verify=0, **trial.decision.hardware)
         assert manifest["interface"]["latency"] == expected.latency
         assert report["totals"] == expected.report.totals
+        # The saved model knows its hardware, too; options go before that.
+        saved = mo.load(tmp_path / "out" / "pareto" / f"{trial.number}.mlir")
+        assert saved.emit(verify=0).report.totals == expected.report.totals
+        assert saved.estimate() == built.estimate(**trial.decision.hardware)
+        combinational = saved.emit(verify=0, max_logic_depth=0)
+        assert combinational.latency == 0
 
 
 WIDTHS = {
