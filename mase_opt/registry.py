@@ -75,7 +75,12 @@ def _extended(universe: Universe, plugin: str) -> Universe:
                 f"plug-in '{plugin}' defines the {kind} '{taken[0]}', which exists "
                 "already: rename it"
             )
-    _check(plugin, added)
+    try:
+        _check(plugin, added)
+    except UserError:
+        # It does not count as loaded.
+        del sys.modules[_module_name(plugin)]
+        raise
     return _joined(universe, added)
 
 
@@ -87,6 +92,10 @@ def _joined(universe: Universe, added: Universe) -> Universe:
     )
 
 
+def _module_name(plugin: str) -> str:
+    return f"{_PREFIX}{Path(plugin).stem}"
+
+
 def load_plugin(plugin: str) -> Universe:
     """
     Run a Python file; the `UNIVERSE` it defines. Raises `UserError`.
@@ -96,7 +105,7 @@ def load_plugin(plugin: str) -> Universe:
     path = Path(plugin).absolute()
     if not path.is_file():
         raise UserError(f"plug-in '{plugin}': no such file")
-    name = f"{_PREFIX}{path.stem}"
+    name = _module_name(plugin)
     version = (str(path), path.stat().st_mtime_ns)
     loaded = sys.modules.get(name)
     if getattr(loaded, _VERSION, None) == version:

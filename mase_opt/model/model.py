@@ -17,7 +17,6 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.parser import Parser
-from xdsl.universe import Universe
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 from xdsl.utils.exceptions import InterpretationError
 
@@ -58,7 +57,7 @@ from mase_opt.model.diagnostics import ReportedError, report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
 from mase_opt.pass_options import build_pass, option_fields
-from mase_opt.registry import load_universe, loaded_plugins, new_context
+from mase_opt.registry import load_universe, new_context
 
 if TYPE_CHECKING:
     import torch
@@ -109,11 +108,12 @@ def user_errors() -> Generator[None]:
 class _Home:
     """What models share that were made from another."""
 
-    def __init__(self, universe: Universe):
-        self.universe = universe
+    def __init__(self, plugins: Sequence[str]):
+        self.plugins = tuple(plugins)
+        self.universe = load_universe(plugins)
         self.steps: Steps | None = None
         """How ops are computed in torch."""
-        self.context = new_context(universe)
+        self.context = new_context(self.universe)
         for name in ("builtin", "func", "mase"):
             self.context.get_dialect(name)
 
@@ -135,7 +135,7 @@ class Model:
         with user_errors():
             if not isinstance(cast(Any, ir), ModuleOp):
                 raise UserError(f"ir is {type(ir).__name__}, expected a ModuleOp")
-            self._start(ir, _Home(load_universe(plugins)))
+            self._start(ir, _Home(plugins))
 
     def _start(
         self,
@@ -443,7 +443,8 @@ class Model:
         return to_text(self._ir, self._home.context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _read, (self.text, loaded_plugins(), self._unquantized, self._folder)
+        plugins = self._home.plugins
+        return _read, (self.text, plugins, self._unquantized, self._folder)
 
     # ---- search -------------------------------------------------------------------
 
@@ -654,7 +655,7 @@ def _read(
     text: str, plugins: Sequence[str], unquantized: Model | None, folder: Folder | None
 ) -> Model:
     """A model that was pickled."""
-    home = _Home(load_universe(plugins))
+    home = _Home(plugins)
     module = Parser(home.context, text, "pickled model").parse_module()
     return Model._made(module, home, unquantized, folder)  # pyright: ignore[reportPrivateUsage]
 
@@ -672,7 +673,7 @@ def load(source: str | Path, *, plugins: Sequence[str] = ()) -> Model:
     from mase_opt.frontend.inputs import load_mase
 
     with user_errors():
-        home, name, folder = _Home(load_universe(plugins)), str(source), None
+        home, name, folder = _Home(plugins), str(source), None
         if Path(source).is_dir():
             from mase_opt.model.folder import Folder
 

@@ -172,6 +172,20 @@ def test_models_are_pickled(model: mo.Model):
     assert again.unquantized.text == model.text
 
 
+def test_a_pickled_model_loads_its_own_plugins(model: mo.Model, tmp_path: Path):
+    own, other = tmp_path / "own.py", tmp_path / "other.py"
+    for path in (own, other):
+        path.write_text("from xdsl.universe import Universe\nUNIVERSE = Universe()\n")
+    first = mo.Model(model.ir, plugins=[str(own)])
+    mo.Model(model.ir, plugins=[str(other)])
+    other.unlink()
+    pickled = pickle.dumps(first.quantize(width=5))
+    assert pickle.loads(pickled).recipe == mo.Recipe(width=5)
+    own.unlink()
+    with pytest.raises(mo.UserError, match="own.py': no such file"):
+        pickle.loads(pickled)
+
+
 CLASSIC = """\
 [search.search_space]
 name = "graph/quantize/mixed_precision_ptq"
