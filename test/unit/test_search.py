@@ -182,7 +182,7 @@ def test_a_pickled_model_loads_its_own_plugins(model: mo.Model, tmp_path: Path):
     pickled = pickle.dumps(first.quantize(width=5))
     assert pickle.loads(pickled).recipe == mo.Recipe(width=5)
     own.unlink()
-    with pytest.raises(mo.UserError, match="own.py': no such file"):
+    with pytest.raises(mo.UserError, match=r"own\.py': no such file"):
         pickle.loads(pickled)
 
 
