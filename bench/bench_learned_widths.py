@@ -5,14 +5,13 @@ Accuracy and LUTs of the digits MLP with learned widths.
 models of a front are kept), 360 to test (judged once, nothing is chosen by it). The
 model in floating point and its teacher, an MLP of 64-256-128-10 on mixtures of two
 samples, see the first 1,077 only. LUTs are Yosys's (`synth_xilinx -family xcup`, no
-DSP), with 6 levels a stage. Prints one JSON line per model of the front. The arguments
-are seeds, 0 if there are none.
+DSP), with 6 levels a stage. Prints one JSON line per model of the front.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from importlib import import_module
 from typing import Any
@@ -52,6 +51,16 @@ def trained(model: Any, x: Any, y: Any, *, epochs: int, mix: bool) -> Any:
 
 def main() -> None:
     """Learn a front for every seed."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, default=[0], help="seeds (0)")
+    parser.add_argument("--points", type=int, help="models of a front at most")
+    parser.add_argument("--weights", nargs=2, type=float, help="ends of the ramp")
+    arguments = parser.parse_args()
+    given: dict[str, Any] = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name != "seeds" and value is not None
+    }
     images, classes = load_digits(return_X_y=True)
     pixels = (images / 16).astype(np.float32)
     x, x_test, y, y_test = train_test_split(
@@ -61,7 +70,7 @@ def main() -> None:
         x, y, test_size=0.25, random_state=0, stratify=y
     )
     data = torch.tensor(x), torch.tensor(y)
-    for seed in map(int, sys.argv[1:] or ["0"]):
+    for seed in arguments.seeds:
         torch.manual_seed(seed)
         small = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
         wide = nn.Sequential(
@@ -73,7 +82,7 @@ def main() -> None:
         model = mo.import_torch(small, (torch.zeros(1, 64),))
         start = time.process_time()
         front = mo.learn_widths(
-            model, x, x_val, y_val, teacher=teacher, steps=STEPS, seed=seed
+            model, x, x_val, y_val, teacher=teacher, steps=STEPS, seed=seed, **given
         )
         seconds = time.process_time() - start
         for point in front:
@@ -84,6 +93,7 @@ def main() -> None:
                 "benchmark": "learned_widths_digits_mlp",
                 "seed": seed,
                 "steps": STEPS,
+                **given,
                 "float_validation": round(model.evaluate(x_val, y_val), 4),
                 "validation": round(point.accuracy, 4),
                 "test": round(point.model.evaluate(x_test, y_test), 4),

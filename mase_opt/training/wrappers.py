@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -50,9 +51,9 @@ class Wrapper(lightning.LightningModule):
         self.metrics = nn.ModuleDict(cast(Any, metrics))
         self.losses = nn.ModuleDict(cast(Any, losses))
 
+    @abstractmethod
     def new_metric(self) -> Any:
         """What is updated with scores and labels, and computes the task's metric."""
-        raise NotImplementedError
 
     def batch_metric(self, scores: Tensor, labels: Tensor, loss: Tensor) -> Any:
         """The metric of one batch of training; None: none is logged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from mase_opt.lib.analysis.storage import storage
 from mase_opt.lib.errors import UserError
@@ -20,7 +20,7 @@ class Bits(Runner):
     """
 
     name = "bits"
-    metrics = {  # noqa: RUF012
+    metrics: ClassVar[Mapping[str, Metric]] = {
         "average_bitwidth": Metric("minimize", "bits"),
         "weight_bitwidth": Metric("minimize", "bits"),
         "activation_bitwidth": Metric("minimize", "bits"),

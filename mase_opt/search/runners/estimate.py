@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from mase_opt.lib.cost.estimate import Estimate
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Trial
@@ -16,7 +16,7 @@ class EstimatedHardware(Runner):
     """What `Model.estimate` says, of the hardware that the trial has chosen."""
 
     name = "estimate"
-    metrics = {  # noqa: RUF012
+    metrics: ClassVar[Mapping[str, Metric]] = {
         f.name: Metric("minimize", UNITS.get(f.name, ""))
         for f in fields(Estimate)
         if f.type == "int"

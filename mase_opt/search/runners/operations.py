@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from mase_opt.lib.analysis.operations import operations
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Trial
@@ -19,7 +19,7 @@ class CountedOperations(Runner):
     """
 
     name = "operations"
-    metrics = {  # noqa: RUF012
+    metrics: ClassVar[Mapping[str, Metric]] = {
         "flops": Metric("minimize", "operations"),
         "bit_operations": Metric("minimize", "bit operations"),
     }

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
@@ -27,7 +27,9 @@ class Synthesis(Runner):
     """
 
     name = "yosys"
-    metrics = {f"yosys_{kind}": Metric("minimize") for kind in KINDS}  # noqa: RUF012
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        f"yosys_{kind}": Metric("minimize") for kind in KINDS
+    }
     keys = ("family", "cache")
 
     def __init__(self, table: Mapping[str, Any], context: RunnerContext):
