@@ -98,6 +98,10 @@ def user_errors() -> Generator[None]:
         yield
     except UserError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError('this needs torch: pip install "mase-opt[torch]"') from error
     except Exception as error:
         report = report_of(error)
         if report is None:
@@ -634,10 +638,10 @@ class Model:
         `learn_widths`, the fractions of `mase.cast_elements`, whose results are then
         not brought into range: ranges follow from what the module sees.
         """
-        from mase_opt.frontend.to_torch import to_torch
-        from mase_opt.frontend.to_torch.steps import Steps
-
         with user_errors():
+            from mase_opt.frontend.to_torch import to_torch
+            from mase_opt.frontend.to_torch.steps import Steps
+
             if self._home.steps is None:
                 self._home.steps = Steps()
             steps = self._home.steps
@@ -695,12 +699,12 @@ def import_torch(
     after the module's class. Raises `UserError` where torch cannot trace the module, or
     for ops that have no meaning here.
     """
-    import torch
-    from torch.export import ExportedProgram
-
-    from mase_opt.frontend.import_torch import import_torch
-
     with user_errors():
+        import torch
+        from torch.export import ExportedProgram
+
+        from mase_opt.frontend.import_torch import import_torch
+
         if not isinstance(module, torch.nn.Module | ExportedProgram):
             raise UserError(
                 f"module is {type(module).__name__}, expected a torch.nn.Module or an "
@@ -715,10 +719,10 @@ def from_torch(module: MaseModule) -> Model:
 
     Float constants have the trained numbers, scaled formats the learned scales.
     """
-    from mase_opt.frontend.from_torch import from_torch
-    from mase_opt.frontend.to_torch import MaseModule
-
     with user_errors():
+        from mase_opt.frontend.from_torch import from_torch
+        from mase_opt.frontend.to_torch import MaseModule
+
         if not isinstance(cast(Any, module), MaseModule):
             raise UserError(
                 f"module is {type(module).__name__}, expected what Model.to_torch "

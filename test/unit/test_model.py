@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -297,3 +298,36 @@ def test_plugins(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(mo.UserError, match="has no circuit"):
         small.emit()
     del sys.modules["mase_opt_plugin_posit"]
+
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import mase_opt as mo
+model = mo.load("examples/digits/mlp.mlir").calibrate(samples=8)
+for use in (
+    lambda: model.quantize(width=4).to_torch(),
+    lambda: mo.import_torch(None),
+    lambda: mo.from_torch(None),
+    lambda: mo.learn_widths(
+        model, [[0.0] * 64] * 4, [[0.0] * 64] * 4, [0, 1, 2, 3], steps=1
+    ),
+):
+    try:
+        use()
+    except mo.UserError as error:
+        print(error)
+"""
+
+
+def test_torch_is_an_extra():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_TORCH],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message = 'this needs torch: pip install "mase-opt[torch]"'
+    assert done.stdout.splitlines() == [message] * 4
