@@ -244,7 +244,18 @@ def _session(
         arguments=config.dataset_args,
     )
     data.setup()
+    _check_task(config, data)
     return Session(config, action, folder, data, module)
+
+
+def _check_task(config: Config, data: MaseDataModule) -> None:
+    # Samples of any kind can be reconstructed.
+    wanted = data.dataset_info.task
+    if config.task not in (wanted, "reconstruction"):
+        raise UserError(
+            f"data set '{config.dataset}' is for {wanted}, not {config.task}: --task "
+            f"{wanted}"
+        )
 
 
 def _load_plugins(config: Config) -> None:

@@ -115,9 +115,9 @@ class Config:
     """Model by name, or file.py:name."""
     dataset: str | None = None
     """Data set by name, file.py:name, or a .npz or .csv file."""
-    task: Literal["classification", "language_modeling", "translation"] = _option(
-        "classification", "--task", RUN
-    )
+    task: Literal[
+        "classification", "language_modeling", "translation", "reconstruction"
+    ] = _option("classification", "--task", RUN)
     """What is learned; also cls, tran, lm."""
     seed: int = _option(0, "--seed", RUN)
     """Seed of weights, order and splits; same seed, same bits on one CPU."""

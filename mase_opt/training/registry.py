@@ -26,7 +26,7 @@ from mase_opt.lib.suggest import did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-Task = Literal["classification", "language_modeling", "translation"]
+Task = Literal["classification", "language_modeling", "translation", "reconstruction"]
 Family = Literal["vision", "nlp"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 

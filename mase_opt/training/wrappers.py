@@ -9,9 +9,9 @@ from typing import Any, cast
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils._pytree import tree_map
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, MeanSquaredError
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.text import BLEUScore, Perplexity
 
@@ -30,7 +30,8 @@ class Wrapper(lightning.LightningModule):
     """
     A model with its loss, metrics, optimizer and schedule.
 
-    Batches are `x, y`, or mappings whose `labels` are the targets. Logs `train_loss`
+    Batches are `x, y` with further arguments of the model behind them, or mappings
+    whose `labels` are the targets. Logs `train_loss`
     and the task's metric each step, `val_` and `test_` ones each epoch. Raises
     `UserError` when the loss is no number.
     """
@@ -70,7 +71,9 @@ class Wrapper(lightning.LightningModule):
     def scores_and_labels(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Numbers for each class, and the right ones."""
         if not isinstance(batch, Mapping):
-            return _matched(self.model(batch[0]), batch[1])
+            # Behind the labels, lengths and masks may follow.
+            x, labels, *more = batch
+            return _matched(self.model(x, *more), labels)
         named = dict(cast("Mapping[str, Tensor]", batch))
         labels = named.pop("labels")
         result = self.model(**named)
@@ -205,6 +208,7 @@ def _detached(value: Any) -> Any:
 
 def _matched(result: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Scores `[N, classes]` and labels `[N]` of a result that may have a state."""
+    result = getattr(result, "logits", result)
     scores: Tensor = cast(Any, result)[0] if isinstance(result, tuple) else result
     if labels.ndim == 2 and scores.ndim == 3:
         return scores.flatten(0, 1), labels.flatten()
@@ -233,6 +237,21 @@ class LanguageModeling(Wrapper):
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         return token_loss(scores, labels)
+
+
+class Reconstruction(Wrapper):
+    """The samples themselves, whatever their labels are: mean squared error."""
+
+    metric = "mse"
+
+    def new_metric(self) -> Any:
+        return MeanSquaredError()
+
+    def scores_and_labels(self, batch: Any) -> tuple[Tensor, Tensor]:
+        return self.model(batch[0]), batch[0]
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        return mse_loss(scores, labels)
 
 
 def _words(tokens: Tensor) -> str:
@@ -268,6 +287,7 @@ class Translation(Wrapper):
 
 WRAPPERS: Mapping[tuple[str, str], type[Wrapper]] = {
     ("vision", "classification"): Classification,
+    ("vision", "reconstruction"): Reconstruction,
     ("nlp", "classification"): Classification,
     ("nlp", "language_modeling"): LanguageModeling,
     ("nlp", "translation"): Translation,
