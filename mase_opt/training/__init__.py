@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         train,
         transform,
     )
+    from mase_opt.training.data.corpus import corpus
     from mase_opt.training.data.module import InputGenerator, MaseDataModule
     from mase_opt.training.scripts import make_cli_parser, options_of, parse_config
     from mase_opt.training.wrappers import get_model_wrapper
@@ -32,6 +33,7 @@ __all__ = [
     "MaseDataModule",
     "Outcome",
     "Splits",
+    "corpus",
     "dataset",
     "emit",
     "find_dataset",
@@ -60,6 +62,7 @@ _HOMES = {
     "options_of": "mase_opt.training.scripts",
     "parse_config": "mase_opt.training.scripts",
     "get_model_wrapper": "mase_opt.training.wrappers",
+    "corpus": "mase_opt.training.data.corpus",
     "InputGenerator": "mase_opt.training.data.module",
     "MaseDataModule": "mase_opt.training.data.module",
 }

@@ -138,7 +138,19 @@ def run_action(
         _working(config, folder),
     ):
         _tell_configuration(action, merged, folder)
-        return ACTIONS[action](_session(action, config, folder, module, splits))
+        try:
+            return ACTIONS[action](_session(action, config, folder, module, splits))
+        except UserError as error:
+            raise _without_worker(error) from error
+
+
+def _without_worker(error: UserError) -> UserError:
+    """A mistake that a process of the data loader has found, as if it was here."""
+    said = str(error)
+    mark = f"{UserError.__module__}.{UserError.__name__}: "
+    if "DataLoader worker process" not in said or mark not in said:
+        return error
+    return UserError(said.rpartition(mark)[2].strip())
 
 
 def _continued(action: str, merged: Merged) -> Merged:

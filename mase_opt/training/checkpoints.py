@@ -255,7 +255,7 @@ def _hugging_face(
             raise UserError(f"{said}: train first, and --load what that writes")
         logger.warning(f"{said}: they start at random")
     module.config.use_cache = False
-    return module
+    return module.train()  # which from_pretrained switches off
 
 
 # Transformed models.

@@ -123,7 +123,7 @@ def speech(folder: Path) -> None:
     (place / "testing_list.txt").write_text("yes/2_nohash_0.wav\nno/0_nohash_0.wav\n")
 
 
-def glue(folder: Path, name: str, count: int = 6, label: str | None = None) -> None:
+def glue(folder: Path, name: str, count: int = 5, label: str | None = None) -> None:
     task = GLUE[name]
     place = folder / task.folder
     place.mkdir(parents=True)
@@ -207,13 +207,13 @@ WRITERS = {
     "cifar100": (lambda folder: cifar(folder, fine=True), (3, 1, 4), {}),
     "mnist": (mnist, (8, 2, 4), {}),
     "jsc": (jsc, (13, 3, 4), {}),
-    "speech-commands": (speech, (7, 1, 2), {}),
+    "speech-commands": (speech, (6, 1, 2), {}),
     **{
-        name: ((lambda folder, n=name: glue(folder, n)), (5, 1, 6), LENGTH)
+        name: ((lambda folder, n=name: glue(folder, n)), (4, 1, 5), LENGTH)
         for name in GLUE
     },
     **{
-        name: ((lambda folder, n=name: text(folder, n)), (8, 8, 8), LENGTH)
+        name: ((lambda folder, n=name: text(folder, n)), (7, 7, 7), LENGTH)
         for name in ("wikitext2", "wikitext103", "ptb")
     },
     **{
@@ -428,19 +428,19 @@ def test_wmt_takes_both_forms(tmp_path: Path) -> None:
 # Mistakes.
 
 
-def halved(path: Path) -> None:
+def shortened(path: Path) -> None:
     data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
+    path.write_bytes(data[: len(data) * 7 // 10])
 
 
-def test_files_cut_in_half(tmp_path: Path) -> None:
+def test_files_cut_off(tmp_path: Path) -> None:
     for name, file, message in (
         ("cifar10", "cifar-10-batches-py/data_batch_3", "data_batch_3' is damaged"),
         ("mnist", "mnist/train-images-idx3-ubyte", r"\d+ bytes for shape 10x28x28"),
         ("jsc", "jsc/hls4ml_lhc_jets_hlf.arff", r"line \d+: "),
         ("speech-commands", "speech_commands/yes/0_nohash_0.wav", "bytes of"),
-        ("sst2", "SST-2/train.tsv", "line 4 has"),
-        ("boolq", "BoolQ/train.jsonl", "line 3 is no JSON"),
+        ("sst2", "SST-2/train.tsv", r"line \d has"),
+        ("boolq", "BoolQ/train.jsonl", r"line \d is no JSON"),
         ("iwslt2017_en_de", "iwslt2017/en-de/train.tags.en-de.en", "and '.*' has 2: "),
         (
             "iwslt2017_en_de",
@@ -451,21 +451,21 @@ def test_files_cut_in_half(tmp_path: Path) -> None:
         folder = tmp_path / f"{name}-{len(file)}"
         write, _, options = WRITERS[name]
         write(folder)
-        halved(folder / file)
+        shortened(folder / file)
         with pytest.raises(UserError, match=message):
             module(name, folder, **options)
     mnist(tmp_path, packed=True)
-    halved(tmp_path / "mnist/t10k-images-idx3-ubyte.gz")
+    shortened(tmp_path / "mnist/t10k-images-idx3-ubyte.gz")
     with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte\.gz' is damaged"):
         module("mnist", tmp_path)
 
 
 def test_labels_outside_the_classes(tmp_path: Path) -> None:
     cifar(tmp_path / "a", label=10)
-    with pytest.raises(UserError, match="5 of 20 labels|labels are outside 0 to 9"):
+    with pytest.raises(UserError, match=r"of \d+ labels are outside 0 to 9"):
         module("cifar10", tmp_path / "a")
     mnist(tmp_path / "b", label=12)
-    with pytest.raises(UserError, match="1 of . labels are outside 0 to 9, the .* 12"):
+    with pytest.raises(UserError, match=r"1 of . labels are outside 0 to 9, the .* 12"):
         module("mnist", tmp_path / "b")
     glue(tmp_path / "c", "mnli", label="-")
     with pytest.raises(UserError, match=r"line 2: label '-' is none of entailment, "):
@@ -490,15 +490,18 @@ def test_pickles_of_cifar_run_nothing(tmp_path: Path) -> None:
         module("cifar10", tmp_path)
 
 
-def test_lines_that_published_tables_have_wrong_are_left_out(
-    tmp_path: Path, capsys: Any
-) -> None:
+def test_lines_that_published_tables_have_wrong_are_left_out(tmp_path: Path) -> None:
+    from loguru import logger
+
+    told: list[str] = []
+    sink = logger.add(told.append)
     glue(tmp_path, "qqp")
     path = tmp_path / "QQP/train.tsv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], "7\tonly a question", *lines[1:]]) + "\n")
-    assert len(module("qqp", tmp_path, **LENGTH).splits.test) == 6
-    assert "1 lines do not have 4 columns" in capsys.readouterr().err
+    assert len(module("qqp", tmp_path, **LENGTH).splits.test) == 5
+    logger.remove(sink)
+    assert "1 lines do not have 4 columns and are left out, the first is 2" in told[0]
 
 
 def test_the_task_must_be_that_of_the_data(tmp_path: Path, capsys: Any) -> None:

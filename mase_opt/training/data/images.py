@@ -177,7 +177,7 @@ def _idx(path: Path) -> Array:
     values = np.frombuffer(data, np.uint8, offset=start)
     if len(values) != np.prod(shape):
         raise cut(path, f"{len(values)} bytes for shape {'x'.join(map(str, shape))}")
-    return values.reshape(shape)
+    return values.reshape(shape).copy()
 
 
 # ImageNet.

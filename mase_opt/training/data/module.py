@@ -134,12 +134,11 @@ class MaseDataModule(lightning.LightningDataModule):
             )
         generator = torch.Generator().manual_seed(self._request.seed)
         order = torch.randperm(count, generator=generator)
-        if kept == count:
-            order = torch.arange(count)
         sizes = [kept, wanted["val"], wanted["test"]]
         own, for_val, for_test = (
             _subset(train, chosen) for chosen in torch.split(order, sizes)
         )
+        own = train if kept == count else own
         return own, for_val if val is None else val, for_test if test is None else test
 
     def _check(self, part: str, dataset: Dataset[Any]) -> None:
@@ -335,7 +334,7 @@ def _labels(dataset: Dataset[Any]) -> Tensor | None:
 def _label(sample: Any) -> Any:
     if isinstance(sample, Mapping):
         return cast("Mapping[str, Any]", sample)["labels"]
-    return sample[-1]
+    return sample[1]
 
 
 def _seen(name: str, train: Dataset[Any]) -> DatasetInfo:

@@ -83,6 +83,8 @@ class Blocks(Dataset[dict[str, Tensor]]):
         return len(self.tokens) // self.length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         part = self.tokens[index * self.length :][: self.length]
         tokens = torch.as_tensor(part.astype(np.int64))
         return {"input_ids": tokens, "labels": tokens}

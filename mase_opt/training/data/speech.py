@@ -53,10 +53,8 @@ def speech_commands(request: DataRequest) -> Splits:
         paths = sorted(place.glob("*.wav"))
         for path in paths if label < len(WORDS) else paths[::KEPT_OF_OTHERS]:
             name = f"{place.name}/{path.name}"
-            part = next(
-                (part for part, names in lists.items() if name in names), "train"
-            )
-            held[part].append((coefficients(_sound(path)), label))
+            listed = [part for part, names in lists.items() if name in names]
+            held[(*listed, "train")[0]].append((coefficients(_sound(path)), label))
     _add_noise(folder / SILENCE, held, np.random.default_rng(request.seed))
     train, val, test = (_arrays(held[part]) for part in ("train", "val", "test"))
     return Splits(train, val, test)

@@ -53,6 +53,8 @@ class Words(Tokenizer):
         self._lower = lower
         self._special = special
         counts = Counter(word for text in texts for word in self._words(text))
+        for word in SPECIAL:
+            del counts[word]
         kept = [word for word, _ in counts.most_common(limit)]
         self._tokens = {word: index for index, word in enumerate([*SPECIAL, *kept])}
         self.size, self.padding = len(self._tokens), 0
