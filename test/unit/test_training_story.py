@@ -240,7 +240,7 @@ def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     cifar(tmp_path / "data")
     folder = CONFIGS / "resnet18"
     small: Any = {
-        "model_args": {"layers": [1, 1], "channels": [8, 8]},
+        "model_args": {"layers": [1] * 4, "channels": [8] * 4},
         "num_workers": 0,
     }
     trained = training.train(config=folder / "train.toml", max_steps=1, **small)
@@ -252,6 +252,7 @@ def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with (folder / "search_quantize.toml").open("rb") as stream:
         search = tomllib.load(stream)["search"]
     search["strategy"]["setup"]["n_trials"] = 1
+    search["strategy"]["sw_runner"]["evaluation"]["num_samples"] = 4
     path = folder / "search_quantize.toml"
     searched = training.search(config=path, search=search, **small)
     assert "accuracy" in searched.metrics
@@ -308,7 +309,7 @@ def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
     data = MaseDataModule("mnist-5k", num_workers=0)
     held = {
         f"{letter}_{split}": value
-        for split, count in (("train", 1500), ("test", 500))
+        for split, count in (("train", 1200), ("test", 300))
         for letter, value in zip("xy", data.samples(split, count).values(), strict=True)
     }
     path = tmp_path / "mnist.npz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def jsc(request: DataRequest) -> Splits:
     # The same jet must not be in both parts.
     rows = np.unique(np.column_stack([x, y]), axis=0)
     x, y = rows[:, :-1], rows[:, -1].astype(np.int64)
-    divide: Any = model_selection.train_test_split
+    divide = cast(Any, model_selection).train_test_split
     x_train, x_test, y_train, y_test = divide(
         x, y, test_size=TESTED, random_state=SPLIT_SEED
     )
