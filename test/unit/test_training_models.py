@@ -197,9 +197,9 @@ def test_t5_formats_layer_by_layer(tmp_path: Path, capsys: Any) -> None:
         f"[model.config.{name}]\nweight_width = {width}\ndata_in_width = 8\n"
         for name, width in (("linear1", 4), ("linear2", 6), ("linear3", 8))
     ]
-    text = '[dataset]\nname = "iris"\n[model]\nname = "toy-manual"\nhidden = 8\n'
+    text = '[dataset]\nname = "iris"\n[model]\nname = "toy-manual"\nhidden = 32\n'
     config.write_text(text + "".join(tables))
-    options = ("--lr", "3e-2", "--max-epochs", "6", "--batch-size", "16")
+    options = ("--lr", "2e-2", "--max-epochs", "12", "--batch-size", "8")
     line = ("train", "--config", config)
     assert mase(tmp_path, *line, *options, "--project", "p") == 0
     losses = columns(tmp_path / "p")["val_loss"]
@@ -208,7 +208,7 @@ def test_t5_formats_layer_by_layer(tmp_path: Path, capsys: Any) -> None:
     held = torch.load(best, weights_only=True)
     (tmp_path / "held.mlir").write_text(held["mase_ir"])
     ir = str(mo.load(tmp_path / "held.mlir").ir)
-    found = set(re.findall(r"-> tensor<8x\d+x!mase\.fixed<(\d), ", ir))
+    found = set(re.findall(r"-> tensor<\d+x\d+x!mase\.fixed<(\d), ", ir))
     assert {"4", "6"} <= found, ir
     config.write_text(text + "".join(tables).replace("linear2", "linear4"))
     said = mistake(capsys, tmp_path, *line)
