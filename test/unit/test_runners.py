@@ -226,6 +226,8 @@ def test_the_estimate_is_of_the_hardware_that_was_chosen():
     expected = shallow.model.estimate(max_logic_depth=1)
     assert found["lut"] == expected.lut
     assert found["latency"] == expected.latency
+    assert found["lut_error"] == expected.error.median
+    assert found["lut_error_most"] == expected.error.most
     assert found["latency"] > runner("estimate").measure(circuit(6))["latency"]
 
 
