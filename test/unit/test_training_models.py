@@ -195,6 +195,7 @@ def test_t5_formats_layer_by_layer(tmp_path: Path, capsys: Any) -> None:
     config = tmp_path / "c.toml"
     tables = [
         f"[model.config.{name}]\nweight_width = {width}\ndata_in_width = 8\n"
+        "data_in_frac_width = 4\ndata_out_width = 8\ndata_out_frac_width = 4\n"
         for name, width in (("linear1", 4), ("linear2", 6), ("linear3", 8))
     ]
     text = '[dataset]\nname = "iris"\n[model]\nname = "toy-manual"\nhidden = 32\n'

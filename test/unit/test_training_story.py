@@ -242,7 +242,7 @@ def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     cifar(tmp_path / "data")
     folder = CONFIGS / "resnet18"
     small: Any = {
-        "model_args": {"layers": [1] * 4, "channels": [8] * 4},
+        "model_args": {"layers": [1] * 4, "channels": [2] * 4},
         "num_workers": 0,
     }
     trained = training.train(config=folder / "train.toml", max_steps=1, **small)
