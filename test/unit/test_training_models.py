@@ -198,13 +198,13 @@ def test_t5_formats_layer_by_layer(tmp_path: Path, capsys: Any) -> None:
         "data_in_frac_width = 4\ndata_out_width = 8\ndata_out_frac_width = 4\n"
         for name, width in (("linear1", 4), ("linear2", 6), ("linear3", 8))
     ]
-    text = '[dataset]\nname = "iris"\n[model]\nname = "toy-manual"\nhidden = 32\n'
+    text = '[dataset]\nname = "iris"\n[model]\nname = "toy-manual"\nhidden = 16\n'
     config.write_text(text + "".join(tables))
-    options = ("--lr", "2e-2", "--max-epochs", "12", "--batch-size", "8")
+    options = ("--lr", "3e-2", "--max-epochs", "5", "--batch-size", "16")
     line = ("train", "--config", config)
     assert mase(tmp_path, *line, *options, "--project", "p") == 0
     losses = columns(tmp_path / "p")["val_loss"]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     best = tmp_path / "p/software/training_ckpts/best.ckpt"
     held = torch.load(best, weights_only=True)
     (tmp_path / "held.mlir").write_text(held["mase_ir"])
