@@ -14,7 +14,7 @@ FLOORS = (
     "lib.errors lib.suggest lib.console lib.plugins",
     "lib.temporaries lib.standard_output",
     "lib.atomic lib.external",
-    "lib.table",
+    "lib.table lib.html_page lib.drawing",
     "lib.formats",
     "dialects",
     "lib.native lib.interpreters",
