@@ -26,6 +26,7 @@ FLOORS = (
     "lib.conversion.convert_torch_to_mase",
     "frontend",
     "lib.pruning lib.block_parts lib.adder_graphs lib.quantization",
+    "lib.reports",
     "lib.transforms",
     "lib.hardware",
     "lib.target",
