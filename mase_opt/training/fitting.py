@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, cast
 
 import lightning
@@ -27,6 +28,8 @@ from mase_opt.lib.errors import UserError
 from mase_opt.training.checkpoints import IR_KEY, AtomicCheckpoints
 from mase_opt.training.config import TABLES, Config
 from mase_opt.training.run_folder import BEST, RunFolder, is_first_process
+from mase_opt.training.schemas import validated
+from mase_opt.training.tables import SavingTable
 from mase_opt.training.wrappers import Wrapper
 
 MONITORED = "val_loss"
@@ -156,9 +159,17 @@ def quiet_lightning() -> Generator[None]:
 
 
 def fitting_trainer(
-    config: Config, folder: RunFolder, extra: Sequence[Callback] = ()
+    config: Config,
+    folder: RunFolder,
+    extra: Sequence[Callback] = (),
+    *,
+    by_hand: bool = False,
 ) -> lightning.Trainer:
-    """The trainer of a real run: checkpoints, logs, schedules."""
+    """
+    The trainer of a real run: checkpoints, logs, schedules.
+
+    With `by_hand`, the wrapper steps and clips itself.
+    """
     best = BestCheckpoint(
         dirpath=folder.checkpoints,
         filename=BEST.removesuffix(".ckpt"),
@@ -176,6 +187,8 @@ def fitting_trainer(
                 save_top_k=config.save_top_k,
             )
         )
+    if config.saving:
+        callbacks.append(_every_so_often(config, folder))
     if config.patience is not None:
         callbacks.append(
             Stopping(
@@ -197,12 +210,26 @@ def fitting_trainer(
         max_epochs=config.max_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
         accumulate_grad_batches=config.accumulate_grad_batches,
-        # Without Lightning's optimization, the wrapper clips.
-        gradient_clip_val=None
-        if config.tbtt_steps
-        else config.gradient_clip_val or None,
+        gradient_clip_val=None if by_hand else config.gradient_clip_val or None,
         check_val_every_n_epoch=config.check_val_every_n_epoch,
         num_sanity_val_steps=0,
+    )
+
+
+class EpochCheckpoint(ModelCheckpoint):
+    """One each so many epochs: a class of its own, as Lightning tells them apart."""
+
+
+def _every_so_often(config: Config, folder: RunFolder) -> Callback:
+    table = validated(SavingTable, config.saving, "options", "saving")
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return EpochCheckpoint(
+        dirpath=folder.checkpoints / table.save_folder_name,
+        filename=f"{table.save_filename_prefix}_epoch{{epoch}}_{stamp}",
+        auto_insert_metric_name=False,
+        every_n_epochs=table.save_epoch_increment or 1,
+        save_top_k=-1,
+        save_on_train_epoch_end=True,
     )
 
 

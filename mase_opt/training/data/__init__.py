@@ -1,5 +1,5 @@
 """Data sets by name; their packages are imported when one is loaded."""
 
-from mase_opt.training.data import small
+from mase_opt.training.data import small, streams
 
-__all__ = ["small"]
+__all__ = ["small", "streams"]
