@@ -50,6 +50,9 @@ ADVICE = (
     "number of training batches",
     "Checkpoint directory .* exists",
     "checkpoint directory has changed",
+    "The dirpath has changed",
+    # One of two sides may have had no turn yet.
+    "Detected call of `lr_scheduler.step",
     "requested to overfit",
     "GPU available but not used",
     "treespec, LeafSpec",

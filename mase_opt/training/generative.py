@@ -35,7 +35,6 @@ class Generative(Wrapper):
     def __init__(self, model: nn.Module, config: Config, info: DatasetInfo):
         super().__init__(model, config, info)
         assert isinstance(model, ArchitectureModel)
-        self.net = model
         where = f"model '{model.architecture.path}'"
         table = validated(LossTable, config.loss, where, "loss")
         folder = Path(model.architecture.path).parent
@@ -55,6 +54,11 @@ class Generative(Wrapper):
                 "[adversarial]: each batch is a step of one side"
             )
         self.automatic_optimization = False
+
+    @property
+    def net(self) -> ArchitectureModel:
+        """The model."""
+        return cast(ArchitectureModel, self.model)
 
     def new_metric(self) -> Any:
         """There is none but the loss."""
