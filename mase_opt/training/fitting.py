@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -121,16 +122,28 @@ def new_trainer(
     """Lightning's trainer without checkpoints; `more` are arguments of its own."""
     if config.trainer_precision == "16" and not torch.cuda.is_available():
         raise UserError("--trainer-precision 16 needs a GPU: bf16 works on CPUs, too")
+    processes = max(config.num_devices, 1) * config.num_nodes
+    started = (
+        os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
+    )
+    if started is not None and int(started) != processes:
+        raise UserError(
+            f"torchrun has started {started} processes, but the options say "
+            f"{processes}: --nproc_per_node and --gpus (training.gpus) must agree"
+        )
     is_cpu = config.accelerator == "cpu" or config.num_devices == 0
     plugins: list[Any] = [AtomicCheckpoints()]
     if config.is_to_auto_requeue:
         plugins.append(SLURMEnvironment(auto_requeue=True))
+    strategy = config.strategy
+    if config.adversarial and strategy == "auto" and processes > 1:
+        strategy = "ddp_find_unused_parameters_true"  # those of the other side
     watched = is_watched() and is_first_process()
     arguments: dict[str, Any] = {
         "accelerator": "cpu" if is_cpu else config.accelerator,
         "devices": max(config.num_devices, 1),
         "num_nodes": config.num_nodes,
-        "strategy": config.strategy,
+        "strategy": strategy,
         "precision": PRECISIONS[config.trainer_precision],
         "logger": list(loggers) or False,
         "callbacks": [*callbacks, *([RichProgressBar()] if watched else [])],

@@ -664,7 +664,7 @@ def test_p2_so_many_processes_as_gpus(
     ):
         monkeypatch.setenv(name, value)
     said = mistake(capsys, tmp_path, "train", "-t", file, "--accelerator", "cpu")
-    assert "world size (3)" in said
+    assert "torchrun has started 3 processes, but the options say 2" in said
 
 
 def test_a_classifier_is_an_architecture_too(tmp_path: Path):
