@@ -241,6 +241,7 @@ def test_the_error_stands_beside_the_estimate(calibrated: mo.Model):
     assert floats.error.kind == "other"
 
 
+@pytest.mark.slow
 @needs_yosys
 @pytest.mark.parametrize(
     ("options", "settings"),

@@ -229,6 +229,7 @@ def test_the_estimate_is_of_the_hardware_that_was_chosen():
     assert found["latency"] > runner("estimate").measure(circuit(6))["latency"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(yosys.available() is not None, reason="Yosys is not installed")
 def test_synthesis_is_done_once_for_a_circuit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

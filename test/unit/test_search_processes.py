@@ -74,6 +74,7 @@ def lines(log: Path) -> list[tuple[int, int]]:
     return [(int(pid), int(number)) for pid, number in pairs]
 
 
+@pytest.mark.slow
 def test_no_number_of_processes_changes_the_result(model: mo.Model, tmp_path: Path):
     config = toll(sampler="tpe", n_trials=16, batch=4)
     alone = model.search(config)
@@ -87,6 +88,7 @@ def test_no_number_of_processes_changes_the_result(model: mo.Model, tmp_path: Pa
     assert os.getpid() not in pids
 
 
+@pytest.mark.slow
 def test_what_kills_its_process(model: mo.Model, tmp_path: Path):
     """Once: it is tried again. Always: it fails, and the search goes on."""
     once = str(tmp_path / "died")
@@ -114,6 +116,7 @@ def test_what_kills_its_process(model: mo.Model, tmp_path: Path):
     assert attempts == {FORMATS[0]: 2, FORMATS[1]: 3, FORMATS[2]: 1, FORMATS[3]: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["study.journal", "sqlite:///{}/study.db"])
 def test_a_search_that_was_killed_goes_on(kept: str, model: mo.Model, tmp_path: Path):
     """What was finished is not measured again, what was running is."""
@@ -367,6 +370,7 @@ def server() -> Iterator[tuple[str, Any]]:
                 stop()
 
 
+@pytest.mark.slow
 def test_postgresql(server: tuple[str, Any], model: mo.Model, tmp_path: Path):
     """Killed, taken up, joined; and then it goes away."""
     url, stop = server
