@@ -138,9 +138,9 @@ class Generative(Wrapper):
     def on_train_epoch_end(self) -> None:
         """Rates fall once an epoch."""
         # One alone is no list.
-        found: Any = self.lr_schedulers() or []
-        schedulers: Any = found if isinstance(found, list) else [found]
-        for scheduler in schedulers:
+        found: Any = self.lr_schedulers() or ()
+        several = isinstance(found, list | tuple)
+        for scheduler in cast("list[Any]", found if several else [found]):
             if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
                 cast(Any, scheduler).step(self.trainer.callback_metrics["val_loss"])
             else:
