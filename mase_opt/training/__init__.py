@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from mase_opt.training.actions import (
         Outcome,
         emit,
+        plot,
         search,
         simulate,
         test,
+        trace,
         train,
         transform,
     )
@@ -43,9 +45,11 @@ __all__ = [
     "model",
     "options_of",
     "parse_config",
+    "plot",
     "search",
     "simulate",
     "test",
+    "trace",
     "train",
     "transform",
 ]
@@ -54,7 +58,9 @@ _HOMES = {
     "Outcome": "mase_opt.training.actions",
     "emit": "mase_opt.training.actions",
     "search": "mase_opt.training.actions",
+    "plot": "mase_opt.training.actions",
     "simulate": "mase_opt.training.actions",
+    "trace": "mase_opt.training.actions",
     "test": "mase_opt.training.actions",
     "train": "mase_opt.training.actions",
     "transform": "mase_opt.training.actions",

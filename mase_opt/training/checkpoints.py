@@ -32,6 +32,8 @@ ALLOWED: Mapping[str, Sequence[str]] = {
     "search": TYPES,
     "emit": TYPES,
     "simulate": ("mase",),
+    "trace": TYPES,
+    "plot": TYPES,
     "transform": ("hf", "pt", "pl", "mase"),
 }
 """What each action can load."""

@@ -49,12 +49,18 @@ class Wrapper(lightning.LightningModule):
         self.labels: list[Tensor] = []
         metrics = {part: self.new_metric() for part in PARTS}
         losses = {part: MeanMetric() for part in PARTS}
-        self.metrics = nn.ModuleDict(cast(Any, metrics))
+        self.metrics = nn.ModuleDict(
+            {part: m for part, m in metrics.items() if m is not None}
+        )
         self.losses = nn.ModuleDict(cast(Any, losses))
 
     @abstractmethod
     def new_metric(self) -> Any:
-        """What is updated with scores and labels, and computes the task's metric."""
+        """
+        What is updated with scores and labels, and computes the task's metric.
+
+        None: there is none but the loss.
+        """
 
     def batch_metric(self, scores: Tensor, labels: Tensor, loss: Tensor) -> Any:
         """The metric of one batch of training; None: none is logged."""
@@ -88,7 +94,7 @@ class Wrapper(lightning.LightningModule):
         """The loss, logged; raises `UserError` if it is no number."""
         loss = self.loss(scores, labels)
         if not bool(torch.isfinite(loss)):
-            self._stop(batch, loss)
+            self.stop(batch, loss)
         trainer = self.trainer
         # Logging takes longer than a step of a small model.
         if (trainer.global_step + 1) % cast(Any, trainer).log_every_n_steps == 0:
@@ -102,7 +108,8 @@ class Wrapper(lightning.LightningModule):
             values[f"train_{self.metric}"] = metric
         self.log_dict(values, prog_bar=True)
 
-    def _stop(self, batch: Any, loss: Tensor) -> None:
+    def stop(self, batch: Any, loss: Tensor) -> None:
+        """Raise the `UserError` of a loss that is no number."""
         place = first_bad_layer(self, batch)
         trainer = self.trainer
         callback = cast(Any, trainer).checkpoint_callback
@@ -115,11 +122,11 @@ class Wrapper(lightning.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Loss and metric of validation data."""
-        self._evaluate("val", batch)
+        self.evaluated("val", batch)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Loss and metric of test data; scores are kept."""
-        scores, labels = self._evaluate("test", batch)
+        scores, labels = self.evaluated("test", batch)
         self.outputs.append(scores.detach().cpu())
         self.labels.append(labels.cpu())
 
@@ -127,7 +134,8 @@ class Wrapper(lightning.LightningModule):
         """Forget what an earlier test kept."""
         self.outputs, self.labels = [], []
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor]:
+    def evaluated(self, part: str, batch: Any) -> tuple[Tensor, Tensor]:
+        """Scores and labels of a batch, counted in loss and metric."""
         scores, labels = self.scores_and_labels(batch)
         cast(Any, self.losses[part]).update(self.loss(scores, labels), len(labels))
         cast(Any, self.metrics[part]).update(scores, labels)
@@ -135,13 +143,14 @@ class Wrapper(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what the batches gave."""
-        self._log_epoch("val")
+        self.log_epoch("val")
 
     def on_test_epoch_end(self) -> None:
         """Log what the batches gave."""
-        self._log_epoch("test")
+        self.log_epoch("test")
 
-    def _log_epoch(self, part: str) -> None:
+    def log_epoch(self, part: str) -> None:
+        """Log what the batches of an epoch gave."""
         # Once: logging each batch takes longer than a small model's results.
         for name, held in (("loss", self.losses), (self.metric, self.metrics)):
             metric = cast(Any, held[part])
