@@ -398,19 +398,33 @@ def _save_picture(path: Path, figure: Any) -> None:
         stream.buffer.write(png(figure))
 
 
-def _plot(session: Session) -> Outcome:
-    import torch
+def _step_of(checkpoint: Path) -> int:
+    """At which step of a training a checkpoint was written."""
+    from mase_opt.training.checkpoints import held_in
 
+    step = held_in(checkpoint).get("global_step")
+    if not isinstance(step, int):
+        raise UserError(
+            f"evaluation.checkpoints: '{checkpoint}' is no checkpoint of a training"
+        )
+    return step
+
+
+def _plot(session: Session) -> Outcome:
     config, folder = session.config, session.folder
     table = _evaluation(config)
+    if not table.saving_params.save_output:
+        raise UserError(
+            "evaluation.saving_params.save_output is false: plot does nothing but save "
+            "a picture"
+        )
     checkpoints = Path(table.checkpoint_dir or folder.checkpoints)
     marks: dict[str, int] = {}
     for name in table.checkpoints:
         path = checkpoints / name
         if not path.is_file():
             raise UserError(f"evaluation.checkpoints: there is no '{path}'")
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        marks[path.stem] = held["global_step"]
+        marks[path.stem] = _step_of(path)
     losses = losses_of(checkpoints / "csv_logs")
     window = table.preprocessing_params.loss_average_window
     figure = losses_figure(losses, window, marks)

@@ -114,13 +114,13 @@ def _inferred(path: Path) -> str:
             "--load-type pkl if you trust whom it is from"
         )
     elif path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
-        return "pl" if _LIGHTNING in _read(path) else "pt"
+        return "pl" if _LIGHTNING in held_in(path) else "pt"
     raise UserError(
         f"cannot tell what '{path}' is: give --load-type, one of {', '.join(TYPES)}"
     )
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def held_in(path: Path) -> Mapping[str, Any]:
     """What a file of weights holds; nothing in it is run."""
     try:
         if path.suffix == ".safetensors":
@@ -154,7 +154,7 @@ def _weights(
     path: Path, kind: str, name: str, build: Callable[[], nn.Module]
 ) -> Subject:
     """A model with the weights of a state dict, or of a Lightning checkpoint."""
-    held = _read(path)
+    held = held_in(path)
     if (kind == "pl") != (_LIGHTNING in held):
         other = "pl" if kind == "pt" else "pt"
         raise UserError(

@@ -467,6 +467,23 @@ def test_p3_losses_are_drawn(trained: Path):
     assert averaged([1.0, 3.0, 5.0, 9.0], 2) == [1.0, 2.0, 4.0, 7.0]
 
 
+def test_p3_what_cannot_be_drawn(trained: Path, tmp_path: Path, capsys: Any):
+    def refused(evaluation: str) -> str:
+        file = tmp_path / "evaluation.yaml"
+        file.write_text(evaluation)
+        assert mase(trained.parent, "plot", "-te", file, "--project", "gan") == 1
+        return capsys.readouterr().err
+
+    (tmp_path / "cut.ckpt").write_bytes(b"PK")
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.ckpt")
+    of_folder = f"evaluation: {{checkpoint_dir: {tmp_path}, checkpoints: "
+    assert "is damaged or no checkpoint" in refused(f"{of_folder}[cut.ckpt]}}")
+    assert "is no checkpoint of a training" in refused(f"{of_folder}[other.ckpt]}}")
+    assert "there is no" in refused(f"{of_folder}[none.ckpt]}}")
+    nothing = "evaluation: {saving_params: {save_output: false}}"
+    assert "save_output is false" in refused(nothing)
+
+
 def test_p5_a_trace_runs_without_its_code(trained: Path, capsys: Any):
     project = ("--project", "gan")
     best = trained / "software/training_ckpts/best.ckpt"
