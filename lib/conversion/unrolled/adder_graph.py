@@ -7,6 +7,9 @@ lookup tables of its own (on a device the way into the chain may still be throug
 The constants meet at the outputs, with the offsets and what rounding adds. With the
 same graph of 16 by 64 random 8-bit weights, bias, rounding and saturation, Yosys 0.23
 (synth_xilinx -nodsp) counts 26 % fewer tables than in two's complement.
+
+Where outputs have no constants of their own, adders for these alone would take more:
+there, values are in two's complement.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from mase_opt.lib.hardware.arith import Term
 from mase_opt.lib.hardware.builder import Builder, Span
 from mase_opt.lib.hardware.codec import Wires, encode
 from mase_opt.lib.hardware.number import Sum
-from mase_opt.lib.hardware.wire import Wire, constant
+from mase_opt.lib.hardware.wire import Wire, bits_for, constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Value:
     """`(wire - excess) · 2^shift`, negated if `negative`."""
 
     wire: Wire
-    """Never negative; 0 if it is constant."""
+    """Never negative, or without excess; 0 if it is constant."""
     excess: int = 0
     shift: int = 0
     negative: bool = False
@@ -53,6 +56,7 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     inputs = shape_of(op.input)[-1]
     dropped: list[int] = op.dropped_bits.tolist()
     seen = _bits_seen(op)
+    in_two_s_complement = _is_without_constants(op)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         row = [
@@ -60,12 +64,15 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
             for wire, zeros in zip(x[start : start + inputs], dropped, strict=True)
         ]
         wires = [*row, *(arith.multiplier(b, row[i], w) for i, w in products)]
-        values = [_without_sign(b, w) for w in wires]
+        values = [
+            Value(w) if in_two_s_complement else _without_sign(b, w) for w in wires
+        ]
         ends = np.array([(w.lo, w.hi) for w in row], object).reshape(-1, 2)
         ranges: list[Span] = spans(op.node_table, ends, op.product_table).tolist()
         for (left, right, p, q, subtract), span in zip(nodes, ranges, strict=True):
             operands = [(values[left], p, False), (values[right], q, bool(subtract))]
-            values.append(_node(b, operands, span, seen[len(values)]))
+            adder = _signed_node if in_two_s_complement else _node
+            values.append(adder(b, operands, span, seen[len(values)]))
         for (v, shift, negate), offset, (scale, bias) in zip(
             outputs, offsets, scales, strict=True
         ):
@@ -103,6 +110,17 @@ def _bits_of_sums(op: AdderGraphOp) -> int:
     return max(format.width + op.frac.value.data - format.frac, 0)
 
 
+def _is_without_constants(op: AdderGraphOp) -> bool:
+    """Whether most outputs are sums of which nothing is rounded but down."""
+    format = exact_format(element_of(op.result))
+    if format is None or op.scales is not None:
+        return False
+    is_exact = format.frac >= op.frac.value.data
+    rounds_down = op.rounding.mode is RoundingMode.FLOOR
+    offsets = op.offset_table
+    return (is_exact or rounds_down) and 2 * int((offsets == 0).sum()) > len(offsets)
+
+
 def _without_sign(b: Builder, x: Wire) -> Value:
     """A wire of which the sign is inverted."""
     if x.constant is not None:
@@ -115,6 +133,22 @@ def _without_sign(b: Builder, x: Wire) -> Value:
     if x.width > 1:
         bits = b.concat(bits, b.slice(x.base, x.low, x.width - 1))
     return Value(b.wire(bits, (x.lo + excess, x.hi + excess), x), excess)
+
+
+def _signed_node(
+    b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span, seen: int
+) -> Value:
+    """As `_node`, in two's complement."""
+    (left, p, _), (right, q, subtract) = operands
+    x, y = arith.shift_left(b, left.wire, p), arith.shift_left(b, right.wire, q)
+    lo, hi = span
+    if lo == hi or seen <= 0:
+        return Value(constant(lo))
+    if y.constant == 0:
+        return Value(x)
+    if bits_for(lo, hi) > seen:
+        lo, hi = 0, (1 << seen) - 1
+    return Value(arith.add_apart(b, x, y, (lo, hi), subtract=subtract))
 
 
 def _node(
