@@ -36,6 +36,8 @@ class Sums:
     frac: int
     scales: Numbers
     """`[O, 2]`: scale and bias."""
+    signed: bool
+    """Values are in two's complement, as wide everywhere as the adder is."""
     dropped: Indices
     """Low bits of each input that are always zero, and no inputs of the graph."""
     effort: int = 0
@@ -149,6 +151,8 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
     both = (bits[a] > 0) & (bits[b] > 0)
     low = np.maximum(p, q)
     shared = np.minimum(bits[a] + p, bits[b] + q) - low
+    if sums.signed:
+        shared = bits[given:] - low
     alone = bits[given:] - low - np.maximum(shared, 0)
     found["adders"] += int(both.sum())
     found["graph_both"] += int(np.maximum(shared, 0)[both].sum())
@@ -202,9 +206,11 @@ def _sums(b: Builder, sums: Sums, values: _Values, chosen: Sequence[int]) -> lis
         size = int(values.size[value]) if value >= 0 else 0
         low = int(values.low[value]) if value >= 0 else 0
         wire = constant(0)
+        start = low if sums.signed else 0
         if size:
-            (wire,) = b.input(f"sum{o}", bits_for(0, size), [(0, size)])
-        added = low << shift
+            ends = start, start + size
+            (wire,) = b.input(f"sum{o}", bits_for(*ends), [ends])
+        added = (low - start) << shift
         total = int(sums.offsets[o]) + (-added if negate else added)
         scale, bias = (Fraction(v) for v in sums.scales[o].tolist())
         result.append(

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.adder_graph_values import spans
+from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.conversion.unrolled.registry import template
 from mase_opt.lib.formats import Overflow, RoundingMode
@@ -52,11 +54,12 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     outputs: list[list[int]] = op.output_table.tolist()
     offsets: list[int] = op.offset_table.tolist()
     scales = [(Fraction(s), Fraction(t)) for s, t in op.scale_table.tolist()]
-    unit = Fraction(2) ** -op.frac.value.data
     inputs = shape_of(op.input)[-1]
     dropped: list[int] = op.dropped_bits.tolist()
     seen = _bits_seen(op)
-    in_two_s_complement = _is_without_constants(op)
+    frac = op.frac.value.data
+    unit = Fraction(2) ** -frac
+    signed = in_twos_complement(op, frac, op.scales is not None, op.offset_table)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         row = [
@@ -64,14 +67,12 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
             for wire, zeros in zip(x[start : start + inputs], dropped, strict=True)
         ]
         wires = [*row, *(arith.multiplier(b, row[i], w) for i, w in products)]
-        values = [
-            Value(w) if in_two_s_complement else _without_sign(b, w) for w in wires
-        ]
+        values = [Value(w) if signed else _without_sign(b, w) for w in wires]
         ends = np.array([(w.lo, w.hi) for w in row], object).reshape(-1, 2)
         ranges: list[Span] = spans(op.node_table, ends, op.product_table).tolist()
         for (left, right, p, q, subtract), span in zip(nodes, ranges, strict=True):
             operands = [(values[left], p, False), (values[right], q, bool(subtract))]
-            adder = _signed_node if in_two_s_complement else _node
+            adder = _signed_node if signed else _node
             values.append(adder(b, operands, span, seen[len(values)]))
         for (v, shift, negate), offset, (scale, bias) in zip(
             outputs, offsets, scales, strict=True
@@ -110,15 +111,15 @@ def _bits_of_sums(op: AdderGraphOp) -> int:
     return max(format.width + op.frac.value.data - format.frac, 0)
 
 
-def _is_without_constants(op: AdderGraphOp) -> bool:
-    """Whether most outputs are sums of which nothing is rounded but down."""
-    format = exact_format(element_of(op.result))
-    if format is None or op.scales is not None:
+def in_twos_complement(
+    op: ArithmeticOp, frac: int, scaled: bool, offsets: NDArray[np.int64]
+) -> bool:
+    """Whether a graph is: most of its outputs have no constants of their own."""
+    format = exact_format(element_of(op.results[0]))
+    if format is None or scaled:
         return False
-    is_exact = format.frac >= op.frac.value.data
-    rounds_down = op.rounding.mode is RoundingMode.FLOOR
-    offsets = op.offset_table
-    return (is_exact or rounds_down) and 2 * int((offsets == 0).sum()) > len(offsets)
+    is_rounded_down = op.rounding.mode is RoundingMode.FLOOR or format.frac >= frac
+    return is_rounded_down and 2 * np.count_nonzero(offsets) < len(offsets)
 
 
 def _without_sign(b: Builder, x: Wire) -> Value:
