@@ -119,7 +119,7 @@ def in_twos_complement(
     if format is None or scaled:
         return False
     is_rounded_down = op.rounding.mode is RoundingMode.FLOOR or format.frac >= frac
-    return is_rounded_down and 2 * np.count_nonzero(offsets) < len(offsets)
+    return is_rounded_down and 2 * int(np.count_nonzero(offsets)) < len(offsets)
 
 
 def _without_sign(b: Builder, x: Wire) -> Value:
