@@ -114,7 +114,7 @@ def test_a_trial_may_take_fewer_samples_and_none_is_kept_for_the_next():
 
 def test_batches_do_not_change_results(monkeypatch: pytest.MonkeyPatch):
     whole = runner("evaluation").measure(trial(width=5))
-    monkeypatch.setattr("mase_opt.search.runners.evaluation.BATCH", 7)
+    monkeypatch.setattr("mase_opt.search.runners.evaluation.NUMBERS", 7 * 64)
     assert runner("evaluation").measure(trial(width=5)) == pytest.approx(whole)
     assert runner("evaluation").measure(trial(width=5))["loss"] == whole["loss"]
 
@@ -226,6 +226,8 @@ def test_the_estimate_is_of_the_hardware_that_was_chosen():
     expected = shallow.model.estimate(max_logic_depth=1)
     assert found["lut"] == expected.lut
     assert found["latency"] == expected.latency
+    assert found["lut_error"] == expected.error.median
+    assert found["lut_error_most"] == expected.error.most
     assert found["latency"] > runner("estimate").measure(circuit(6))["latency"]
 
 

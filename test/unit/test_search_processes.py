@@ -268,6 +268,22 @@ def test_a_storage_that_is_none(kind: str, model: mo.Model, tmp_path: Path):
     assert before is None or path.read_bytes() == before
 
 
+def test_a_database_without_its_driver(
+    model: mo.Model, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("MySQLdb", "pymysql"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for url, package in (
+        ("mysql://u:secret@h/d", "MySQLdb"),
+        ("mysql+pymysql://u:secret@h/d", "pymysql"),
+    ):
+        with pytest.raises(UserError) as error:
+            model.search(toll(n_trials=1), storage=url)
+        assert str(error.value).startswith(
+            f"storage '{url.replace('secret', '***')}' needs the package {package} for"
+        )
+
+
 @pytest.mark.parametrize("storage", ["postgresql://u:secret@h/d", "mongo://h/d"])
 def test_a_storage_of_an_unknown_kind(storage: str, model: mo.Model):
     with pytest.raises(UserError) as error:
