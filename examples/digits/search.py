@@ -6,9 +6,9 @@ Search for formats and hardware of a digits MLP, and compare with uniform widths
 A quarter of the training samples is for validation: a model is trained on the others,
 and the search, as `search.toml` says, sees those of validation alone. Then, for each
 uniform width, takes the point with the least loss of all that are estimated at fewer
-LUTs, and has Yosys synthesize both. What they are worth on the held-out fifth is looked at
-once, after that. Prints a Markdown table; in the folder are the outputs of the search,
-and `digits.svg`, its front with the uniform widths in it.
+LUTs, and has Yosys synthesize both. What they are worth on the held-out fifth is looked
+at once, after that. Prints a Markdown table; in the folder are the outputs of the
+search, and `digits.svg`, its front with the uniform widths in it.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def test_the_estimate_is_of_the_hardware_that_was_chosen():
 def test_synthesis_is_done_once_for_a_circuit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    tried = circuit(4)
+    tried = circuit(2)
     made: list[yosys.Resources] = []
     synthesize = yosys.synthesize
 
@@ -258,7 +258,7 @@ def test_synthesis_is_done_once_for_a_circuit(
         assert kept.read_text() == whole
         assert len(made) == 2
         # Other hardware is another circuit, another family another result.
-        runner("yosys", cache=str(tmp_path)).measure(circuit(4, max_logic_depth=1))
+        runner("yosys", cache=str(tmp_path)).measure(circuit(2, max_logic_depth=1))
         runner("yosys", cache=str(tmp_path), family="xc7").measure(tried)
         assert len(made) == 4
     result = tried.model.emit(verify=0, synth=True)
