@@ -156,7 +156,9 @@ def _adders(
     bits = values.bits
     found: Counter[str] = Counter()
     for index, (source, factor) in enumerate(products.tolist(), inputs):
-        found += product(int(bits[source]), factor.bit_length())
+        took = product(int(bits[source]), factor.bit_length())
+        # Of a constant, next to nothing is left of what a product of two wires takes.
+        found += Counter({n.replace("product", "constant"): c for n, c in took.items()})
         steps = mul_levels(int(bits[source]), factor.bit_length())
         level[index] = advance(int(level[source]), steps, max_depth)
         last = last_cut(int(level[index]), steps, max_depth)

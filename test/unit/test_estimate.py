@@ -193,7 +193,7 @@ def test_error_is_small():
     assert np.corrcoef(*ranks)[0, 1] >= 0.98
 
 
-@pytest.mark.parametrize("name", ["network_1", "lookup_1", "log_2"])
+@pytest.mark.parametrize("name", ["network_1", "mlp_1", "log_2"])
 def test_data_are_of_this_estimate(name: str):
     """What was fitted to is what models have now."""
     row = next(r for r in DATA if r["name"] == name)
