@@ -4,16 +4,18 @@ Adder graphs of constant layers: solve time and lookup tables, with da4ml as the
 Weights are random from a fixed seed, uniform from -128 to 127 or normal (sigma 32), or
 those of the trained digits model. Ours is a module of the mase dialect on its way to
 SystemVerilog; the peer, where it is installed, computes the same module, which is
-compared bit by bit on random inputs. Both are cut into stages by their own tools and
-mapped by Yosys (`synth_xilinx -family xcup`, no DSP), which leaves out the tables that
-carries pass through (`route_through`). Prints one JSON line per case:
+compared bit by bit on random inputs. Both are cut into stages by their own tools, get
+registers at their ports, and are mapped by Yosys (`synth_xilinx -family xcup`, no DSP),
+which leaves out the tables that carries pass through (`route_through`). Prints one JSON
+line per case:
 
 - `solve`: CPU seconds (the least of three runs), adders, the bits that they add and
   memory for square matrices, by effort. The peer runs once, in its fast mode (one
   decomposition), and estimates tables; it is left out where it takes minutes;
 - `synth`: matrices of 16x64 and 64x64, three adders per stage;
 - `effort`: the former by effort: adders, the bits that they add, tables;
-- `narrow`, `sparse`: the same with weights of 4 and 6 bits, and with half of them zero;
+- `narrow`, `sparse`: the same with weights of 4 and 6 bits, and with 50 % and 80 % of
+  them zero;
 - `mlp`: 16-64-32-32-5, ReLU, half up, saturating, five adders per stage;
 - `lenet`: two convolutions, two pools, two dense layers on 12x12, unrolled, in as many
   stages as the peer takes;
@@ -67,6 +69,7 @@ from mase_opt.lib.adder_graphs.unroll import Graph
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.formats import Fixed, Overflow, RoundingMode
+from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
@@ -99,6 +102,8 @@ ACTIVATION = FixedType(8, 4)
 WEIGHT = FixedType(8, 6)
 HALF_UP = RoundingAttr((RoundingMode.HALF_UP, Overflow.SATURATE))
 SAMPLES = 256
+SHELL = "registered"
+"""What holds a circuit and registers at its ports."""
 DIGITS = Path(__file__).parents[1] / "examples" / "digits"
 
 Codes = NDArray[np.int64]
@@ -118,9 +123,9 @@ def normal(rng: np.random.Generator) -> Draw:
     )
 
 
-def sparse(rng: np.random.Generator) -> Draw:
-    """Half of them zero."""
-    return lambda shape: rng.integers(-128, 128, shape) * rng.integers(0, 2, shape)
+def sparse(rng: np.random.Generator, zeros: float) -> Draw:
+    """Some of them zero."""
+    return lambda shape: rng.integers(-128, 128, shape) * (rng.random(shape) >= zeros)
 
 
 def weights(name: str) -> Draw:
@@ -131,8 +136,8 @@ def weights(name: str) -> Draw:
             return uniform(rng)
         case "normal":
             return normal(rng)
-        case "sparse":
-            return sparse(rng)
+        case "50_%_zero" | "80_%_zero":
+            return sparse(rng, int(name[:2]) / 100)
         case _:
             return uniform(rng, int(name.removesuffix("_bits")))
 
@@ -273,7 +278,8 @@ def ours(
     limit = depth if stages is None else None
     ConvertMaseToHwPass(max_logic_depth=limit, stages=stages).apply(Context(), module)
     layout = port_layout(module)
-    resources = synthesize(export_verilog(module), layout.top, dsp=False)
+    text = export_verilog(module) + registered(layout)
+    resources = synthesize(text, SHELL, dsp=False)
     return {
         **line,
         **tables(resources),
@@ -282,6 +288,26 @@ def ours(
         "solve_cpu_s": round(seconds, 3),
         "yosys": resources.version,
     }
+
+
+def registered(layout: PortLayout) -> str:
+    """A circuit between registers at its ports, which the peer's circuits have."""
+    ports, wires = ["input clk"], [f"{layout.top} circuit(.in_valid(1'b1)"]
+    wires += [".clk(clk), .rst(1'b0)"] if layout.has_clock else []
+    body: list[str] = []
+    for port in layout.ports:
+        name, bits = port.name, f"[{port.elements * port.width - 1}:0]"
+        wires.append(f".{name}(at_{name})")
+        if port.direction == "in":
+            ports.append(f"input {bits} {name}")
+            body.append(f"reg {bits} at_{name};")
+            body.append(f"always @(posedge clk) at_{name} <= {name};")
+        else:
+            ports.append(f"output reg {bits} {name}")
+            body.append(f"wire {bits} at_{name};")
+            body.append(f"always @(posedge clk) {name} <= at_{name};")
+    head = f"module {SHELL}({', '.join(ports)});"
+    return "\n".join([head, *body, f"{', '.join(wires)});", "endmodule", ""])
 
 
 def traced(module: ModuleOp) -> Any:
@@ -514,8 +540,9 @@ def narrow(with_peer: bool) -> None:
         compare("narrow", matrix(weights(name)), with_peer, weights=name)
 
 
-def half(with_peer: bool) -> None:
-    compare("sparse", matrix(weights("sparse")), with_peer)
+def zeros(with_peer: bool) -> None:
+    for name in ("50_%_zero", "80_%_zero"):
+        compare("sparse", matrix(weights(name)), with_peer, weights=name)
 
 
 def network(with_peer: bool) -> None:
@@ -537,7 +564,7 @@ CASES: dict[str, Callable[[bool], None]] = {
     "synth": synth,
     "effort": effort,
     "narrow": narrow,
-    "sparse": half,
+    "sparse": zeros,
     "mlp": network,
     "lenet": convolutions,
     "digits": trained,

@@ -3,10 +3,10 @@
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
-from functools import reduce
-from importlib.metadata import entry_points
+from functools import cache, reduce
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast, get_type_hints
@@ -34,6 +34,14 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
     Nothing is imported beyond the modules that hold the universes. Raises
     `UserError` for a plug-in that cannot be loaded or that redefines a name.
     """
+    universe = _installed()
+    PENDING[:] = _of_packages()
+    return reduce(_extended, plugins, universe)
+
+
+@cache
+def _installed() -> Universe:
+    """Of all packages; their metadata are read once, which takes a while."""
     try:
         universe = Universe.get_multiverse()
     except ValueError as error:
@@ -43,16 +51,20 @@ def load_universe(plugins: Iterable[str] = ()) -> Universe:
         from mase_opt.universe import UNIVERSE
 
         universe = _joined(universe, UNIVERSE)
-    PENDING[:] = _of_packages()
-    return reduce(_extended, plugins, universe)
+    return universe
 
 
 def _of_packages() -> Iterator[Callable[[], Dialect]]:
     """What makes the dialects of other packages than ours and xDSL."""
-    for point in entry_points(group="xdsl.universe"):
+    for point in _entry_points():
         if point.module.partition(".")[0] not in _OURS:
             found: Universe = point.load()
             yield from found.all_dialects.values()
+
+
+@cache
+def _entry_points() -> Sequence[EntryPoint]:
+    return tuple(entry_points(group="xdsl.universe"))
 
 
 def new_context(universe: Universe) -> Context:

@@ -13,6 +13,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp, graph_codes
+from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib import native
@@ -21,6 +22,7 @@ from mase_opt.lib.adder_graphs.products import choose_products
 from mase_opt.lib.adder_graphs.unroll import Graph
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
+from mase_opt.lib.conversion.unrolled.adder_graph import in_twos_complement
 from mase_opt.lib.conversion.unrolled.legality import only_function
 from mase_opt.lib.conversion.unrolled.registry import WIRINGS
 from mase_opt.lib.conversion.unrolled.top import describe, live_ops, moved
@@ -98,6 +100,9 @@ def _sums_of(
                 op.offset_table,
                 op.frac.value.data,
                 op.scale_table,
+                in_twos_complement(
+                    op, op.frac.value.data, op.scales is not None, op.offset_table
+                ),
                 op.dropped_bits,
             )
     problems = constant_problems(module, Ranges()) if native.AVAILABLE else []
@@ -116,12 +121,17 @@ def _sums(problem: Problem, graph: Graph, effort: int) -> Sums:
     if scales is None:
         scales = np.tile([1.0, 0.0], (problem.layer.outputs, 1))
     weights = max(kernel.weights.size for kernel in problem.kernels)
+    op = problem.op
+    assert isinstance(op, ArithmeticOp)
     return Sums(
         Graph(graph.products, graph.nodes, outputs),
         problem.layer.inputs,
         problem.offsets,
         problem.frac,
         scales,
+        in_twos_complement(
+            op, problem.frac, problem.scales is not None, problem.offsets
+        ),
         problem.dropped,
         effort if weights <= SEARCHED[effort] else 0,
     )

@@ -39,6 +39,8 @@ class Sums:
     frac: int
     scales: Numbers
     """`[O, 2]`: scale and bias."""
+    signed: bool
+    """Values are in two's complement, as wide everywhere as the adder is."""
     dropped: Indices
     """Low bits of each input that are always zero, and no inputs of the graph."""
     effort: int = 0
@@ -154,7 +156,9 @@ def _adders(
     bits = values.bits
     found: Counter[str] = Counter()
     for index, (source, factor) in enumerate(products.tolist(), inputs):
-        found += product(int(bits[source]), factor.bit_length())
+        took = product(int(bits[source]), factor.bit_length())
+        # Of a constant, next to nothing is left of what a product of two wires takes.
+        found += Counter({n.replace("product", "constant"): c for n, c in took.items()})
         steps = mul_levels(int(bits[source]), factor.bit_length())
         level[index] = advance(int(level[source]), steps, max_depth)
         last = last_cut(int(level[index]), steps, max_depth)
@@ -169,8 +173,10 @@ def _adders(
     a, b, p, q, _ = nodes.T
     both = (bits[a] > 0) & (bits[b] > 0)
     low = np.maximum(p, q)
-    operands = np.minimum(bits[a] + p, bits[b] + q)
-    shared = np.minimum(operands, bits[given:]) - low
+    top = bits[given:]
+    if not sums.signed:
+        top = np.minimum(np.minimum(bits[a] + p, bits[b] + q), top)
+    shared = top - low
     alone = bits[given:] - low - np.maximum(shared, 0)
     found["adders"] += int(both.sum())
     found["graph_both"] += int(np.maximum(shared, 0)[both].sum())
@@ -224,9 +230,11 @@ def _sums(b: Builder, sums: Sums, values: _Values, chosen: Sequence[int]) -> lis
         size = int(values.size[value]) if value >= 0 else 0
         low = int(values.low[value]) if value >= 0 else 0
         wire = constant(0)
+        start = low if sums.signed else 0
         if size:
-            (wire,) = b.input(f"sum{o}", bits_for(0, size), [(0, size)])
-        added = low << shift
+            ends = start, start + size
+            (wire,) = b.input(f"sum{o}", bits_for(*ends), [ends])
+        added = (low - start) << shift
         total = int(sums.offsets[o]) + (-added if negate else added)
         scale, bias = (Fraction(v) for v in sums.scales[o].tolist())
         result.append(

@@ -43,8 +43,7 @@ Node Builder::adder(std::int32_t a, std::int32_t b, int shift_a, int shift_b,
 }
 
 double Builder::cost(const Node& node) const {
-  return adder_cost(width_of(nodes_[node.a].range), width_of(nodes_[node.b].range),
-                    node.shift_a, node.shift_b);
+  return width_of(node.range) - std::max(node.shift_a, node.shift_b);
 }
 
 template <typename Visit>

@@ -449,9 +449,8 @@ Elimination::Addend Elimination::addend(const Term& term) const {
 
 /// Which two to add, the lower index first, of those that the load has room for.
 ///
-/// An adder has as many tables as its sum is narrower than its operands together, plus
-/// what the sum has above and between their bits. So the tables of all adders of an
-/// output depend on the latter alone; that is kept low.
+/// That with the shortest adder, from the higher low end to the top of the sum; of equal
+/// ones, that with the fewest bits of the sum above and between those of its operands.
 std::pair<int, int> Elimination::next_to_add(const std::vector<Addend>& addends,
                                              double room) {
   std::pair<int, int> best;
@@ -461,9 +460,10 @@ std::pair<int, int> Elimination::next_to_add(const std::vector<Addend>& addends,
       const Addend& high = addends[i];
       const Addend& low = addends[k];
       if (2 * std::max(high.load, low.load) - high.load - low.load > room) continue;
-      const int above = width_of({0, high.span + low.span}) - std::max(high.top, low.top);
-      const int common = std::min(high.top, low.top) - high.low;
-      const std::pair now = {above + std::max(-common, 0), std::max(common, 0)};
+      const int top = width_of({0, high.span + low.span});
+      const int above = top - std::max(high.top, low.top);
+      const int between = std::max(high.low - std::min(high.top, low.top), 0);
+      const std::pair now = {top - high.low, above + between};
       if (best.second == 0 || now < least) {
         least = now;
         best = {i, k};

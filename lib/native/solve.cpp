@@ -11,6 +11,7 @@
 #include "differences.hpp"
 #include "digits.hpp"
 #include "elimination.hpp"
+#include "orientation.hpp"
 #include "random.hpp"
 #include "unique.hpp"
 
@@ -201,6 +202,7 @@ Graph solve(const Problem& problem, int effort, int threads, Control& control) {
     }
     result.outputs.push_back(output);
   }
+  orient(result);
   return result;
 }
 

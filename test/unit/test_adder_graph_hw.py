@@ -130,8 +130,18 @@ def test_widths_are_exact():
         [(1, 0, 0), (2, 0, 0)],
         data=UFixedType(8, 0),
     )
-    # Then come the constants of the two outputs.
-    assert adder_widths(module)[:2] == [10, 11]
+    assert adder_widths(module) == [10, 11]
+
+
+def test_exact_sums_take_nothing_but_adders():
+    nodes = [(0, 1, 0, 0, 0), (3, 2, 0, 1, 1)]
+    exact = graph(3, nodes, [(4, 0, 0)])
+    assert_levels_agree(exact)
+    assert adder_widths(exact) == [9, 10]
+    # What is added to outputs anyway takes what values without sign leave there.
+    rounded = graph(3, nodes, [(4, 0, 0)], frac=1)
+    assert adder_widths(rounded)[:2] == [9, 10]
+    assert len(adder_widths(rounded)) > 2
 
 
 def test_bits_that_wrap_are_not_built():

@@ -127,6 +127,28 @@ def test_graphs_are_those_of_their_kernels(
     assert limit is None or max(depths(graph, [0] * inputs)) <= limit
 
 
+def negative_outputs(graph: native.AdderGraph) -> int:
+    return int(graph.outputs[:, 2].sum())
+
+
+@pytest.mark.parametrize(
+    ("column", "negative"),
+    # The last has no digit that the rest could be subtracted from.
+    [([3, -5], 0), ([-3, 5], 0), ([-7, 0], 0), ([-3, -5, 1], 0), ([-1, -4], 1)],
+)
+def test_outputs_are_not_negative_if_they_need_not_be(column: list[int], negative: int):
+    graph = native.solve(np.array(column)[:, None], ranges(len(column)), effort=0)
+    assert is_graph_of(graph, np.array(column)[:, None])
+    assert negative_outputs(graph) == negative
+
+
+def test_shared_sums_leave_few_negative_outputs():
+    matrix = np.random.default_rng(0).integers(-128, 128, (16, 64))
+    graph = native.solve(matrix, ranges(16), effort=1)
+    assert is_graph_of(graph, matrix)
+    assert negative_outputs(graph) <= 8
+
+
 @pytest.mark.parametrize(
     "shape",
     [(65, 3, 1, 1), (130, 5, 1, 1), (301, 1, 1, 1), (9, 2, 3, 3), (40, 3, 2, 3)],

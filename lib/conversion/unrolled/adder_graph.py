@@ -7,6 +7,9 @@ lookup tables of its own (on a device the way into the chain may still be throug
 The constants meet at the outputs, with the offsets and what rounding adds. With the
 same graph of 16 by 64 random 8-bit weights, bias, rounding and saturation, Yosys 0.23
 (synth_xilinx -nodsp) counts 26 % fewer tables than in two's complement.
+
+Where outputs have no constants of their own, adders for these alone would take more:
+there, values are in two's complement.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.adder_graph_values import spans
@@ -29,7 +33,7 @@ from mase_opt.lib.hardware.arith import Term
 from mase_opt.lib.hardware.builder import Builder, Span
 from mase_opt.lib.hardware.codec import Wires, encode
 from mase_opt.lib.hardware.number import Sum
-from mase_opt.lib.hardware.wire import Wire, constant
+from mase_opt.lib.hardware.wire import Wire, bits_for, constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Value:
     """`(wire - excess) · 2^shift`, negated if `negative`."""
 
     wire: Wire
-    """Never negative; 0 if it is constant."""
+    """Never negative, or without excess; 0 if it is constant."""
     excess: int = 0
     shift: int = 0
     negative: bool = False
@@ -50,12 +54,13 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     outputs: list[list[int]] = op.output_table.tolist()
     offsets: list[int] = op.offset_table.tolist()
     scales = [(Fraction(s), Fraction(t)) for s, t in op.scale_table.tolist()]
-    unit = Fraction(2) ** -op.frac.value.data
     inputs = shape_of(op.input)[-1]
     dropped: list[int] = op.dropped_bits.tolist()
-    given = inputs + len(products)
-    bits = sys.maxsize if op.scales else bits_of_sums(op, op.frac.value.data)
-    seen = bits_seen(nodes, outputs, given, bits)
+    frac, scaled = op.frac.value.data, op.scales is not None
+    unit = Fraction(2) ** -frac
+    signed = in_twos_complement(op, frac, scaled, op.offset_table)
+    bits = sys.maxsize if scaled else bits_of_sums(op, frac)
+    seen = bits_seen(nodes, outputs, inputs + len(products), bits)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         row = [
@@ -63,12 +68,13 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
             for wire, zeros in zip(x[start : start + inputs], dropped, strict=True)
         ]
         wires = [*row, *(arith.multiplier(b, row[i], w) for i, w in products)]
-        values = [_without_sign(b, w) for w in wires]
+        values = [Value(w) if signed else _without_sign(b, w) for w in wires]
         ends = np.array([(w.lo, w.hi) for w in row], object).reshape(-1, 2)
         ranges: list[Span] = spans(op.node_table, ends, op.product_table).tolist()
         for (left, right, p, q, subtract), span in zip(nodes, ranges, strict=True):
             operands = [(values[left], p, False), (values[right], q, bool(subtract))]
-            values.append(_node(b, operands, span, seen[len(values)]))
+            adder = _signed_node if signed else _node
+            values.append(adder(b, operands, span, seen[len(values)]))
         for (v, shift, negate), offset, (scale, bias) in zip(
             outputs, offsets, scales, strict=True
         ):
@@ -111,6 +117,17 @@ def bits_of_sums(op: ArithmeticOp, frac: int) -> int:
     return max(format.width + frac - format.frac, 0)
 
 
+def in_twos_complement(
+    op: ArithmeticOp, frac: int, scaled: bool, offsets: NDArray[np.int64]
+) -> bool:
+    """Whether a graph is: most of its outputs have no constants of their own."""
+    format = exact_format(element_of(op.results[0]))
+    if format is None or scaled:
+        return False
+    is_rounded_down = op.rounding.mode is RoundingMode.FLOOR or format.frac >= frac
+    return is_rounded_down and 2 * int(np.count_nonzero(offsets)) < len(offsets)
+
+
 def _without_sign(b: Builder, x: Wire) -> Value:
     """A wire of which the sign is inverted."""
     if x.constant is not None:
@@ -123,6 +140,22 @@ def _without_sign(b: Builder, x: Wire) -> Value:
     if x.width > 1:
         bits = b.concat(bits, b.slice(x.base, x.low, x.width - 1))
     return Value(b.wire(bits, (x.lo + excess, x.hi + excess), x), excess)
+
+
+def _signed_node(
+    b: Builder, operands: Sequence[tuple[Value, int, bool]], span: Span, seen: int
+) -> Value:
+    """As `_node`, in two's complement."""
+    (left, p, _), (right, q, subtract) = operands
+    x, y = arith.shift_left(b, left.wire, p), arith.shift_left(b, right.wire, q)
+    lo, hi = span
+    if lo == hi or seen <= 0:
+        return Value(constant(lo))
+    if y.constant == 0:
+        return Value(x)
+    if bits_for(lo, hi) > seen:
+        lo, hi = 0, (1 << seen) - 1
+    return Value(arith.add_apart(b, x, y, (lo, hi), subtract=subtract))
 
 
 def _node(
