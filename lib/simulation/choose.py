@@ -21,11 +21,12 @@ def simulator_for(
     """
     The simulator that is done first with `samples` samples; the results are the same.
 
-    Compiled is what is worth it, what is text already, which takes longer to parse, and
-    what plug-ins made of operations that the evaluator doesn't know. Raises `UserError`
-    if the circuit cannot be simulated.
+    Compiled is what is worth it, what has state, what is text already, which takes
+    longer to parse, and what plug-ins made of operations that the evaluator doesn't
+    know. Raises `UserError` if the circuit cannot be simulated.
     """
-    if isinstance(circuit, ModuleOp) and samples <= WORTH_COMPILING:
+    evaluable = not layout.has_channels and samples <= WORTH_COMPILING
+    if isinstance(circuit, ModuleOp) and evaluable:
         with suppress(UnknownOperationError):
             evaluator = Evaluator(circuit, layout)
             if samples * evaluator.work <= WORTH_COMPILING * evaluator.operations:
