@@ -49,6 +49,9 @@ UNIVERSE = Universe(
             "lib.conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
         ),
         # mase to mase
+        "mase-allocate-parallelism": _pass(
+            "lib.transforms.mase_allocate_parallelism", "MaseAllocateParallelismPass"
+        ),
         "mase-build-adder-graphs": _pass(
             "lib.transforms.mase_build_adder_graphs", "MaseBuildAdderGraphsPass"
         ),

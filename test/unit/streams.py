@@ -12,9 +12,9 @@ from xdsl.dialects.builtin import ModuleOp
 from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.stream import channel_of
 from mase_opt.lib.analysis.network import network_function, network_of
+from mase_opt.lib.analysis.parallelism import PARALLELISM
 from mase_opt.lib.conversion.convert_mase_to_stream import ConvertMaseToStreamPass
 from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
-from mase_opt.lib.conversion.streamed.builder import PARALLELISM
 from mase_opt.lib.hardware.memory import memories_of
 from mase_opt.lib.interpreters import stream
 from mase_opt.lib.interpreters.mase import evaluate, main_function

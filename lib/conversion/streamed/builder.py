@@ -33,6 +33,11 @@ from mase_opt.dialects.stream.ops import (
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
+from mase_opt.lib.analysis.parallelism import (
+    PARALLELISM,
+    channel_axis,
+    channels_in,
+)
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import layer_of
 from mase_opt.lib.streams.layout import Layout
@@ -43,12 +48,6 @@ from mase_opt.lib.streams.schedule import (
     Schedule,
     ScheduleError,
 )
-
-PARALLELISM = "mase.parallelism"
-"""
-Attribute of a layer: how many of its outputs, and of its inputs for each of them, are
-worked on at a time. Without it, all of the channels are.
-"""
 
 Codes = NDArray[np.integer]
 Body = Callable[..., SSAValue | Operation]
@@ -218,16 +217,6 @@ class StreamBuilder:
                 continue
             return read
         raise AssertionError("beats that are held to the end are there")
-
-
-def channel_axis(shape: Sequence[int]) -> int:
-    """The dimension of the channels: behind the batch where there are positions."""
-    return 1 if len(shape) > 3 else max(len(shape) - 1, 0)
-
-
-def channels_in(shape: Sequence[int]) -> int:
-    """How many channels there are."""
-    return shape[channel_axis(shape)] if shape else 1
 
 
 def parallelism(op: Operation) -> tuple[int, int] | None:

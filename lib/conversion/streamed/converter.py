@@ -10,12 +10,8 @@ from xdsl.ir import SSAValue
 
 from mase_opt.dialects.stream.ops import JoinOp, SelectOp
 from mase_opt.dialects.stream.types import channel_of
-from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
-    StreamBuilder,
-    channel_axis,
-    channels_in,
-)
+from mase_opt.lib.analysis.parallelism import channel_axis, channels_in
+from mase_opt.lib.conversion.streamed.builder import Nest, StreamBuilder
 
 
 def convert(b: StreamBuilder, channel: SSAValue, lanes: int | None) -> SSAValue:

@@ -14,12 +14,12 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of, exact_format, shape_of
 from mase_opt.dialects.stream.ops import AccumulateOp, Kind
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.parallelism import channel_axis
 from mase_opt.lib.conversion.streamed.builder import (
     Nest,
     StreamBuilder,
     accumulated,
     cast_to,
-    channel_axis,
 )
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.hardware.number import HardwareError
