@@ -390,12 +390,14 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
         for port, buffer in enumerate(buffers):
             assert buffer.capacity is not None
             low, high = least[station][port], buffer.capacity
+            # Most buffers need little more than the least.
+            step = 0
             while low < high:
-                middle = (low + high) // 2
+                middle = min(low + step, (low + high) // 2)
                 if keeps_up(result.with_capacity(station, port, middle)):
                     high = middle
                 else:
-                    low = middle + 1
+                    low, step = middle + 1, 2 * step + 1
             result = result.with_capacity(station, port, high)
     return result
 

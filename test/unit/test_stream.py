@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model
 from streams import assert_minimal, assert_streams, streamed
+from xdsl.context import Context
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
 from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.attrs import RoundingAttr
+from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
 from mase_opt.dialects.mase.types import FixedType, UFixedType
 from mase_opt.lib.analysis.network import network_function, network_of
+from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
+from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation import verilator
+from mase_opt.lib.transforms.mase_allocate_parallelism import (
+    MaseAllocateParallelismPass,
+)
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.
@@ -258,3 +269,65 @@ def test_bad_parallelism() -> None:
         y = layers.LinearOp(x, constant(rng, (2, 4)), layer="fc")
     with pytest.raises(PassFailedException, match=r"expected array<i64: outputs, inp"):
         streamed(model.returns(y), {"fc": (0, 1)})
+
+
+# ---- the whole way ------------------------------------------------------------------
+
+
+def test_folder(tmp_path: Path) -> None:
+    """A folder runs as it was written, and says what is missing in it."""
+    model = digits("cnn")
+    folder = tmp_path / "cnn"
+    result = model.emit(folder, architecture="streamed", multipliers=8, verify=2)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["initiation_interval"] == result.initiation_interval == 576
+    ports = {port["name"]: port for port in manifest["interface"]["ports"]}
+    assert ports["x"]["tile"] == [1, 1, 1, 1]
+    assert ports["x"]["order"] == [0, 2, 3, 1]
+    data = np.load("examples/digits/cnn_test.npz")["x"][:4]
+    again = mo.load(folder)
+    assert (
+        model.run(data, codes=True) == again.run(data, level="rtl", codes=True)
+    ).all()
+    (memory,) = folder.glob("*fc_weight.hex")
+    memory.unlink()
+    with pytest.raises(UserError, match=r"fc_weight\.hex"):
+        mo.load(folder).run(data, level="rtl")
+
+
+def test_memories_need_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name a folder"):
+        digits("mlp").emit(
+            tmp_path / "a.sv", architecture="streamed", multipliers=8, verify=0
+        )
+
+
+def test_unknown_architecture() -> None:
+    with pytest.raises(UserError, match=r"architecture is 'systolic', expected one of"):
+        digits("mlp").emit(architecture="systolic")
+
+
+# ---- budgets ------------------------------------------------------------------------
+
+
+def test_budgets_are_used() -> None:
+    """At any number of multipliers, 92 % of them work (MACs over cycles)."""
+    model = Model((X, [1, 3, 16, 16]))
+    with model as (x,):
+        channels = 3
+        for i, (outputs, stride) in enumerate([(64, 1), (64, 1), (128, 2), (128, 1)]):
+            weight = constant(np.random.default_rng(i), (outputs, channels, 3, 3))
+            x = layers.Conv2dOp(
+                x, weight, strides=[stride] * 2, padding=[1, 1], layer=f"conv{i}"
+            ).result
+            channels = outputs
+    found = Layers(model_function(model.returns(x)))
+    products = sum(work.products for work in found.works.values())
+    for budget in (150, 256, 401, 1024):
+        module = found.function.parent_op().clone()
+        MaseAllocateParallelismPass(multipliers=budget).apply(Context(), module)
+        chosen = Layers(model_function(module))
+        choices = {op: ints(op.attributes[PARALLELISM]) for op in chosen.works}
+        assert chosen.total(choices) <= budget
+        cycles = max(chosen.works[op].cycles(c) for op, c in choices.items())
+        assert products / (budget * cycles) > 0.88

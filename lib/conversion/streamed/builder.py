@@ -177,7 +177,9 @@ class StreamBuilder:
     ) -> SSAValue:
         """Add a process that belongs to no op; the channel that it writes."""
         type = ChannelType.of(element, layout)
-        return self._add([channel], type, nest, [read], write, body, [0], None)
+        result = self._add([channel], type, nest, [read], write, body, [0], None)
+        result.name_hint = "beats"
+        return result
 
     def _add(
         self,
