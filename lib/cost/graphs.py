@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,11 @@ import numpy as np
 from xdsl.ir import Operation
 
 from mase_opt.dialects.mase.adder_graph_values import levels, spans
+from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.types import element_of
 from mase_opt.lib.adder_graphs.constant_layers import Indices
 from mase_opt.lib.adder_graphs.unroll import Graph
+from mase_opt.lib.conversion.unrolled.adder_graph import bits_of_sums, bits_seen
 from mase_opt.lib.cost.liveness import Mask
 from mase_opt.lib.cost.operations import product
 from mase_opt.lib.cost.registers import Numbers, advance, last_cut
@@ -67,7 +70,7 @@ def graph_cost(
     rows = len(x) // sums.inputs
     times = live.reshape(rows, -1).sum(axis=0)
     sums = replace(sums, graph=_without_dead(sums, times > 0))
-    values, found = _adders(sums, x, max_depth)
+    values, found = _adders(sums, x, _bits_seen(op, sums), max_depth)
     value, _, _ = sums.graph.outputs.T
     used = value >= 0
     start = int(values.level[value[used]].max(initial=0))
@@ -108,8 +111,25 @@ def _without_dead(sums: Sums, live: Mask) -> Graph:
     return Graph(graph.products, nodes, outputs)
 
 
-def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]]:
-    """The values of a graph, and what its adders and multipliers take."""
+def _bits_seen(op: Operation, sums: Sums) -> Numbers | None:
+    """Per value, the low bits that results depend on; None: all."""
+    assert isinstance(op, ArithmeticOp)
+    bits = bits_of_sums(op, sums.frac)
+    if bits == sys.maxsize or (sums.scales != [1, 0]).any():
+        return None
+    graph, first = sums.graph, sums.inputs + len(sums.graph.products)
+    seen = bits_seen(graph.nodes.tolist(), graph.outputs.tolist(), first, bits)
+    return np.maximum(np.array(seen, np.float64), 0)
+
+
+def _adders(
+    sums: Sums, x: Wires, seen: Numbers | None, max_depth: int
+) -> tuple[_Values, Counter[str]]:
+    """
+    The values of a graph, and what its adders and multipliers take.
+
+    Adders have the low bits of their results that are `seen`.
+    """
     graph, inputs = sums.graph, sums.inputs
     products, nodes = graph.products, graph.nodes
     given = inputs + len(products)
@@ -125,11 +145,12 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
             spans(nodes, ends, products),
         ]
     ).astype(np.float64)
+    size = every[:, 1] - every[:, 0]
+    if seen is not None:
+        size[given:] = np.minimum(size, np.exp2(seen) - 1)[given:]
     level = np.zeros(count, np.int64)
     level[:inputs] = [max(w.depth for w in c) for c in columns]
-    values = _Values(
-        every[:, 0], every[:, 1] - every[:, 0], level, np.zeros_like(level)
-    )
+    values = _Values(every[:, 0], size, level, np.zeros_like(level))
     bits = values.bits
     found: Counter[str] = Counter()
     for index, (source, factor) in enumerate(products.tolist(), inputs):
@@ -148,7 +169,8 @@ def _adders(sums: Sums, x: Wires, max_depth: int) -> tuple[_Values, Counter[str]
     a, b, p, q, _ = nodes.T
     both = (bits[a] > 0) & (bits[b] > 0)
     low = np.maximum(p, q)
-    shared = np.minimum(bits[a] + p, bits[b] + q) - low
+    operands = np.minimum(bits[a] + p, bits[b] + q)
+    shared = np.minimum(operands, bits[given:]) - low
     alone = bits[given:] - low - np.maximum(shared, 0)
     found["adders"] += int(both.sum())
     found["graph_both"] += int(np.maximum(shared, 0)[both].sum())

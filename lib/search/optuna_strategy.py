@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -142,17 +143,20 @@ class OptunaStrategy(Strategy):
         self._sampler.make(problem.seed, self.encoding)
 
     def ask(self, study: optuna.Study, count: int) -> list[optuna.Trial]:
-        from mase_opt.lib.search.seeded_sampler import SeededSampler
-
         distributions = self.encoding.distributions()
-        usual = study.sampler
-        study.sampler = SeededSampler(
-            lambda number: self._sampler.make(self._seed(number), self.encoding)
-        )
+        usual, study.sampler = study.sampler, self._seeded
         try:
             return [study.ask(distributions) for _ in range(count)]
         finally:
             study.sampler = usual
+
+    @cached_property
+    def _seeded(self) -> BaseSampler:
+        from mase_opt.lib.search.seeded_sampler import SeededSampler
+
+        return SeededSampler(
+            lambda number: self._sampler.make(self._seed(number), self.encoding)
+        )
 
     def _seed(self, number: int) -> int:
         if self._sampler.one_seed:

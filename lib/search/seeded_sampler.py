@@ -17,10 +17,14 @@ class SeededSampler(BaseSampler):
 
     So a search that is taken up goes on as if it had not ended. Samplers are not told
     of results: some would end a loop that is not theirs, and none needs to know.
+
+    What is searched is the same for all trials. A sampler finds it by going through all
+    that came before; once one has, others needn't.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler]):
         self._make = make
+        self._searched: dict[str, BaseDistribution] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._sampler = self._make(trial.number)
@@ -29,7 +33,9 @@ class SeededSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+        if not self._searched:
+            self._searched = self._sampler.infer_relative_search_space(study, trial)
+        return self._searched
 
     def sample_relative(
         self,

@@ -34,11 +34,13 @@ def accuracy(scores: Array, labels: Array) -> float:
 
 def cross_entropy(scores: Array, labels: Array) -> float:
     """The mean of -log softmax(scores)[label], scores `[samples, …, classes]`."""
-    flat = scores.reshape(len(scores), -1).astype(np.float64)
+    flat = scores.reshape(len(scores), -1)
     _check_classes(labels, flat.shape[1])
-    shifted = flat - flat.max(axis=1, keepdims=True)
-    logs = np.log(np.exp(shifted).sum(axis=1))
-    picked = shifted[np.arange(len(flat)), labels.astype(np.int64)]
+    # Samples last, of which there are more: so NumPy is several times as fast.
+    shifted = np.ascontiguousarray(flat.T, np.float64)
+    shifted -= shifted.max(axis=0)
+    logs = np.log(np.exp(shifted).sum(axis=0))
+    picked = shifted[labels.astype(np.int64), np.arange(len(flat))]
     return float((logs - picked).mean())
 
 

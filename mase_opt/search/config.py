@@ -8,10 +8,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from mase_opt.driver.run_file import run_of
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.config import read_toml
 from mase_opt.lib.search.strategy import STRATEGIES, Direction, Strategy
 from mase_opt.lib.search.tables import check_keys, table_of
+from mase_opt.registry import load_universe, loaded_plugins
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
@@ -97,13 +99,16 @@ class Config:
         """
         A TOML file, or what is in its table `[search]`; raises `UserError`.
 
+        The file may be that of a whole run, whose other tables only have to be right.
         `setup` replaces settings in `strategy.setup`, except by None.
         """
         if isinstance(source, Mapping):
             return Config._of(source, setup, "search")
         tree = read_toml(str(source))
         where = f"config '{source}'"
-        check_keys(tree, ("search",), where)
+        check_keys(tree, ("input", "passes", "search", "emit"), where)
+        rest = {key: value for key, value in tree.items() if key != "search"}
+        run_of(rest, where, load_universe(loaded_plugins()).all_passes)
         if "search" not in tree:
             raise UserError(f"{where} has no table [search]")
         table = table_of(tree["search"], f"{where}: search")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import gc
 import math
 import signal
 import threading
@@ -11,22 +10,16 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from mase_opt.lib.data.samples import as_samples, inputs_of
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.quantization.subject import Subject
-from mase_opt.lib.search.space import CALIBRATE, SPACES, Decision, Point
-from mase_opt.lib.search.strategy import SAMPLES, VIOLATION, Problem
+from mase_opt.lib.search.strategy import SAMPLES, VIOLATION
 from mase_opt.search.config import Config
-from mase_opt.search.data import CALIBRATION, hash_of, read_data
-from mase_opt.search.measure import Answer, Bench, Job
-from mase_opt.search.objectives import Objectives
+from mase_opt.search.measure import Answer, Job
 from mase_opt.search.outputs import write_outputs
+from mase_opt.search.prepared import Prepared, text_hash
 from mase_opt.search.progress import search_progress
-from mase_opt.search.runner import RunnerContext, Samples
 from mase_opt.search.storage import (
     Owner,
     closing_storage,
@@ -72,7 +65,7 @@ def search(
     table of that name. `told` is called with every trial when it is over. Raises
     `UserError`.
     """
-    with silent_optuna(), _interruptible() as interrupted:
+    with silent_optuna(), passing_over_old(), _interruptible() as interrupted:
         read = Config.of(config, setup)
         if data is not None:
             named = {"val": data}
@@ -82,7 +75,7 @@ def search(
         if output is not None and read.setup.storage is None:
             journal = str(Path(output) / JOURNAL)
             read = replace(read, setup=replace(read.setup, storage=journal))
-        study = _Search(_Prepared(model, read), interrupted, told).run()
+        study = _Search(Prepared(model, read), interrupted, told).run()
         if output is not None:
             write_outputs(study, output)
         return study
@@ -114,112 +107,22 @@ def _interruptible() -> Generator[threading.Event]:
             signal.signal(signal.SIGINT, before)
 
 
-class _Prepared:
-    """A search whose parts fit together; raises `UserError` if they don't."""
+@contextmanager
+def passing_over_old() -> Generator[None]:
+    """
+    Let the garbage collector pass over all that is there before.
 
-    def __init__(self, model: Model, config: Config):
-        self.config = config
-        self.calibration = config.data.get(CALIBRATION)
-        self.model = self._calibrated(model)
-        where = config.where
-        function = self.model.function
-        found = SPACES.find(config.space["name"], f"{where}: search_space.name")
-        try:
-            self.space = found(config.space, function)
-            data = read_data(config.data, function)
-            context = RunnerContext(self.model, data, config.setup.seed)
-            self.bench = Bench(
-                context,
-                self.calibration,
-                config.software,
-                config.hardware,
-                config.setup.threads,
-            )
-            self.runners = self.bench.runners()
-            self.bench = replace(self.bench, modules=self._modules())
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-        self._check_mode()
-        self.objectives = Objectives.of(config, self.runners)
-        parameters = self.space.parameters()
-        sizes = [r.size for r in self.runners if r.size is not None]
-        self.problem = Problem(
-            parameters,
-            self.objectives.directions,
-            config.setup.seed,
-            config.setup.n_trials,
-            max(sizes, default=None),
-        )
-        try:
-            self.strategy = config.strategy(config.options, self.problem)
-        except UserError as error:
-            raise UserError(f"{where}: strategy.{error}") from error
-
-    @cached_property
-    def fingerprint(self) -> dict[str, str]:
-        """What trials are of: a study is of one such thing."""
-        config = self.config
-        metrics = {name: asdict(wanted) for name, wanted in config.metrics.items()}
-        parameters = list(self.problem.parameters.items())
-        data = dict(self.bench.context.data)
-        if self.calibration is not None:
-            inputs = inputs_of(self.model.function)
-            data[CALIBRATION] = Samples(tuple(as_samples(self.calibration, inputs)))
-        return {
-            "model": _hash(self.model.text),
-            "space": _hash([dict(config.space), parameters]),
-            "encoding": _hash(self.strategy.encoding.ordinal),
-            "set of runners": _hash([dict(config.software), dict(config.hardware)]),
-            "set of data": hash_of(data),
-            "set of metrics": _hash([metrics, self.objectives.total]),
-        }
-
-    def decision(self, point: Point) -> Decision:
-        """What a point means, with the data for what is calibrated again."""
-        decision = self.space.decision(point)
-        if not isinstance(self.calibration, str | Path):
-            return decision
-        data = {"data": str(self.calibration)}
-        passes = [
-            (name, {**data, **options} if name == CALIBRATE else options)
-            for name, options in decision.passes
-        ]
-        return replace(decision, passes=tuple(passes))
-
-    def _calibrated(self, model: Model) -> Model:
-        subject = Subject(model.function)
-        if subject.is_calibrated or not subject.needs_formats:
-            return model
-        return model.calibrate(self.calibration)
-
-    def _modules(self) -> list[str]:
-        """The modules of runners that worker processes would not know otherwise."""
-        found: list[str] = []
-        for runner in self.runners:
-            module = type(runner).__module__
-            if module == "__main__" and self.config.setup.n_jobs > 1:
-                raise UserError(
-                    f"runner '{runner.name}' is defined in the program itself, where "
-                    "other processes do not find it: put it into a file of its own, or "
-                    "set n_jobs = 1"
-                )
-            if not module.startswith("mase_opt") and module != "__main__":
-                found.append(module)
-        return found
-
-    def _check_mode(self) -> None:
-        mode, trains = self.config.eval_mode, any(r.trains for r in self.runners)
-        if mode is not None and mode == trains:
-            what = "trains" if trains else "trains: add one, such as sw_runner.training"
-            raise UserError(
-                f"{self.config.where}: strategy.eval_mode is {str(mode).lower()}, but "
-                f"{'a' if trains else 'no'} runner {what}"
-            )
-
-
-def _hash(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    A trial leaves a model as garbage; to find it among all that is loaded takes longer
+    than some trials.
+    """
+    if gc.get_freeze_count():  # whoever did that needs it for longer
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Search:
@@ -227,7 +130,7 @@ class _Search:
 
     def __init__(
         self,
-        prepared: _Prepared,
+        prepared: Prepared,
         interrupted: threading.Event,
         told: Callable[[Tried], object] | None,
     ):
@@ -411,7 +314,7 @@ class _Search:
         except UserError as error:
             return Answer({}, str(error))
         samples: int | None = trial.user_attrs.get(SAMPLES)
-        key = _hash([decision.key, samples])
+        key = text_hash([decision.key, samples])
         return Job(trial.number, point, decision, samples, key)
 
     def _tell(self, trial: FrozenTrial, answer: Answer) -> None:

@@ -95,10 +95,16 @@ def _is_system(error: Exception) -> bool:
 
 def _first_line(error: BaseException) -> str:
     """What is at the bottom of an error, in a line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = _bottom(error)
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _bottom(error: BaseException) -> BaseException:
+    """What an error was raised from in the first place."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def open_storage(storage: str | None) -> BaseStorage:
@@ -114,6 +120,12 @@ def open_storage(storage: str | None) -> BaseStorage:
         _check_journal(Path(storage))
         return JournalStorage(JournalFileBackend(storage))
     except Exception as error:  # whatever a damaged file makes the readers raise
+        if isinstance(cause := _bottom(error), ModuleNotFoundError):
+            raise UserError(
+                f"storage '{shown(storage)}' needs the package {cause.name} for its "
+                "database, which is not installed: install it, or name another in the "
+                "URL, as in postgresql+psycopg:// and mysql+pymysql://"
+            ) from error
         raise UserError(
             f"storage '{shown(storage)}' is no study that can be read: "
             f"{_first_line(error)}"

@@ -81,6 +81,7 @@ def test_every_level_agrees(mode: RoundingMode, bias_frac: int | None, rows: int
     assert_levels_agree(graph, max_logic_depth=2)
 
 
+@pytest.mark.slow
 def test_verilator_agrees():
     rng = np.random.default_rng(4)
     module = with_graph(

@@ -92,6 +92,7 @@ def test_every_level_agrees(module: ModuleOp, max_logic_depth: int):
     assert_levels_agree(module, max_logic_depth=max_logic_depth, samples=24)
 
 
+@pytest.mark.slow
 def test_verilator_agrees():
     nodes = [(0, 1, 0, 3, 1), (2, 0, 2, 0, 1), (3, 2, 1, 0, 0), (4, 4, 5, 0, 1)]
     module = graph(
@@ -153,6 +154,7 @@ def luts(module: ModuleOp) -> int:
     return yosys.synthesize(export_verilog(circuit), "top", dsp=False).lut
 
 
+@pytest.mark.slow
 @needs_yosys
 def test_an_adder_takes_the_bits_that_both_operands_have():
     assert luts(graph(2, [(0, 1, 0, 3, 0)], [(2, 0, 0)])) == 5

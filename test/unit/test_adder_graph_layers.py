@@ -236,6 +236,7 @@ def test_every_level_agrees_on_convolutions(options: dict[str, Any]):
     assert_levels_agree(with_graphs(module, dsp=20), max_logic_depth=2)
 
 
+@pytest.mark.slow
 def test_verilator_agrees_on_a_convolution():
     module = convolution(FIXED, FixedType(4, 3), strides=(2, 2), padding=(1, 1))
     assert_levels_agree(with_graphs(module, dsp=4), max_logic_depth=3, verilator=True)

@@ -397,6 +397,7 @@ def test_groups_in_hardware() -> None:
     assert_levels_agree(lowered(module))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     verilator.available() is not None, reason=str(verilator.available())
 )
@@ -408,6 +409,7 @@ def test_matmul_in_hardware() -> None:
     assert_levels_agree(lowered(model.returns(op)), verilator=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [m for m in RoundingMode if m != "stochastic"])
 @pytest.mark.parametrize(
     "text",

@@ -119,6 +119,7 @@ def test_each_element_is_cast_to_its_own_format(
     assert not result[:, 4].any()
 
 
+@pytest.mark.slow
 def test_promises_and_text() -> None:
     widths, fracs = np.array([[3, 0, 1], [9, 12, 2]]), np.array([[1, 9, 0], [4, 2, -1]])
 
@@ -249,6 +250,7 @@ def built(module: ModuleOp) -> ModuleOp:
     return result
 
 
+@pytest.mark.slow
 @examples
 @given(st.data())
 def test_layers_behind(data: st.DataObject) -> None:

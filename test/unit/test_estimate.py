@@ -12,7 +12,9 @@ from bench_estimate import observed
 from estimate_designs import designs
 
 import mase_opt as mo
+from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.cost.estimate import weighted
+from mase_opt.lib.cost.features import features_of
 from mase_opt.lib.cost.operations import counts, product
 from mase_opt.lib.cost.registers import advance, cheapest_cuts, pipeline
 from mase_opt.lib.hardware import arith
@@ -20,6 +22,7 @@ from mase_opt.lib.hardware.builder import Builder, Design, Output
 from mase_opt.lib.hardware.timing import Timing
 from mase_opt.lib.hardware.wire import bits_for, constant
 from mase_opt.lib.target import yosys
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits"
@@ -84,6 +87,27 @@ def test_bits_of_choices_and_comparisons():
     assert counted(lambda b, x: arith.compare(b, "eq", x, constant(9)), (0, 31)) == {
         "equal_one": 5
     }
+
+
+SUM = """
+func.func @f(%x: tensor<1x2x!mase.ufixed<8, 0>>) -> tensor<1x1x!mase.fixed<4, 0>> {{
+  %0 = mase.adder_graph %x {{nodes = #mase.dense<i32, [0, 1, 0, 0, 0]>,
+    outputs = #mase.dense<i32, [2, 0, 0]>, offsets = #mase.dense<i64, [0]>,
+    frac = 0 : i64, rounding = #mase.rounding<floor, {overflow}>}}
+    : (tensor<1x2x!mase.ufixed<8, 0>>) -> tensor<1x1x!mase.fixed<4, 0>>
+  func.return %0 : tensor<1x1x!mase.fixed<4, 0>>
+}}
+"""
+
+
+@pytest.mark.parametrize(("overflow", "bits"), [("saturate", 8), ("wrap", 4)])
+def test_sums_that_wrap_have_the_bits_that_are_left(
+    overflow: str, bits: int, tmp_path: Path
+):
+    (tmp_path / "sum.mlir").write_text(SUM.format(overflow=overflow))
+    model = mo.load(tmp_path / "sum.mlir")
+    found = features_of(model.ir, MaseBuildAdderGraphsPass(), ConvertMaseToHwPass())
+    assert found.counts["graph_both"] == bits
 
 
 def test_multiplications_are_blocks_or_tables():
@@ -241,6 +265,7 @@ def test_the_error_stands_beside_the_estimate(calibrated: mo.Model):
     assert floats.error.kind == "other"
 
 
+@pytest.mark.slow
 @needs_yosys
 @pytest.mark.parametrize(
     ("options", "settings"),

@@ -195,6 +195,7 @@ def test_shapes(shape):
 
 
 # Torch 2.13 warns of what its own compiler does.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("f", [*FORMATS[::5], *FORMATS[-12:]], ids=str)
 def test_compiles_without_a_graph_break(f):

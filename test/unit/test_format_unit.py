@@ -239,6 +239,7 @@ def test_cast_of_blocks(element: ElementType, threshold: float | None) -> None:
     assert_all_agree(model.returns(y))
 
 
+@pytest.mark.slow
 def test_verilog() -> None:
     model = Model((UNEVEN, [1, 4]))
     with model as (x,):

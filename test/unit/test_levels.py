@@ -423,6 +423,7 @@ needs_verilator = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_verilator
 @pytest.mark.parametrize(("depth", "stall"), [(0, False), (2, True)])
 def test_verilator_agrees(depth: int, stall: bool) -> None:

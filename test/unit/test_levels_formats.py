@@ -180,6 +180,7 @@ def test_cast_between_integers_and_booleans() -> None:
     assert_levels_agree(model.returns(*casts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("element", [Fixed(4, 0), MiniFloat(2, 1, Kind.FINITE)])
 def test_scales_of_channels_and_groups(element: Element) -> None:
     rng = np.random.default_rng(3)
@@ -324,6 +325,7 @@ needs_verilator = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_verilator
 def test_verilator_agrees() -> None:
     """Layers of different families behind each other, pipelined, with stalls."""

@@ -422,6 +422,7 @@ def expected_values(
     return cases, wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", BUFFERS, ids=str)
 def test_operators_on_one_element(value: float) -> None:
     # With and without a dimension, in turn.

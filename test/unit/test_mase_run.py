@@ -62,6 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_verilator
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_all_levels_agree_on_the_test_split(name: str):
@@ -86,6 +87,7 @@ def test_all_levels_agree_on_the_test_split(name: str):
     assert percent["rtl"] == percent["verilog"] == percent["lowered"]
 
 
+@pytest.mark.slow
 @needs_verilator
 def test_folder_agrees(folder: Path):
     done = mase_run(

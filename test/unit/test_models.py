@@ -49,6 +49,7 @@ def tensors(outputs: Any) -> list[torch.Tensor]:
     return [tensor for value in values for tensor in tensors(value)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -56,6 +56,7 @@ def maker(kind: str, folder: Path) -> Callable[[random.Random], Mutant]:
             return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(2))
 @pytest.mark.parametrize("kind", CASES)
 def test_an_error_or_the_right_result(kind: str, part: int, tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def same_codes(net: MaseModule | ModuleOp, x: np.ndarray) -> np.ndarray:
     return element.numbers(held)[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "margin"),
     [

@@ -229,6 +229,41 @@ accuracy.direction = "maximize"
 """
 
 
+WHOLE = """
+input = "model.mlir"
+
+[passes.calibrate]
+samples = 4
+
+[search.search_space]
+name = "mixed_precision"
+setup = {by = "type", share = true}
+
+[search.search_space.seed.linear.config]
+weight = ["fixed<8, auto>", "fixed<4, auto>"]
+
+[search.strategy]
+hw_runner.bits = {}
+setup.sampler = "grid"
+metrics.average_bitwidth = {}
+
+[emit]
+output = "build"
+"""
+
+
+def test_the_file_of_a_whole_run(model: mo.Model, tmp_path: Path):
+    file = tmp_path / "run.toml"
+    file.write_text(WHOLE)
+    assert model.search(file).best.point == {"linear.weight": "fixed<4, auto>"}
+    file.write_text(WHOLE.replace("output", "outputs"))
+    with pytest.raises(UserError, match=r"emit: unknown key 'outputs'.*'output'"):
+        model.search(file)
+    file.write_text(WHOLE.replace("calibrate", "calibrat"))
+    with pytest.raises(UserError, match=r"unknown pass 'calibrat'.*'calibrate'"):
+        model.search(file)
+
+
 def test_classic_file(model: mo.Model, tmp_path: Path):
     """By type, each linear layer chooses; the rest stays in floating point."""
     file = tmp_path / "search.toml"

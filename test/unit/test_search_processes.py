@@ -74,6 +74,7 @@ def lines(log: Path) -> list[tuple[int, int]]:
     return [(int(pid), int(number)) for pid, number in pairs]
 
 
+@pytest.mark.slow
 def test_no_number_of_processes_changes_the_result(model: mo.Model, tmp_path: Path):
     config = toll(sampler="tpe", n_trials=16, batch=4)
     alone = model.search(config)
@@ -87,6 +88,7 @@ def test_no_number_of_processes_changes_the_result(model: mo.Model, tmp_path: Pa
     assert os.getpid() not in pids
 
 
+@pytest.mark.slow
 def test_what_kills_its_process(model: mo.Model, tmp_path: Path):
     """Once: it is tried again. Always: it fails, and the search goes on."""
     once = str(tmp_path / "died")
@@ -114,6 +116,7 @@ def test_what_kills_its_process(model: mo.Model, tmp_path: Path):
     assert attempts == {FORMATS[0]: 2, FORMATS[1]: 3, FORMATS[2]: 1, FORMATS[3]: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["study.journal", "sqlite:///{}/study.db"])
 def test_a_search_that_was_killed_goes_on(kept: str, model: mo.Model, tmp_path: Path):
     """What was finished is not measured again, what was running is."""
@@ -265,6 +268,22 @@ def test_a_storage_that_is_none(kind: str, model: mo.Model, tmp_path: Path):
     assert before is None or path.read_bytes() == before
 
 
+def test_a_database_without_its_driver(
+    model: mo.Model, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("MySQLdb", "pymysql"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for url, package in (
+        ("mysql://u:secret@h/d", "MySQLdb"),
+        ("mysql+pymysql://u:secret@h/d", "pymysql"),
+    ):
+        with pytest.raises(UserError) as error:
+            model.search(toll(n_trials=1), storage=url)
+        assert str(error.value).startswith(
+            f"storage '{url.replace('secret', '***')}' needs the package {package} for"
+        )
+
+
 @pytest.mark.parametrize("storage", ["postgresql://u:secret@h/d", "mongo://h/d"])
 def test_a_storage_of_an_unknown_kind(storage: str, model: mo.Model):
     with pytest.raises(UserError) as error:
@@ -367,6 +386,7 @@ def server() -> Iterator[tuple[str, Any]]:
                 stop()
 
 
+@pytest.mark.slow
 def test_postgresql(server: tuple[str, Any], model: mo.Model, tmp_path: Path):
     """Killed, taken up, joined; and then it goes away."""
     url, stop = server

@@ -31,7 +31,7 @@ FLOORS = (
     "lib.target",
     "lib.conversion",
     "lib.cost",
-    "lib.simulation lib.search",
+    "lib.simulation lib.search driver.run_file",
     "search",
     "model",
     "search.mase_search search.runners testing",

@@ -12,6 +12,7 @@ EQUAL = {"A-Z": 116}
 """How many programs of each batch are imported and right, at least."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", EQUAL)
 def test_equal_or_refused(batch: str) -> None:
     check(f"onnx {batch}", sweep("sweep_onnx", batch), EQUAL[batch])

@@ -11,6 +11,7 @@ EQUAL = {"modules": 115, "functions": 215, "integers": 157}
 """How many programs of each batch are imported and right, at least."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", EQUAL)
 def test_equal_or_refused(batch: str) -> None:
     check(f"torch {batch}", sweep("sweep_torch", batch), EQUAL[batch])

@@ -104,6 +104,7 @@ def digits(
     return folder
 
 
+@pytest.mark.slow
 @needs_cocotb
 @pytest.mark.parametrize(
     "simulator",

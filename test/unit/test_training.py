@@ -867,6 +867,7 @@ class Told(nn.Module):
 '''
 
 
+@pytest.mark.slow
 def test_t22_two_processes_under_torchrun(tmp_path: Path):
     """Both have the same weights in the end, and one of them writes."""
     (tmp_path / "told.py").write_text(RANKS)
@@ -907,6 +908,7 @@ def until(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_kill_while_training_leaves_a_checkpoint_to_resume_from(tmp_path: Path):
     command = [sys.executable, "-m", "mase_opt.tools.mase", "train", "toy", "iris"]
     options = ["--project-dir", str(tmp_path), "--project", "p"]

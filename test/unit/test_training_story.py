@@ -79,6 +79,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_q7_accuracy_at_each_step(story: dict[str, Any]):
     assert story["float accuracy"] > 0.93
     assert story["quantized accuracy"] >= story["float accuracy"] - 0.01
@@ -207,6 +208,7 @@ def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys
     assert "masters = true" in said
 
 
+@pytest.mark.slow
 def test_c13_example_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each of them runs, in the order in which they need each other."""
     monkeypatch.chdir(tmp_path)
@@ -245,6 +247,7 @@ def test_c3_c12_example_script(
     assert tested == simulated
 
 
+@pytest.mark.slow
 def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
     """As far as it goes: the unrolled circuit of 61,706 weights takes too long here."""
     options = ("--lr", "3e-3", "--max-epochs", "1", "--batch-size", "64")

@@ -17,6 +17,7 @@ needs_verilator = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_verilator
 @pytest.mark.parametrize("name", CASES)
 def test_both_simulators_agree(name: str):

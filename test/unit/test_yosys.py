@@ -21,6 +21,7 @@ def test_registers_are_counted():
     assert resources.version.startswith("Yosys ")
 
 
+@pytest.mark.slow
 @needs_yosys
 def test_multiplications_go_where_they_should():
     verilog = circt.export_verilog(SUMS)

@@ -20,6 +20,7 @@ import numpy as np
 
 from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.adder_graph_values import spans
+from mase_opt.dialects.mase.base import ArithmeticOp
 from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.lib.conversion.unrolled.registry import template
 from mase_opt.lib.formats import Overflow, RoundingMode
@@ -52,7 +53,9 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     unit = Fraction(2) ** -op.frac.value.data
     inputs = shape_of(op.input)[-1]
     dropped: list[int] = op.dropped_bits.tolist()
-    seen = _bits_seen(op)
+    given = inputs + len(products)
+    bits = sys.maxsize if op.scales else bits_of_sums(op, op.frac.value.data)
+    seen = bits_seen(nodes, outputs, given, bits)
     sums: list[Sum] = []
     for start in range(0, len(x), inputs):
         row = [
@@ -77,13 +80,15 @@ def adder_graph(op: AdderGraphOp, b: Builder, x: Wires) -> Wires:
     return encode(b, op, sums)
 
 
-def _bits_seen(op: AdderGraphOp) -> list[int]:
-    """The low bits of each value that results depend on, of two's complement."""
-    nodes: list[list[int]] = op.node_table.tolist()
-    outputs: list[list[int]] = op.output_table.tolist()
-    first = shape_of(op.input)[-1] + len(op.product_table)
+def bits_seen(
+    nodes: list[list[int]], outputs: list[list[int]], first: int, bits: int
+) -> list[int]:
+    """
+    The low bits of each value that results depend on, of two's complement.
+
+    Those of `nodes` are behind `first` others; results depend on `bits` of `outputs`.
+    """
     seen = [0] * (first + len(nodes))
-    bits = _bits_of_sums(op)
     for v, shift, _ in outputs:
         if v >= 0:
             seen[v] = max(seen[v], bits - shift)
@@ -93,14 +98,17 @@ def _bits_seen(op: AdderGraphOp) -> list[int]:
     return seen
 
 
-def _bits_of_sums(op: AdderGraphOp) -> int:
-    """The low bits of outputs that results depend on: not all, if results wrap."""
+def bits_of_sums(op: ArithmeticOp, frac: int) -> int:
+    """
+    The low bits of sums that results depend on: not all, if results wrap.
+
+    `op` rounds sums times 2^-`frac`.
+    """
     format = exact_format(element_of(op.result))
     needs_sign = op.rounding.mode in (RoundingMode.ZERO, RoundingMode.NEAREST_AWAY)
-    wraps = op.rounding.overflow is Overflow.WRAP and op.scales is None
-    if format is None or needs_sign or not wraps:
+    if format is None or needs_sign or op.rounding.overflow is not Overflow.WRAP:
         return sys.maxsize
-    return max(format.width + op.frac.value.data - format.frac, 0)
+    return max(format.width + frac - format.frac, 0)
 
 
 def _without_sign(b: Builder, x: Wire) -> Value:

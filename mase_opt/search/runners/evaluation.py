@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from math import exp
+from math import exp, prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from xdsl.dialects.func import FuncOp
 
+from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.analysis.quantization import Noise
 from mase_opt.lib.data.samples import Array, as_labels
 from mase_opt.lib.errors import UserError
 from mase_opt.model.metrics import accuracy, cross_entropy
-from mase_opt.model.model import BATCH, Model
+from mase_opt.model.model import Model
 from mase_opt.search.runner import Metric, Runner, RunnerContext, Samples, Trial
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from mase_opt.frontend.to_torch import MaseModule
 
+NUMBERS = 1 << 23
+"""How many the largest value of a batch may have: few batches, tens of megabytes."""
 METRICS = {
     "accuracy": Metric("maximize"),
     "loss": Metric("minimize", "nats"),
@@ -47,15 +52,16 @@ class Evaluation(Runner):
         self.samples = labelled(self.name, table, context)
         self.size = len(self.samples)
         self.model = context.model
+        self.batch = batch_size(context.model.function)
 
     @cached_property
     def _expected(self) -> Array:
         """The results in floating point."""
-        return results(self.model.unquantized, self.samples)
+        return results(self.model.unquantized, self.samples, self.batch)
 
     def measure(self, trial: Trial) -> dict[str, float]:
         samples = self.samples.first(trial.samples)
-        found = results(trial.model, samples)
+        found = results(trial.model, samples, self.batch)
         noise = Noise()
         noise.add(self._expected[: len(samples)], found)
         assert samples.labels is not None, "checked"
@@ -101,14 +107,24 @@ def first_result(net: MaseModule, *inputs: Tensor) -> Tensor:
     return cast("Any", outputs)[0] if isinstance(outputs, tuple) else outputs
 
 
-def results(model: Model, samples: Samples) -> Array:
-    """The first result of the model on all samples, `[samples, …]`."""
+def batch_size(function: FuncOp) -> int:
+    """How many samples a function takes at a time, by the largest value that it has."""
+    block = function.body.block
+    values = [
+        r for op in block.ops if not isinstance(op, ConstantOp) for r in op.results
+    ]
+    largest = max(prod(shape_of(value)) for value in (*block.args, *values))
+    return max(NUMBERS // max(largest, 1), 1)
+
+
+def results(model: Model, samples: Samples, batch: int) -> Array:
+    """The first result on all samples, `batch` at a time, `[samples, …]`."""
     import torch
 
     net = model.to_torch()
     parts: list[Array] = []
     with torch.no_grad():
-        for start in range(0, len(samples), BATCH):
-            batch = batch_of(samples.inputs, slice(start, start + BATCH))
-            parts.append(first_result(net, *batch).numpy())
+        for start in range(0, len(samples), batch):
+            inputs = batch_of(samples.inputs, slice(start, start + batch))
+            parts.append(first_result(net, *inputs).numpy())
     return np.concatenate(parts).reshape(len(samples), -1)
