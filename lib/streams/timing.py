@@ -20,14 +20,10 @@ from mase_opt.lib.streams.schedule import Schedule
 
 PASSES = 50
 """Rounds after which it is looked whether the network stands still."""
-WORK = 20_000_000
-"""Events that are looked at to see whether a size of a buffer suffices."""
+SEARCHED = 20_000
+"""Events of a sample up to which smaller buffers are tried one by one."""
 FRAMES = 6
 """Samples in a row after which the interval between them is steady."""
-
-
-class UnsettledError(Exception):
-    """Times that were not found in as many rounds as were allowed."""
 
 
 class DeadlockError(Exception):
@@ -215,19 +211,16 @@ class Network:
         totals = (frame * that.beats[port] + counts).ravel()
         return times.at[station][places], totals
 
-    def run(self, frames: int = FRAMES, limit: int | None = None) -> Times:
+    def run(self, frames: int = FRAMES) -> Times:
         """
         The times of `frames` samples that come as fast as they are taken.
 
-        Raises `DeadlockError` if they never come to an end, and `UnsettledError` if it
-        takes more than `limit` rounds to find them.
+        Raises `DeadlockError` if they never come to an end.
         """
         solver = _Solver(self, frames)
         passes = 0
         while solver.sweep():
             passes += 1
-            if passes == limit:
-                raise UnsettledError
             if passes == PASSES:
                 self._check_progress(frames)
         return Times(self, frames, tuple(solver.times))
@@ -377,12 +370,13 @@ class _Progress:
 
 def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Network:
     """
-    The same network with buffers none of which can be smaller.
+    The same network with buffers as small as its interval allows.
 
-    One place less in any of them and the interval would exceed the bound, or all would
-    stand still; in networks of more than some 10,000 beats, or it would take long to
-    see that neither is so. `least` are the sizes below which a buffer cannot be, by
-    station.
+    They hold what lies in them if samples come at the interval of the slowest station,
+    and everything is written as late as its readers allow. Up to `SEARCHED` events,
+    none of them can be smaller then: one place less, and the interval would exceed the
+    bound, or all would stand still. `least` are the sizes below which a buffer cannot
+    be, by station.
     """
     paced = replace(
         network,
@@ -391,33 +385,59 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
             tuple(replace(b, capacity=None) for b in of) for of in network.buffers
         ),
     )
-    times = paced.run()
+    times = latest(paced.run())
     result = network
     for station, buffers in enumerate(network.buffers):
         for port in range(len(buffers)):
             size = max(times.occupancy(station, port), least[station][port])
             result = result.with_capacity(station, port, size)
+    if sum(len(station.at) for station in network.stations) > SEARCHED:
+        return result
     for station, buffers in enumerate(result.buffers):
         for port, buffer in enumerate(buffers):
             assert buffer.capacity is not None
             low, high = least[station][port], buffer.capacity
-            # Most buffers need little more than the least.
-            step = 0
             while low < high:
-                middle = min(low + step, (low + high) // 2)
+                middle = (low + high) // 2
                 if keeps_up(result.with_capacity(station, port, middle)):
                     high = middle
                 else:
-                    low, step = middle + 1, 2 * step + 1
+                    low = middle + 1
             result = result.with_capacity(station, port, high)
     return result
 
 
+def latest(times: Times) -> Times:
+    """The same samples, everything as late as the outputs of the network allow."""
+    network, frames = times.network, times.frames
+    found = list(times.at)
+    frame = np.arange(frames)[:, None]
+    for index in range(len(found) - 1, -1, -1):
+        station, readers = network.stations[index], network.readers[index]
+        if not readers:
+            continue
+        writes = _framed(station, frames)
+        limits = np.full(len(found[index]), np.iinfo(np.int64).max // 2)
+        # What is never read is written as before, and so is what follows it.
+        limits[-1] = found[index][-1]
+        for reader, port in readers:
+            that = network.stations[reader]
+            needs = that.needs[port]
+            totals = np.where(needs > 0, frame * that.beats[port] + needs, 0).ravel()
+            totals = np.maximum.accumulate(totals)
+            first = np.searchsorted(totals, np.arange(len(writes)) + 1)
+            read = first < len(totals)
+            latest = found[reader][first[read]] - station.latency - 1
+            limits[writes[read]] = np.minimum(limits[writes[read]], latest)
+        start = (frame * station.iterations + station.at).ravel()
+        slack = np.minimum.accumulate((limits - start)[::-1])[::-1]
+        found[index] = np.maximum(start + slack, times.at[index])
+    return replace(times, at=tuple(found))
+
+
 def keeps_up(network: Network) -> bool:
-    """Whether samples are seen to come at the interval that cannot be undercut."""
-    events = FRAMES * sum(len(station.at) for station in network.stations)
+    """Whether samples come at the interval that cannot be undercut."""
     try:
-        times = network.run(limit=max(WORK // events, 8))
-    except (DeadlockError, UnsettledError):
+        return network.run().interval <= network.bound
+    except DeadlockError:
         return False
-    return times.interval <= network.bound
