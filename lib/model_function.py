@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -12,6 +14,7 @@ from xdsl.utils.exceptions import InterpretationError, PassFailedException
 from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.interpreters.mase import main_function
+from mase_opt.lib.suggest import did_you_mean
 
 
 def model_function(module: ModuleOp) -> FuncOp:
@@ -44,6 +47,29 @@ def layer_of(op: Operation) -> str | None:
     """The path of the layer in the torch model, such as `encoder.0.attention`."""
     layer = op.properties.get("layer")
     return layer.data if isinstance(layer, StringAttr) else None
+
+
+def layer_pattern(
+    pattern: str, ops: Iterable[Operation], *, what: str = "layer"
+) -> re.Pattern[str]:
+    """
+    The regular expression `pattern`, which the whole path of one of `ops` fits.
+
+    Raises `UserError` if it is none, or fits no path; `what` says what ops are.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UserError(
+            f"options: layers '{pattern}' is not a regular expression: {error}"
+        ) from error
+    names = list(dict.fromkeys(n for op in ops if (n := layer_of(op))))
+    if not any(compiled.fullmatch(name) for name in names):
+        raise UserError(
+            f"options: no {what} fits '{pattern}'{did_you_mean(pattern, names)} "
+            f"(layers: {', '.join(names) or 'none has a name'})"
+        )
+    return compiled
 
 
 def describe(value: SSAValue) -> str:

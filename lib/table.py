@@ -81,18 +81,27 @@ class Table:
         return stream.getvalue()
 
     def _json(self) -> str:
-        names = [column.name for column in self.columns]
-        records = [
-            {name: _plain(cell) for name, cell in zip(names, row, strict=True)}
-            for row in self._all_rows()
-        ]
-        data = {"rows": records[: len(self.rows)]}
+        data: dict[str, object] = {"rows": [*map(_finite, self.records())]}
         if self.total:
-            data = {**data, "total": records[-1]}
+            data["total"] = _finite(self._record(self.total))
         return json.dumps(data, indent=1) + "\n"
+
+    def records(self) -> list[dict[str, Cell]]:
+        """The rows without the total, cells by names of columns."""
+        return [self._record(row) for row in self.rows]
+
+    def _record(self, row: Sequence[Cell]) -> dict[str, Cell]:
+        names = [column.name for column in self.columns]
+        return dict(zip(names, row, strict=True))
 
     def _all_rows(self) -> Sequence[Sequence[Cell]]:
         return [*self.rows, self.total] if self.total else self.rows
+
+    def __str__(self) -> str:
+        return self.text(80)
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def html(self) -> str:
         """The table for notebooks; columns without content are left out."""
@@ -291,6 +300,9 @@ def check_format(format: str) -> str:
     return format
 
 
-def _plain(cell: Cell) -> Cell:
+def _finite(record: dict[str, Cell]) -> dict[str, Cell]:
     """JSON has neither infinity nor NaN."""
-    return str(cell) if isinstance(cell, float) and not isfinite(cell) else cell
+    return {
+        name: str(cell) if isinstance(cell, float) and not isfinite(cell) else cell
+        for name, cell in record.items()
+    }

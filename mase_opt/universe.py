@@ -71,11 +71,23 @@ UNIVERSE = Universe(
         "mase-lower-to-lookup": _pass(
             "lib.transforms.mase_lower_to_lookup", "MaseLowerToLookupPass"
         ),
+        "mase-profile-statistics": _pass(
+            "lib.transforms.mase_profile_statistics", "MaseProfileStatisticsPass"
+        ),
         "mase-prune": _pass("lib.transforms.mase_prune", "MasePrunePass"),
         "mase-quantize": _pass("lib.transforms.mase_quantize", "MaseQuantizePass"),
+        "mase-report-quantization": _pass(
+            "lib.transforms.mase_report_quantization", "MaseReportQuantizationPass"
+        ),
         "mase-search": _pass("search.mase_search", "MaseSearchPass"),
         "mase-set-recipe": _pass("lib.transforms.mase_set_recipe", "MaseSetRecipePass"),
         "mase-smooth": _pass("lib.transforms.mase_smooth", "MaseSmoothPass"),
+        "mase-summarize-graph": _pass(
+            "lib.transforms.mase_summarize_graph", "MaseSummarizeGraphPass"
+        ),
+        "mase-summarize-operations": _pass(
+            "lib.transforms.mase_summarize_operations", "MaseSummarizeOperationsPass"
+        ),
         "mase-summarize-quantization": _pass(
             "lib.transforms.mase_summarize_quantization",
             "MaseSummarizeQuantizationPass",

@@ -23,8 +23,8 @@ from train import SEED, SHAPES, mlp, split, train
 
 import mase_opt as mo
 from mase_opt.lib.atomic import atomic_file
+from mase_opt.lib.drawing import svg
 from mase_opt.lib.search.space import QUANTIZE, Decision
-from mase_opt.search import figures
 from mase_opt.search.measure import Job, prepared
 from mase_opt.search.report import study_figures
 from mase_opt.search.runner import Runner, Trial
@@ -117,7 +117,7 @@ def main() -> None:
         if found is not None:
             print(row(*found, yosys), flush=True)
     with atomic_file(arguments.output / "digits.svg") as stream:
-        stream.write(figures.svg(figure, "digits"))
+        stream.write(svg(figure, "digits"))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 
 import mase_opt as mo
 from mase_opt.lib.atomic import atomic_file
+from mase_opt.lib.drawing import svg
 from mase_opt.search import figures
 from mase_opt.search.study import Study
 
@@ -92,7 +93,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} | {points:.1f} |", flush=True)
     figure = figures.best_so_far({NAME: lines})
     with atomic_file(arguments.output) as stream:
-        stream.write(figures.svg(figure, "strategies"))
+        stream.write(svg(figure, "strategies"))
 
 
 if __name__ == "__main__":

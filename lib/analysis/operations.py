@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -12,11 +12,30 @@ from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase.base import MaseOp, ints
 from mase_opt.dialects.mase.elementwise import MulOp
-from mase_opt.dialects.mase.layers import ContractionOp, ConvTranspose2dOp
+from mase_opt.dialects.mase.layers import (
+    ContractionOp,
+    ConvTranspose2dOp,
+    LookupOp,
+)
 from mase_opt.dialects.mase.normalization import AttentionOp
 from mase_opt.dialects.mase.pooling import PoolOp
+from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
-from mase_opt.lib.analysis.quantization import layers
+from mase_opt.lib.analysis.quantization import layers, parameter
+from mase_opt.lib.errors import UserError
+from mase_opt.lib.model_function import layer_of
+from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.table import Cell, Column, Table
+
+STATISTICS = ("mean", "variance")
+"""Operands of batch norms that no training step changes."""
+COLUMNS = (
+    Column("layer"),
+    Column("operation"),
+    Column("parameters"),
+    Column("products"),
+    Column("flops"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,53 @@ def operations(function: FuncOp) -> Operations:
             for one, other, count in _products(op)
         ),
     )
+
+
+def operations_table(function: FuncOp, ignore: Collection[str] = ()) -> Table:
+    """
+    A row for each layer: parameters, products, and operations as in `Operations`.
+
+    What `ignore` names, kinds (`conv2d`) or paths of layers, counts nowhere; a path
+    stands for all layers below it. A parameter that layers share is counted at the
+    first of them. Statistics of batch norms are no parameters. Raises `UserError` for
+    names of nothing.
+    """
+    ops = [*layers(function)]
+    kinds = {op.name.removeprefix("mase.") for op in ops}
+    known = {*kinds, *(part for op in ops for part in _paths(op))}
+    for name in ignore:
+        if name not in known:
+            raise UserError(
+                f"options: ignore has '{name}', which is no kind or path of a layer"
+                f"{did_you_mean(name, known)} (kinds: {', '.join(sorted(kinds))})"
+            )
+    rows: list[tuple[Cell, ...]] = []
+    seen: set[ConstantOp] = set()
+    for op in ops:
+        kind = op.name.removeprefix("mase.")
+        if kind in ignore or any(part in ignore for part in _paths(op)):
+            continue
+        own = {
+            constant
+            for index, value in enumerate(op.operands)
+            if (constant := parameter(value)) is not None
+            and not isinstance(op, LookupOp)
+            and op.operand_name(index) not in STATISTICS
+        } - seen
+        seen |= own
+        held = sum(_size(constant.result) for constant in own)
+        products = sum(count for *_, count in _products(op))
+        rows.append((layer_of(op) or "", kind, held, products, _flops(op)))
+    totals = [sum(int(row[i] or 0) for row in rows) for i in (2, 3, 4)]
+    return Table("Operations", COLUMNS, rows, ("total", None, *totals))
+
+
+def _paths(op: MaseOp) -> Iterator[str]:
+    """The path of a layer, and of all modules that it is in."""
+    parts = (layer_of(op) or "").split(".")
+    for end in range(1, len(parts) + 1):
+        if parts[0]:
+            yield ".".join(parts[:end])
 
 
 def _flops(op: MaseOp) -> int:

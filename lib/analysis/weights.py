@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -25,9 +24,7 @@ from mase_opt.dialects.mase.layers import (
 )
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.lib.errors import UserError
-from mase_opt.lib.model_function import describe, layer_of
-from mase_opt.lib.suggest import did_you_mean
+from mase_opt.lib.model_function import describe, layer_of, layer_pattern
 
 Array = NDArray[Any]
 Use = tuple[Operation, int, ConstantOp]
@@ -168,21 +165,8 @@ def constant_weights(op: Operation) -> Iterator[tuple[int, ConstantOp]]:
 
 def _matching(uses: list[Use], layers: str) -> list[Use]:
     """The uses by layers whose path fits the regular expression `layers`."""
-    try:
-        pattern = re.compile(layers)
-    except re.error as error:
-        raise UserError(
-            f"options: layers '{layers}' is not a regular expression: {error}"
-        ) from error
-    found = [use for use in uses if pattern.fullmatch(layer_of(use[0]) or "")]
-    if not found:
-        names = list(dict.fromkeys(n for op, _, _ in uses if (n := layer_of(op))))
-        raise UserError(
-            f"options: no layer with weights fits '{layers}'"
-            f"{did_you_mean(layers, names)} "
-            f"(layers: {', '.join(names) or 'none has a name'})"
-        )
-    return found
+    pattern = layer_pattern(layers, (op for op, *_ in uses), what="layer with weights")
+    return [use for use in uses if pattern.fullmatch(layer_of(use[0]) or "")]
 
 
 def _check(op: Operation, index: int, constant: ConstantOp) -> None:

@@ -67,21 +67,21 @@ class MaseSummarizeQuantizationPass(ModulePass):
         function = model_function(op)
         reference, inputs = None, None
         if self.reference is not None:
-            reference = load_reference(self.reference, ctx)
-            if list(map(shape_of, reference.args)) != list(
-                map(shape_of, function.args)
-            ):
-                raise UserError(
-                    f"the reference '{self.reference}' takes other inputs than the "
-                    "model"
-                )
+            reference = load_reference(self.reference, ctx, like=function)
             if self.data is not None:
                 inputs = load_samples(self.data, inputs_of(reference), self.samples)
         summary(function, reference, inputs).write(self.format, self.output)
 
 
-def load_reference(source: str, ctx: Context) -> FuncOp:
-    """The function of a model as `mase-quantize` would begin with it."""
+def load_reference(source: str, ctx: Context, *, like: FuncOp) -> FuncOp:
+    """
+    The function of a model as `mase-quantize` would begin with it.
+
+    Raises `UserError` unless it takes the inputs of `like`.
+    """
     module = load_mase(source, ctx)
     fold_batch_norms(module)
-    return model_function(module)
+    function = model_function(module)
+    if [shape_of(a) for a in function.args] != [shape_of(a) for a in like.args]:
+        raise UserError(f"the reference '{source}' takes other inputs than the model")
+    return function

@@ -23,7 +23,11 @@ from xdsl.utils.exceptions import InterpretationError
 from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import ElementType, element_of
+from mase_opt.lib.analysis.nodes import nodes_table
+from mase_opt.lib.analysis.observation import calibration_inputs
+from mase_opt.lib.analysis.operations import operations_table
 from mase_opt.lib.analysis.quantization import summary
+from mase_opt.lib.analysis.statistics import TENSORS, statistics
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.data.samples import (
     Array,
@@ -50,6 +54,7 @@ from mase_opt.lib.quantization.decision import (
 from mase_opt.lib.quantization.quantize import quantize, quantized_function
 from mase_opt.lib.quantization.recipe import Recipe
 from mase_opt.lib.quantization.subject import Subject
+from mase_opt.lib.reports.quantization import quantization_page
 from mase_opt.lib.search.space import decided_hardware
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
@@ -216,6 +221,99 @@ class Model:
 
     def _repr_html_(self) -> str:
         return self._table().html()
+
+    # ---- reports --------------------------------------------------------------------
+
+    def layers(self, data: Data | None = None) -> Table:
+        """
+        A row for each layer: formats, memory, and signal to quantization noise in dB.
+
+        Noise is against `unquantized`; of results only with `data`, as for `calibrate`.
+        """
+        with user_errors():
+            reference = self._reference
+            if reference is None:
+                return summary(self.function)
+            inputs = None
+            if data is not None:
+                inputs = as_samples(data, inputs_of(reference))
+            return summary(self.function, reference, inputs)
+
+    def graph(self, by: str = "node") -> Table:
+        """
+        A row for each node: what it reads, its shape, format, and bits of memory.
+
+        With `by` = `type`, for each kind of node.
+        """
+        with user_errors():
+            return nodes_table(self.function, by)
+
+    def operations(self, ignore: Sequence[str] = ()) -> Table:
+        """
+        A row for each layer: parameters, products in sums, and operations.
+
+        `ignore` are kinds (`conv2d`) and paths of layers that do not count, nor what is
+        below them. Operations are for the batch of the shapes.
+        """
+        with user_errors():
+            return operations_table(self.function, ignore)
+
+    def statistics(
+        self,
+        data: Data | None = None,
+        *,
+        tensors: Sequence[str] = TENSORS,
+        layers: str | None = None,
+        quantiles: Sequence[float] = (),
+        absolute: bool = False,
+        channels: bool = False,
+        samples: int | None = None,
+    ) -> Table:
+        """
+        A row for each tensor: range, mean, deviation and `quantiles`, all exact.
+
+        `data` and `samples` are as for `calibrate`. `tensors` are any of `inputs`,
+        `parameters` and `results`, of layers whose path fits the regular expression
+        `layers`; `absolute` takes magnitudes; with `channels`, a row for each channel.
+        """
+        with user_errors():
+            inputs = calibration_inputs(
+                self.function, data=data, samples=samples, seed=0
+            )
+            return statistics(
+                self.function,
+                inputs,
+                tensors=tensors,
+                quantiles=quantiles,
+                absolute=absolute,
+                channels=channels,
+                pattern=layers,
+            )
+
+    def report(self, path: str | Path, data: Data | None = None) -> None:
+        """
+        Write a page about formats, noise and distributions of each layer, the worst
+        first, and the graph with bits on its edges.
+
+        It needs no other file. `data` is as for `calibrate`; the model must be
+        quantized.
+        """
+        with user_errors():
+            reference = self._reference
+            if reference is None:
+                raise UserError("report() is about a quantized model: quantize() first")
+            inputs = calibration_inputs(reference, data=data, samples=None, seed=0)
+            with atomic_file(str(path)) as stream:
+                stream.write(quantization_page(self.function, reference, inputs))
+
+    @property
+    def _reference(self) -> FuncOp | None:
+        """What results are compared with; None if the model is in floating point."""
+        if not self.is_quantized or self.unquantized is self:
+            return None
+        module = self.unquantized.ir.clone()
+        fold_batch_norms(module)
+        return model_function(module)
 
     # ---- new models ---------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file
+from mase_opt.lib.drawing import png
 from mase_opt.lib.table import Cell, Column, Table
-from mase_opt.search import figures
 from mase_opt.search.report import report, study_figures
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write_outputs(study: Study, output: str | Path) -> None:
     drawn = study_figures(study)
     with atomic_directory(folder / FIGURES, _holds(".png")) as made:
         for name, figure in drawn.items():
-            (made / f"{name}.png").write_bytes(figures.png(figure))
+            (made / f"{name}.png").write_bytes(png(figure))
     with atomic_file(folder / "report.html") as stream:
         stream.write(report(study, drawn))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mase_opt.lib.analysis.storage import contractions
+from mase_opt.lib.drawing import svg
+from mase_opt.lib.html_page import page, section
 from mase_opt.lib.search.strategy import Direction
 from mase_opt.lib.table import Column, Table
 from mase_opt.search import figures
@@ -22,16 +23,6 @@ TITLES = {
     "bits_per_layer": "Bits of the layers",
 }
 """Of the figures, by their names."""
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #37352f; max-width: 72em;
-  margin: 2em auto; padding: 0 1em }
-h1, h2 { font-weight: 600; line-height: 1.2 } h2 { margin-top: 2em }
-svg { max-width: 100%; height: auto }
-section { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-caption { display: none }
-th, td { padding: 0.25em 0.8em; border-bottom: 1px solid #e6e6e4; text-align: left }
-"""
 
 
 def is_whole(trial: Tried) -> bool:
@@ -148,38 +139,28 @@ def study_figures(study: Study) -> dict[str, Any]:
 
 def report(study: Study, drawn: Mapping[str, Any]) -> str:
     """The page, with figures as `study_figures` draws them."""
-    title = f"Search for {study.name}"
     failed = [trial for trial in study.trials if trial.state == "failed"]
-    front = study.front()
     directions = ", ".join(f"{m} ({d})" for m, d in study.objectives.by_metric.items())
-    lines = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1>",
-        f"<p>{len(study.trials)} trials, {len(failed)} of them failed. "
-        f"Metrics: {escape(directions)}.</p>",
+    sections = [
+        section(
+            name,
+            TITLES[name],
+            svg(figure, f"{name}_svg"),
+            f"Of trial {study.best.number}." if name == "bits_per_layer" else "",
+        )
+        for name, figure in drawn.items()
     ]
-    for name, figure in drawn.items():
-        note = ""
-        if name == "bits_per_layer":
-            note = f"<p>Of trial {study.best.number}.</p>"
-        lines += [
-            f'<section id="{name}"><h2>{TITLES[name]}</h2>{note}',
-            f"{figures.svg(figure, f'{name}_svg')}</section>",
-        ]
-    lines += _section("points", "Pareto points", _points(front))
+    sections.append(section("points", "Pareto points", _points(study.front()).html()))
     if failed:
         reasons = [(trial.number, trial.reason) for trial in failed]
         table = Table("Failed trials", [Column("trial"), Column("reason")], reasons)
-        lines += _section("failed", "Failed trials", table)
-    return "\n".join([*lines, "</body></html>\n"])
-
-
-def _section(name: str, title: str, table: Table) -> list[str]:
-    return [f'<section id="{name}"><h2>{title}</h2>', table.html(), "</section>"]
+        sections.append(section("failed", "Failed trials", table.html()))
+    return page(
+        f"Search for {study.name}",
+        f"{len(study.trials)} trials, {len(failed)} of them failed. "
+        f"Metrics: {directions}.",
+        sections,
+    )
 
 
 def _points(front: Sequence[Tried]) -> Table:

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from mase_opt.training.actions import (
         Outcome,
         emit,
+        plot,
         search,
         simulate,
         test,
+        trace,
         train,
         transform,
     )
+    from mase_opt.training.data.corpus import corpus
     from mase_opt.training.data.module import InputGenerator, MaseDataModule
     from mase_opt.training.scripts import make_cli_parser, options_of, parse_config
     from mase_opt.training.wrappers import get_model_wrapper
@@ -32,6 +35,7 @@ __all__ = [
     "MaseDataModule",
     "Outcome",
     "Splits",
+    "corpus",
     "dataset",
     "emit",
     "find_dataset",
@@ -41,9 +45,11 @@ __all__ = [
     "model",
     "options_of",
     "parse_config",
+    "plot",
     "search",
     "simulate",
     "test",
+    "trace",
     "train",
     "transform",
 ]
@@ -52,7 +58,9 @@ _HOMES = {
     "Outcome": "mase_opt.training.actions",
     "emit": "mase_opt.training.actions",
     "search": "mase_opt.training.actions",
+    "plot": "mase_opt.training.actions",
     "simulate": "mase_opt.training.actions",
+    "trace": "mase_opt.training.actions",
     "test": "mase_opt.training.actions",
     "train": "mase_opt.training.actions",
     "transform": "mase_opt.training.actions",
@@ -60,6 +68,7 @@ _HOMES = {
     "options_of": "mase_opt.training.scripts",
     "parse_config": "mase_opt.training.scripts",
     "get_model_wrapper": "mase_opt.training.wrappers",
+    "corpus": "mase_opt.training.data.corpus",
     "InputGenerator": "mase_opt.training.data.module",
     "MaseDataModule": "mase_opt.training.data.module",
 }

@@ -23,6 +23,7 @@ from mase_opt.lib.standard_output import stdout_to_stderr
 from mase_opt.model.metrics import accuracy
 from mase_opt.training.config import Config
 from mase_opt.training.merge import Merged, merge, read_config
+from mase_opt.training.pictures import losses_figure, losses_of, outputs_figure
 from mase_opt.training.registry import ModelEntry, Splits
 from mase_opt.training.run_folder import (
     BEST,
@@ -41,9 +42,12 @@ if TYPE_CHECKING:
     from mase_opt import Model
     from mase_opt.training.checkpoints import Subject
     from mase_opt.training.data.module import MaseDataModule
+    from mase_opt.training.tables import EvaluationTable
 
 Array = NDArray[Any]
-PACKAGES = ("torch", "lightning", "loguru", "tensorboard", "torchmetrics")
+PACKAGES = (
+    *("torch", "lightning", "loguru", "pydantic", "tensorboard", "torchmetrics"),
+)
 CALIBRATION = 512
 """Samples of training data that formats are chosen from."""
 CONTINUED = (
@@ -58,6 +62,8 @@ CONTINUED = (
     "max_token_len",
     "model_args",
     "dataset_args",
+    "loss",
+    "adversarial",
 )
 """What an action takes over from the one before if it is told no model."""
 
@@ -138,14 +144,26 @@ def run_action(
         _working(config, folder),
     ):
         _tell_configuration(action, merged, folder)
-        return ACTIONS[action](_session(action, config, folder, module, splits))
+        try:
+            return ACTIONS[action](_session(action, config, folder, module, splits))
+        except UserError as error:
+            raise _without_worker(error) from error
+
+
+def _without_worker(error: UserError) -> UserError:
+    """A mistake that a process of the data loader has found, as if it was here."""
+    said = str(error)
+    mark = f"{UserError.__module__}.{UserError.__name__}: "
+    if "DataLoader worker process" not in said or mark not in said:
+        return error
+    return UserError(said.rpartition(mark)[2].strip())
 
 
 def _continued(action: str, merged: Merged) -> Merged:
     """With the model and data of the last action in the folder, if none are named."""
     config = merged.config
     named = config.model is not None or config.dataset is not None
-    if named and not config.resume:
+    if named and (not config.resume or config.load_name is not None):
         return merged
     folder = earlier_folder(config)
     path = None
@@ -244,7 +262,18 @@ def _session(
         arguments=config.dataset_args,
     )
     data.setup()
+    _check_task(config, data)
     return Session(config, action, folder, data, module)
+
+
+def _check_task(config: Config, data: MaseDataModule) -> None:
+    # Samples of any kind can be reconstructed.
+    wanted = data.dataset_info.task
+    if config.task not in (wanted, "reconstruction"):
+        raise UserError(
+            f"data set '{config.dataset}' is for {wanted}, not {config.task}: --task "
+            f"{wanted}"
+        )
 
 
 def _load_plugins(config: Config) -> None:
@@ -264,9 +293,22 @@ def _wrapper(session: Session, subject: Subject) -> Any:
             "its formats"
         )
     made = Truncated
-    if config.tbtt_steps is None:
+    if config.loss or config.adversarial:
+        made = _generative(subject)
+    elif config.tbtt_steps is None:
         made = wrapper_for(session.entry, config.task)
     return made(subject.module, config, session.data.dataset_info)
+
+
+def _generative(subject: Subject) -> Any:
+    from mase_opt.training.architecture.build import ArchitectureModel
+    from mase_opt.training.generative import Generative
+
+    if not isinstance(subject.module, ArchitectureModel):
+        raise UserError(
+            "tables [loss] and [adversarial] are for models by an architecture file"
+        )
+    return Generative
 
 
 def _train(session: Session) -> Outcome:
@@ -277,8 +319,9 @@ def _train(session: Session) -> Outcome:
 
     config, folder = session.config, session.folder
     last = folder.checkpoints / LAST
-    if config.resume and not last.is_file():
-        raise UserError(f"--resume: there is no {last}")
+    start = last if config.load_name is None else Path(config.load_name)
+    if config.resume and not start.is_file():
+        raise UserError(f"--resume: there is no {start}")
     subject = session.subject()
     wrapper = _wrapper(session, subject)
     if config.to_debug:
@@ -288,11 +331,12 @@ def _train(session: Session) -> Outcome:
         extra.append(fitting.Transformed(text_of(subject.ir)))
     if is_first_process() and not config.resume:
         folder.set_aside()
-    trainer = fitting.fitting_trainer(config, folder, extra)
+    by_hand = not wrapper.automatic_optimization
+    trainer = fitting.fitting_trainer(config, folder, extra, by_hand=by_hand)
     trainer.fit(
         wrapper,
         session.data,
-        ckpt_path=str(last) if config.resume else None,
+        ckpt_path=str(start) if config.resume else None,
         weights_only=True,
     )
     trainer.save_checkpoint(last)
@@ -328,12 +372,90 @@ def _test(session: Session) -> Outcome:
     import torch
 
     path = session.folder.results("test")
-    _save_arrays(
-        path,
-        scores=torch.cat(wrapper.outputs).numpy(),
-        labels=torch.cat(wrapper.labels).numpy(),
-    )
+    scores = torch.cat(wrapper.outputs).numpy()
+    _save_arrays(path, scores=scores, labels=torch.cat(wrapper.labels).numpy())
+    if config.evaluation:
+        params = _evaluation(config).save_params
+        if params.save_correction:
+            _save_picture(
+                path.with_name(f"{params.save_filename}.png"), outputs_figure(scores)
+            )
     return Outcome(session.folder.path, _metrics(trainer), path)
+
+
+def _evaluation(config: Config) -> EvaluationTable:
+    from mase_opt.training.schemas import validated
+    from mase_opt.training.tables import EvaluationTable
+
+    where = f"options of '{config.model}'"
+    return validated(EvaluationTable, config.evaluation, where, "evaluation")
+
+
+def _save_picture(path: Path, figure: Any) -> None:
+    from mase_opt.lib.drawing import png
+
+    with atomic_file(path) as stream:
+        stream.buffer.write(png(figure))
+
+
+def _step_of(checkpoint: Path) -> int:
+    """At which step of a training a checkpoint was written."""
+    from mase_opt.training.checkpoints import held_in
+
+    step = held_in(checkpoint).get("global_step")
+    if not isinstance(step, int):
+        raise UserError(
+            f"evaluation.checkpoints: '{checkpoint}' is no checkpoint of a training"
+        )
+    return step
+
+
+def _plot(session: Session) -> Outcome:
+    config, folder = session.config, session.folder
+    table = _evaluation(config)
+    if not table.saving_params.save_output:
+        raise UserError(
+            "evaluation.saving_params.save_output is false: plot does nothing but save "
+            "a picture"
+        )
+    checkpoints = Path(table.checkpoint_dir or folder.checkpoints)
+    marks: dict[str, int] = {}
+    for name in table.checkpoints:
+        path = checkpoints / name
+        if not path.is_file():
+            raise UserError(f"evaluation.checkpoints: there is no '{path}'")
+        marks[path.stem] = _step_of(path)
+    losses = losses_of(checkpoints / "csv_logs")
+    window = table.preprocessing_params.loss_average_window
+    figure = losses_figure(losses, window, marks)
+    path = folder.software / "plot" / f"{table.saving_params.filename}.png"
+    _save_picture(path, figure)
+    return Outcome(folder.path, path=path)
+
+
+def _trace(session: Session) -> Outcome:
+    import torch
+
+    from mase_opt.training.tracing import input_of_size, write_traces
+
+    config = session.config
+    subject = session.subject()
+    if config.input_size is None:
+        batch = torch.as_tensor(session.data.samples("test", 1)["x"])
+    else:
+        batch = input_of_size(config.input_size, config.seed)
+    stem = Path(config.load_name).stem if config.load_name else subject_name(config)
+    path = session.folder.software / "trace" / stem.replace(".", "_")
+    written = write_traces(subject.module, batch, path, save_input=config.save_input)
+    return Outcome(session.folder.path, path=written)
+
+
+def subject_name(config: Config) -> str:
+    """What a model is called in IR and in names of files."""
+    name = str(config.model)
+    if name.endswith((".yaml", ".yml")):
+        return Path(name).stem
+    return name.rpartition(":")[2]
 
 
 def _save_arrays(path: Path, **arrays: Array) -> None:
@@ -405,8 +527,7 @@ def _model(session: Session, subject: Subject) -> Model:
     example = {name: torch.as_tensor(array) for name, array in inputs.items()}
     # Of `x, y` batches, the one tensor is the only argument, whatever its name.
     named = example if data.dataset_info.names else tuple(example.values())
-    name = str(session.config.model).rpartition(":")[2]
-    return mase_opt.import_torch(subject.module, named, name)
+    return mase_opt.import_torch(subject.module, named, subject_name(session.config))
 
 
 def _calibrated(session: Session, model: Model, **options: Any) -> Model:
@@ -471,7 +592,7 @@ def _simulate(session: Session) -> Outcome:
             f"circuit than in the model, the first is {int(agree.argmin())}"
         )
     metrics = {"samples": float(len(agree))}
-    if config.task == "classification":
+    if session.data.dataset_info.num_classes and config.task == "classification":
         metrics["simulated_acc"] = accuracy(scores, labels)
     return Outcome(folder.path, metrics, path)
 
@@ -506,6 +627,8 @@ ACTIONS: Mapping[str, Action] = {
     "search": _search,
     "emit": _emit,
     "simulate": _simulate,
+    "trace": _trace,
+    "plot": _plot,
 }
 
 
@@ -540,3 +663,5 @@ transform = _function("transform")
 search = _function("search")
 emit = _function("emit")
 simulate = _function("simulate")
+trace = _function("trace")
+plot = _function("plot")

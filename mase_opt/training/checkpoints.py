@@ -22,6 +22,7 @@ from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.temporaries import temporary_folder
 from mase_opt.training.config import Config
+from mase_opt.training.models.text import AUTO_CLASSES
 from mase_opt.training.registry import DatasetInfo, ModelEntry
 
 TYPES = ("hf", "pt", "pl", "pkl", "mase")
@@ -31,6 +32,8 @@ ALLOWED: Mapping[str, Sequence[str]] = {
     "search": TYPES,
     "emit": TYPES,
     "simulate": ("mase",),
+    "trace": TYPES,
+    "plot": TYPES,
     "transform": ("hf", "pt", "pl", "mase"),
 }
 """What each action can load."""
@@ -68,7 +71,7 @@ def load_subject(
 
     name = config.load_name
     if name is None:
-        return Subject(build(config.is_pretrained))
+        return _built(build(config.is_pretrained))
     path = Path(name)
     if not path.exists():
         raise UserError(f"cannot load '{name}': no such file or folder")
@@ -87,7 +90,7 @@ def load_subject(
     logger.info(f"load {name} ({kind})")
     match kind:
         case "hf":
-            return Subject(_hugging_face(path, entry, config, info))
+            return Subject(_hugging_face(path, action, entry, config, info))
         case "mase":
             return _subject(mase_opt.load(path, plugins=config.plugins))
         case "pkl":
@@ -111,13 +114,13 @@ def _inferred(path: Path) -> str:
             "--load-type pkl if you trust whom it is from"
         )
     elif path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
-        return "pl" if _LIGHTNING in _read(path) else "pt"
+        return "pl" if _LIGHTNING in held_in(path) else "pt"
     raise UserError(
         f"cannot tell what '{path}' is: give --load-type, one of {', '.join(TYPES)}"
     )
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def held_in(path: Path) -> Mapping[str, Any]:
     """What a file of weights holds; nothing in it is run."""
     try:
         if path.suffix == ".safetensors":
@@ -151,13 +154,13 @@ def _weights(
     path: Path, kind: str, name: str, build: Callable[[], nn.Module]
 ) -> Subject:
     """A model with the weights of a state dict, or of a Lightning checkpoint."""
-    held = _read(path)
+    held = held_in(path)
     if (kind == "pl") != (_LIGHTNING in held):
         other = "pl" if kind == "pt" else "pt"
         raise UserError(
             f"'{path}' is no checkpoint of type {kind}: use --load-type {other}"
         )
-    subject = Subject(build()) if IR_KEY not in held else _of_text(held[IR_KEY])
+    subject = _built(build()) if IR_KEY not in held else _of_text(held[IR_KEY])
     weights: Any = held.get("state_dict", held)
     if kind == "pl":
         weights = {
@@ -213,41 +216,57 @@ def _pickled(path: Path) -> Subject:
                 found = pickle.load(stream)
     except Exception as error:  # whatever a damaged pickle makes its reader raise
         raise _damaged(path, error) from error
-    if isinstance(found, MaseModule):
-        return Subject(found, mase_opt.from_torch(found))
     if not isinstance(found, nn.Module):
         raise UserError(
             f"'{path}' holds {type(found).__name__}, expected a whole torch.nn.Module; "
             "weights alone are type pt or pl"
         )
-    return Subject(found)
+    return _built(found)
 
 
 def _hugging_face(
-    path: Path, entry: ModelEntry, config: Config, info: DatasetInfo
+    path: Path, action: str, entry: ModelEntry, config: Config, info: DatasetInfo
 ) -> nn.Module:
-    """The model of a folder that `save_pretrained` wrote."""
+    """
+    The model of a folder that `save_pretrained` wrote.
+
+    Weights may be missing for training only: those of a new head.
+    """
     try:
         import transformers
     except ImportError as error:
         raise UserError(
             f"'{path}' needs transformers: pip install 'mase-opt[models]'"
         ) from error
-    classes = {
-        ("nlp", "classification"): "AutoModelForSequenceClassification",
-        ("nlp", "language_modeling"): "AutoModelForCausalLM",
-        ("nlp", "translation"): "AutoModelForSeq2SeqLM",
-        ("vision", "classification"): "AutoModelForImageClassification",
-    }
-    made: Any = getattr(transformers, classes[entry.family, config.task])
+    made_by = AUTO_CLASSES.get((entry.family, config.task))
+    if made_by is None:
+        raise UserError(f"'{path}': type hf is not for task {config.task}")
+    made: Any = getattr(transformers, made_by)
     labels = {} if info.num_classes is None else {"num_labels": info.num_classes}
     try:
-        return made.from_pretrained(str(path), local_files_only=True, **labels)
+        module, told = made.from_pretrained(
+            str(path), local_files_only=True, output_loading_info=True, **labels
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise _damaged(path, error) from error
+    missing = sorted(told["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        said = f"'{path}' is without {', '.join(missing[:_SHOWN])}{more}"
+        if action != "train":
+            raise UserError(f"{said}: train first, and --load what that writes")
+        logger.warning(f"{said}: they start at random")
+    module.config.use_cache = False
+    return module.train()  # which from_pretrained switches off
 
 
 # Transformed models.
+
+
+def _built(module: nn.Module) -> Subject:
+    """What a module is: one of a quantized model has its IR."""
+    is_quantized = isinstance(module, MaseModule)
+    return Subject(module, mase_opt.from_torch(module) if is_quantized else None)
 
 
 def _subject(model: Model) -> Subject:

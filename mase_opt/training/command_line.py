@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.training.config import ACTIONS, ALIASES, Option, options
-from mase_opt.training.merge import Merged, merge
+from mase_opt.training.merge import Merged, merge, read_tree
 
+SPELLINGS = {
+    "-t": "--config",
+    "--training-cfg": "--config",
+    "-e": "--evaluation-cfg",
+    "-te": "--evaluation-cfg",
+    "--training-evaluation-cfg": "--evaluation-cfg",
+    "-c": "--load",
+    "--checkpoint": "--load",
+    "-i": "--input-size",
+    "-si": "--save-input",
+}
+"""Other spellings of flags, as scripts for architectures have had them."""
 TYPES = ("all", "model", "dataset")
 """What `--info` lists."""
 _SUMMARIES = {
@@ -21,6 +33,8 @@ _SUMMARIES = {
     "search": "search for formats, as [search] of --config says",
     "emit": "SystemVerilog of a model, into hardware/ of its folder",
     "simulate": "run that on test data, and compare each code",
+    "trace": "TorchScript and .pt2 of a model, with a raw input",
+    "plot": "the losses of a training, as a picture",
 }
 _EXAMPLES = """examples:
   mase train digits-mlp digits --lr 5e-3 --max-epochs 30 --project demo
@@ -93,9 +107,25 @@ def parse(args: Sequence[str]) -> Command:
         if name in given:
             given[name] = tuple(given[name])
     path = given.pop("config", None)
+    if (evaluation := given.pop("evaluation_cfg", None)) is not None:
+        given = _evaluation(evaluation) | given
     return Command(
         action, merge(given, path, {n: o.flags[0] for n, o in options().items()})
     )
+
+
+def _evaluation(path: str) -> dict[str, Any]:
+    """The options that a file with the table [evaluation] alone stands for."""
+    tree = read_tree(path)
+    table = tree.pop("evaluation", None)
+    if tree or not isinstance(table, Mapping):
+        raise UserError(
+            f"config '{path}': expected the table evaluation alone, found "
+            f"{', '.join(tree) or 'none'}"
+        )
+    given: dict[str, Any] = {"evaluation": dict(cast("Mapping[str, Any]", table))}
+    checkpoint = given["evaluation"].get("model_checkpoint_filename")
+    return given if checkpoint is None else given | {"load_name": checkpoint}
 
 
 def info_type(args: Sequence[str]) -> str | None:
@@ -136,6 +166,12 @@ def _parser(action: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     general = parser.add_argument_group("general")
     general.add_argument("--config", metavar="FILE", help="options from a file")
+    if action in (None, "test", "plot"):
+        general.add_argument(
+            "--evaluation-cfg",
+            metavar="FILE",
+            help="the table [evaluation] from a file",
+        )
     general.add_argument(
         "--info",
         metavar="TYPE",
@@ -212,13 +248,26 @@ def _flags(table: Iterable[Option]) -> list[str]:
 
 
 def _spelled(args: Sequence[str]) -> Iterator[str]:
-    """Flags with `-` for `_`, and with the value that they have without one."""
+    """Flags as the table has them, and with the value that they have without one."""
     bare = {flag: o for o in options().values() if o.bare for flag in o.flags}
-    for argument, following in zip(args, [*args[1:], ""], strict=True):
+    left = [*args]
+    while left:
+        argument = left.pop(0)
         flag, equals, value = argument.partition("=")
         if flag.startswith("--"):
             flag = flag.replace("_", "-")
+        flag = SPELLINGS.get(flag, flag)
         option = bare.get(flag)
-        if option is not None and not equals and following not in option.choices:
+        if (
+            option is not None
+            and not equals
+            and left[:1] not in ([choice] for choice in option.choices)
+        ):
             equals, value = "=", str(option.bare)
+        if flag == "--input-size" and not equals:
+            sizes: list[str] = []
+            while left and left[0].isdecimal():
+                sizes.append(left.pop(0))
+            if sizes:
+                equals, value = "=", "x".join(sizes)
         yield f"{flag}{equals}{value}"

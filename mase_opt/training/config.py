@@ -18,12 +18,18 @@ from mase_opt.driver.pass_docs import field_docstrings
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
 
-ACTIONS = ("train", "test", "transform", "search", "emit", "simulate")
+ACTIONS = (
+    *("train", "test", "transform", "search", "emit", "simulate"),
+    *("trace", "plot"),
+)
 ALIASES = {"eval": "test"}
 """Other names of actions."""
 
-TABLES = ("passes", "search", "emit")
-"""What files have beside options: the compiler's settings, as it reads them."""
+TABLES = (
+    *("passes", "search", "emit"),
+    *("loss", "adversarial", "saving", "evaluation"),
+)
+"""What files have beside options: settings of the compiler, and of architectures."""
 ARGUMENTS = {"model": "model_args", "dataset": "dataset_args"}
 """Tables with a name and the arguments of what it names."""
 _LONG = {"cls": "classification", "tran": "translation", "lm": "language_modeling"}
@@ -102,6 +108,7 @@ LENGTH = Group("length of training", _FIT)
 DEVICES = Group("devices", ("train", "test", "search"))
 OUTPUT = Group("output", ACTIONS)
 LOGS = Group("checkpoints and logs", _FIT)
+TRACE = Group("trace", ("trace",))
 HARDWARE = Group("hardware", _HARDWARE)
 
 Tables = dict[str, Any]
@@ -115,9 +122,9 @@ class Config:
     """Model by name, or file.py:name."""
     dataset: str | None = None
     """Data set by name, file.py:name, or a .npz or .csv file."""
-    task: Literal["classification", "language_modeling", "translation"] = _option(
-        "classification", "--task", RUN
-    )
+    task: Literal[
+        "classification", "language_modeling", "translation", "reconstruction"
+    ] = _option("classification", "--task", RUN)
     """What is learned; also cls, tran, lm."""
     seed: int = _option(0, "--seed", RUN)
     """Seed of weights, order and splits; same seed, same bits on one CPU."""
@@ -324,6 +331,10 @@ class Config:
     """FPGA that is named in the output."""
     num_targets: int = _option(100, "--num-targets", HARDWARE, at_least=1)
     """How many of them there are."""
+    input_size: str | None = _option(None, "--input-size", TRACE)
+    """Shape of a random batch to trace with, 1x1x4x4 (one sample of the data)."""
+    save_input: bool = _option(True, "--save-input", TRACE)
+    """Write that batch, too: float32, little-endian."""
     github_ci: bool = _option(False, "--github-ci", HARDWARE)
     """Emit without simulating the circuit."""
     model_args: Tables = field(default_factory=dict[str, Any])
@@ -336,6 +347,14 @@ class Config:
     """The search: table [search]."""
     emit: Tables = field(default_factory=dict[str, Any])
     """The emission: table [emit]."""
+    loss: Tables = field(default_factory=dict[str, Any])
+    """What an architecture learns: table [loss]."""
+    adversarial: Tables = field(default_factory=dict[str, Any])
+    """How its discriminator learns: table [adversarial]."""
+    saving: Tables = field(default_factory=dict[str, Any])
+    """Checkpoints beside the best ones: table [saving]."""
+    evaluation: Tables = field(default_factory=dict[str, Any])
+    """What test and plot draw: table [evaluation]."""
 
 
 @cache

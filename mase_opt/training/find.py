@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
@@ -18,15 +19,26 @@ from mase_opt.training.registry import (
     summary_of,
 )
 
+if TYPE_CHECKING:
+    from torch import nn
+
 __all__ = ["data", "find_dataset", "find_model", "models"]
 
 
 def find_model(name: str) -> ModelEntry:
-    """The model `name`, or `file.py:name`; raises `UserError`."""
+    """The model `name`, `file.py:name`, or an architecture file; raises `UserError`."""
+    if Path(name).suffix in (".yaml", ".yml"):
+        return ModelEntry(name, partial(_of_architecture, name))
     found = _find(MODELS, name)
     if isinstance(found, ModelEntry):
         return found
     return ModelEntry(name, found, summary=summary_of(found))
+
+
+def _of_architecture(path: str, flow: str | None = None) -> nn.Module:
+    from mase_opt.training.architecture.build import architecture_model
+
+    return architecture_model(path, flow)
 
 
 def find_dataset(name: str) -> DatasetEntry:
@@ -49,7 +61,7 @@ def _find(table: Table, name: str) -> Any:
         names = [entry.name for entry in known.values()]
         raise UserError(
             f"unknown {table.kind} '{name}'{did_you_mean(name, names)} (mase --info "
-            f"{table.kind} lists them; your own: file.py:name)"
+            f"{table.kind} lists them; your own: file.py:name, or FILE.yaml)"
         )
     from mase_opt.frontend.load_model import python_module
 

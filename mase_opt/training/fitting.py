@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, cast
 
 import lightning
@@ -27,6 +29,8 @@ from mase_opt.lib.errors import UserError
 from mase_opt.training.checkpoints import IR_KEY, AtomicCheckpoints
 from mase_opt.training.config import TABLES, Config
 from mase_opt.training.run_folder import BEST, RunFolder, is_first_process
+from mase_opt.training.schemas import validated
+from mase_opt.training.tables import SavingTable
 from mase_opt.training.wrappers import Wrapper
 
 MONITORED = "val_loss"
@@ -47,6 +51,9 @@ ADVICE = (
     "number of training batches",
     "Checkpoint directory .* exists",
     "checkpoint directory has changed",
+    "The dirpath has changed",
+    # One of two sides may have had no turn yet.
+    "Detected call of `lr_scheduler.step",
     "requested to overfit",
     "GPU available but not used",
     "treespec, LeafSpec",
@@ -115,16 +122,28 @@ def new_trainer(
     """Lightning's trainer without checkpoints; `more` are arguments of its own."""
     if config.trainer_precision == "16" and not torch.cuda.is_available():
         raise UserError("--trainer-precision 16 needs a GPU: bf16 works on CPUs, too")
+    processes = max(config.num_devices, 1) * config.num_nodes
+    started = (
+        os.environ.get("WORLD_SIZE") if "TORCHELASTIC_RUN_ID" in os.environ else None
+    )
+    if started is not None and int(started) != processes:
+        raise UserError(
+            f"torchrun has started {started} processes, but the options say "
+            f"{processes}: --nproc_per_node and --gpus (training.gpus) must agree"
+        )
     is_cpu = config.accelerator == "cpu" or config.num_devices == 0
     plugins: list[Any] = [AtomicCheckpoints()]
     if config.is_to_auto_requeue:
         plugins.append(SLURMEnvironment(auto_requeue=True))
+    strategy = config.strategy
+    if config.adversarial and strategy == "auto" and processes > 1:
+        strategy = "ddp_find_unused_parameters_true"  # those of the other side
     watched = is_watched() and is_first_process()
     arguments: dict[str, Any] = {
         "accelerator": "cpu" if is_cpu else config.accelerator,
         "devices": max(config.num_devices, 1),
         "num_nodes": config.num_nodes,
-        "strategy": config.strategy,
+        "strategy": strategy,
         "precision": PRECISIONS[config.trainer_precision],
         "logger": list(loggers) or False,
         "callbacks": [*callbacks, *([RichProgressBar()] if watched else [])],
@@ -156,9 +175,17 @@ def quiet_lightning() -> Generator[None]:
 
 
 def fitting_trainer(
-    config: Config, folder: RunFolder, extra: Sequence[Callback] = ()
+    config: Config,
+    folder: RunFolder,
+    extra: Sequence[Callback] = (),
+    *,
+    by_hand: bool = False,
 ) -> lightning.Trainer:
-    """The trainer of a real run: checkpoints, logs, schedules."""
+    """
+    The trainer of a real run: checkpoints, logs, schedules.
+
+    With `by_hand`, the wrapper steps and clips itself.
+    """
     best = BestCheckpoint(
         dirpath=folder.checkpoints,
         filename=BEST.removesuffix(".ckpt"),
@@ -176,6 +203,8 @@ def fitting_trainer(
                 save_top_k=config.save_top_k,
             )
         )
+    if config.saving:
+        callbacks.append(_every_so_often(config, folder))
     if config.patience is not None:
         callbacks.append(
             Stopping(
@@ -197,12 +226,26 @@ def fitting_trainer(
         max_epochs=config.max_epochs,
         max_steps=config.max_steps if config.max_steps > 0 else -1,
         accumulate_grad_batches=config.accumulate_grad_batches,
-        # Without Lightning's optimization, the wrapper clips.
-        gradient_clip_val=None
-        if config.tbtt_steps
-        else config.gradient_clip_val or None,
+        gradient_clip_val=None if by_hand else config.gradient_clip_val or None,
         check_val_every_n_epoch=config.check_val_every_n_epoch,
         num_sanity_val_steps=0,
+    )
+
+
+class EpochCheckpoint(ModelCheckpoint):
+    """One each so many epochs: a class of its own, as Lightning tells them apart."""
+
+
+def _every_so_often(config: Config, folder: RunFolder) -> Callback:
+    table = validated(SavingTable, config.saving, "options", "saving")
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return EpochCheckpoint(
+        dirpath=folder.checkpoints / table.save_folder_name,
+        filename=f"{table.save_filename_prefix}_epoch{{epoch}}_{stamp}",
+        auto_insert_metric_name=False,
+        every_n_epochs=table.save_epoch_increment or 1,
+        save_top_k=-1,
+        save_on_train_epoch_end=True,
     )
 
 

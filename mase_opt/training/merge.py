@@ -89,6 +89,8 @@ class Merged:
 def _shown(value: Any) -> str:
     if value is None or value == () or value == {}:
         return "unset"
+    if isinstance(value, Mapping):
+        return f"table of {', '.join(cast('Mapping[str, Any]', value))}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -120,13 +122,23 @@ def read_config(path: str) -> dict[str, Any]:
     nothing, and options that are there twice.
     """
     where = f"config '{path}'"
-    values, places = _by_name(read_tree(path), where)
+    tree = read_tree(path)
+    if "training" in tree:  # as no file of our own has
+        from mase_opt.training.base_pipeline import pipeline_options
+
+        values = pipeline_options(tree, path)
+        return checked(values, where, {name: name for name in values})
+    values, places = _by_name(tree, where)
     return checked(values, where, places)
 
 
-def read_tree(path: str) -> dict[str, Any]:
-    """What a TOML or YAML file holds; raises `UserError` if it cannot be read."""
-    where = f"config '{path}'"
+def read_tree(path: str, what: str = "config") -> dict[str, Any]:
+    """
+    What a TOML or YAML file holds; raises `UserError` if it cannot be read.
+
+    `what` is what messages call the file.
+    """
+    where = f"{what} '{path}'"
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
         raise UserError(f"{where}: expected a file *{', *'.join(SUFFIXES)}")

@@ -26,7 +26,7 @@ from mase_opt.lib.suggest import did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-Task = Literal["classification", "language_modeling", "translation"]
+Task = Literal["classification", "language_modeling", "translation", "reconstruction"]
 Family = Literal["vision", "nlp"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -86,6 +86,8 @@ class Splits:
     """None: that of the registration, or what the first samples show."""
     collate: Callable[[Sequence[Any]], Any] | None = None
     """Samples to a batch; None: torch's way."""
+    prepare: Callable[[Any, bool], Any] | None = None
+    """What the model gets of a batch of arrays, and whether it is to be trained."""
 
 
 @dataclass(frozen=True)

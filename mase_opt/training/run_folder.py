@@ -182,7 +182,7 @@ def _plain(name: str) -> str:
     place, colon, attribute = name.rpartition(":")
     if colon and place.endswith(".py"):
         name = f"{Path(place).stem}-{attribute}"
-    elif name.endswith((".npz", ".csv")):
+    elif name.endswith((".npz", ".csv", ".yaml", ".yml")):
         name = Path(name).stem
     return re.sub(r"[^\w.@+-]", "-", name)
 

@@ -22,11 +22,19 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "asgd": torch.optim.ASGD,
     "rmsprop": torch.optim.RMSprop,
 }
+ADAMS = ("adam", "adamw", "adamax")
+"""Those with running means of gradients and of their squares."""
 SGD_DECAY = 5e-4
 
 
-def optimizers(model: nn.Module, config: Config) -> Any:
-    """What Lightning's `configure_optimizers` returns."""
+def optimizers(
+    model: nn.Module, config: Config, *, betas: tuple[float, float] | None = None
+) -> Any:
+    """
+    What Lightning's `configure_optimizers` returns.
+
+    `betas` are for optimizers of Adam's kind; None: torch's own.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise UserError(
@@ -39,6 +47,8 @@ def optimizers(model: nn.Module, config: Config) -> Any:
     if name == "sgd":
         more |= {"momentum": 0.9, "nesterov": True}
         decay = SGD_DECAY if decay is None else decay
+    if betas is not None and name in ADAMS:
+        more["betas"] = betas
     optimizer = OPTIMIZERS[name](parameters, weight_decay=decay or 0.0, **more)
     if config.lr_scheduler == "none":
         return optimizer

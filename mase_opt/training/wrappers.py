@@ -9,9 +9,9 @@ from typing import Any, cast
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils._pytree import tree_map
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, MeanSquaredError
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.text import BLEUScore, Perplexity
 
@@ -30,7 +30,8 @@ class Wrapper(lightning.LightningModule):
     """
     A model with its loss, metrics, optimizer and schedule.
 
-    Batches are `x, y`, or mappings whose `labels` are the targets. Logs `train_loss`
+    Batches are `x, y` with further arguments of the model behind them, or mappings
+    whose `labels` are the targets. Logs `train_loss`
     and the task's metric each step, `val_` and `test_` ones each epoch. Raises
     `UserError` when the loss is no number.
     """
@@ -48,12 +49,18 @@ class Wrapper(lightning.LightningModule):
         self.labels: list[Tensor] = []
         metrics = {part: self.new_metric() for part in PARTS}
         losses = {part: MeanMetric() for part in PARTS}
-        self.metrics = nn.ModuleDict(cast(Any, metrics))
+        self.metrics = nn.ModuleDict(
+            {part: m for part, m in metrics.items() if m is not None}
+        )
         self.losses = nn.ModuleDict(cast(Any, losses))
 
     @abstractmethod
     def new_metric(self) -> Any:
-        """What is updated with scores and labels, and computes the task's metric."""
+        """
+        What is updated with scores and labels, and computes the task's metric.
+
+        None: there is none but the loss.
+        """
 
     def batch_metric(self, scores: Tensor, labels: Tensor, loss: Tensor) -> Any:
         """The metric of one batch of training; None: none is logged."""
@@ -70,7 +77,9 @@ class Wrapper(lightning.LightningModule):
     def scores_and_labels(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Numbers for each class, and the right ones."""
         if not isinstance(batch, Mapping):
-            return _matched(self.model(batch[0]), batch[1])
+            # Behind the labels, lengths and masks may follow.
+            x, labels, *more = batch
+            return _matched(self.model(x, *more), labels)
         named = dict(cast("Mapping[str, Tensor]", batch))
         labels = named.pop("labels")
         result = self.model(**named)
@@ -85,7 +94,7 @@ class Wrapper(lightning.LightningModule):
         """The loss, logged; raises `UserError` if it is no number."""
         loss = self.loss(scores, labels)
         if not bool(torch.isfinite(loss)):
-            self._stop(batch, loss)
+            self.stop(batch, loss)
         trainer = self.trainer
         # Logging takes longer than a step of a small model.
         if (trainer.global_step + 1) % cast(Any, trainer).log_every_n_steps == 0:
@@ -99,7 +108,8 @@ class Wrapper(lightning.LightningModule):
             values[f"train_{self.metric}"] = metric
         self.log_dict(values, prog_bar=True)
 
-    def _stop(self, batch: Any, loss: Tensor) -> None:
+    def stop(self, batch: Any, loss: Tensor) -> None:
+        """Raise the `UserError` of a loss that is no number."""
         place = first_bad_layer(self, batch)
         trainer = self.trainer
         callback = cast(Any, trainer).checkpoint_callback
@@ -112,11 +122,11 @@ class Wrapper(lightning.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Loss and metric of validation data."""
-        self._evaluate("val", batch)
+        self.evaluated("val", batch)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Loss and metric of test data; scores are kept."""
-        scores, labels = self._evaluate("test", batch)
+        scores, labels = self.evaluated("test", batch)
         self.outputs.append(scores.detach().cpu())
         self.labels.append(labels.cpu())
 
@@ -124,7 +134,8 @@ class Wrapper(lightning.LightningModule):
         """Forget what an earlier test kept."""
         self.outputs, self.labels = [], []
 
-    def _evaluate(self, part: str, batch: Any) -> tuple[Tensor, Tensor]:
+    def evaluated(self, part: str, batch: Any) -> tuple[Tensor, Tensor]:
+        """Scores and labels of a batch, counted in loss and metric."""
         scores, labels = self.scores_and_labels(batch)
         cast(Any, self.losses[part]).update(self.loss(scores, labels), len(labels))
         cast(Any, self.metrics[part]).update(scores, labels)
@@ -132,13 +143,14 @@ class Wrapper(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what the batches gave."""
-        self._log_epoch("val")
+        self.log_epoch("val")
 
     def on_test_epoch_end(self) -> None:
         """Log what the batches gave."""
-        self._log_epoch("test")
+        self.log_epoch("test")
 
-    def _log_epoch(self, part: str) -> None:
+    def log_epoch(self, part: str) -> None:
+        """Log what the batches of an epoch gave."""
         # Once: logging each batch takes longer than a small model's results.
         for name, held in (("loss", self.losses), (self.metric, self.metrics)):
             metric = cast(Any, held[part])
@@ -205,6 +217,7 @@ def _detached(value: Any) -> Any:
 
 def _matched(result: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Scores `[N, classes]` and labels `[N]` of a result that may have a state."""
+    result = getattr(result, "logits", result)
     scores: Tensor = cast(Any, result)[0] if isinstance(result, tuple) else result
     if labels.ndim == 2 and scores.ndim == 3:
         return scores.flatten(0, 1), labels.flatten()
@@ -233,6 +246,21 @@ class LanguageModeling(Wrapper):
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         return token_loss(scores, labels)
+
+
+class Reconstruction(Wrapper):
+    """The samples themselves, whatever their labels are: mean squared error."""
+
+    metric = "mse"
+
+    def new_metric(self) -> Any:
+        return MeanSquaredError()
+
+    def scores_and_labels(self, batch: Any) -> tuple[Tensor, Tensor]:
+        return self.model(batch[0]), batch[0]
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        return mse_loss(scores, labels)
 
 
 def _words(tokens: Tensor) -> str:
@@ -268,6 +296,7 @@ class Translation(Wrapper):
 
 WRAPPERS: Mapping[tuple[str, str], type[Wrapper]] = {
     ("vision", "classification"): Classification,
+    ("vision", "reconstruction"): Reconstruction,
     ("nlp", "classification"): Classification,
     ("nlp", "language_modeling"): LanguageModeling,
     ("nlp", "translation"): Translation,

@@ -15,12 +15,28 @@ from typing import Any
 import torch
 from torch import nn
 
+from mase_opt.training import DatasetInfo, find_model
 from mase_opt.training.torchvision_ops import declare_torchvision_ops
 
 Model = tuple[nn.Module, tuple[torch.Tensor, ...] | Mapping[str, torch.Tensor]]
 
 MODELS: dict[str, Callable[[], Model]] = {}
 """Factories by name."""
+
+TABLED = {
+    "cswin_64_tiny",
+    "deit_tiny_224",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "mobilenetv2",
+    "mobilenetv3_small",
+    "pvt",
+    "pvt_v2_b0",
+    "resnet18",
+    "resnet50",
+    "swin_tiny",
+}
+"""Models of `mase` that are among them."""
 
 
 def _model(function: Callable[[], Model]) -> Callable[[], Model]:
@@ -46,6 +62,12 @@ def _model(function: Callable[[], Model]) -> Callable[[], Model]:
 
 def _image(size: int, channels: int = 3) -> tuple[torch.Tensor]:
     return (torch.randn(1, channels, size, size),)
+
+
+def _tabled(name: str, size: int = 32, **options: Any) -> Model:
+    """A model of `mase`, by its name there; `TABLED` has them."""
+    module = find_model(name)(DatasetInfo((3, size, size), 10), arguments=options)
+    return module, _image(size)
 
 
 def _tokens(length: int = 8) -> torch.Tensor:
@@ -173,9 +195,14 @@ def gan_discriminator() -> Model:
 
 @_model
 def cswin() -> Model:
-    from cswin import CSWin
-
-    return CSWin(), _image(64)
+    return _tabled(
+        "cswin_64_tiny",
+        64,
+        dim=16,
+        depths=(1, 1, 2, 1),
+        heads=(2, 2, 4, 4),
+        stripes=(1, 2, 2, 2),
+    )
 
 
 # torchvision
@@ -194,12 +221,12 @@ def resnet18() -> Model:
 
 @_model
 def resnet50() -> Model:
-    return _torchvision("resnet50")
+    return _tabled("resnet50")
 
 
 @_model
 def mobilenet_v2() -> Model:
-    return _torchvision("mobilenet_v2")
+    return _tabled("mobilenetv2")
 
 
 @_model
@@ -209,7 +236,7 @@ def mobilenet_v3_small() -> Model:
 
 @_model
 def efficientnet_b0() -> Model:
-    return _torchvision("efficientnet_b0")
+    return _tabled("efficientnet_b0")
 
 
 @_model
@@ -217,49 +244,37 @@ def efficientnet_v2_s() -> Model:
     return _torchvision("efficientnet_v2_s")
 
 
-# timm
-
-
-def _timm(name: str, size: int = 32, **options: Any) -> Model:
-    import timm
-
-    return timm.create_model(name, num_classes=10, **options), _image(size)
+# Of the table of `mase`.
 
 
 @_model
 def resnet18_timm() -> Model:
-    return _timm("resnet18")
+    return _tabled("resnet18")
 
 
 @_model
 def mobilenet_v3_small_timm() -> Model:
-    return _timm("mobilenetv3_small_100")
+    return _tabled("mobilenetv3_small")
 
 
 @_model
 def efficientnet_v2_s_timm() -> Model:
-    return _timm("efficientnetv2_s")
+    return _tabled("efficientnet_v2_s")
 
 
 @_model
 def deit_tiny_timm() -> Model:
-    return _timm("deit_tiny_patch16_224", 64, img_size=64, depth=3)
+    return _tabled("deit_tiny_224", 64, depth=3)
 
 
 @_model
 def pvt_v2_b0() -> Model:
-    return _timm("pvt_v2_b0", 64)
+    return _tabled("pvt_v2_b0", 64)
 
 
 @_model
 def swin_tiny() -> Model:
-    return _timm(
-        "swin_tiny_patch4_window7_224",
-        56,
-        img_size=56,
-        embed_dim=24,
-        depths=(2, 2, 2, 2),
-    )
+    return _tabled("swin_tiny", 56, embed_dim=24, depths=(2, 2, 2, 2))
 
 
 # transformers
@@ -282,10 +297,7 @@ def deit_tiny() -> Model:
 
 @_model
 def pvt_v1() -> Model:
-    import transformers
-
-    config = transformers.PvtConfig(image_size=64, depths=[1, 1, 1, 1])
-    return transformers.PvtForImageClassification(config), _image(64)
+    return _tabled("pvt", 64, depths=[1, 1, 1, 1])
 
 
 _SMALL = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -376,3 +377,19 @@ def test_o9_experiment_name_of_a_script():
     own = parser()
     own.set_defaults(**{"trainer.experiment_name": "mnist-classification"})
     assert parse_config(own, []).trainer.experiment_name == "mnist-classification"
+
+
+def test_rows_of_the_guide_name_tests_that_there_are():
+    """Each test in the table of docs/frontend.md."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs/frontend.md").read_text(encoding="utf-8")
+    table = page.partition("## Capabilities and their tests")[2]
+    sources = [p.read_text(encoding="utf-8") for p in root.glob("test/unit/test_*.py")]
+    there = set(re.findall(r"^def (test_\w+)", "\n".join(sources), re.M))
+    named = set(re.findall(r"`(test_\w+)`", table))
+    assert named <= there, named - there
+    rows = ",".join(re.findall(r"^\| ([A-Z]\d+(?:, [A-Z]\d+)*) \|", table, re.M))
+    found = {row.strip() for row in rows.split(",")}
+    for letter, last in (("C", 13), ("T", 30), ("O", 9), ("K", 12), ("D", 9)):
+        wanted = {f"{letter}{number}" for number in range(1, last + 1)}
+        assert wanted <= found, wanted - found

@@ -6,14 +6,18 @@ import json
 import re
 import runpy
 import sys
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from test_training_data import cifar, jsc
 from training_runs import MODEL, columns, mase, mistake
 
 import mase_opt as mo
+from mase_opt import training
 from mase_opt.tools.mase import run
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +234,55 @@ def test_c13_example_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads(manifest.read_text())["sources"]
 
 
+@pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra 'models'")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On 24 images of CIFAR's format, with few channels and layers."""
+    monkeypatch.chdir(tmp_path)
+    cifar(tmp_path / "data")
+    folder = CONFIGS / "resnet18"
+    small: Any = {
+        "model_args": {"layers": [1] * 4, "channels": [2] * 4},
+        "num_workers": 0,
+    }
+    trained = training.train(config=folder / "train.toml", max_steps=1, **small)
+    again = training.test(config=folder / "test.toml", **small)
+    assert again.metrics["test_loss"] == pytest.approx(trained.metrics["test_loss"])
+    done = training.transform(config=folder / "quantize.toml", **small)
+    assert done.path is not None
+    assert mo.load(done.path).is_quantized
+    with (folder / "search_quantize.toml").open("rb") as stream:
+        search = tomllib.load(stream)["search"]
+    search["strategy"]["setup"]["n_trials"] = 1
+    search["strategy"]["sw_runner"]["evaluation"]["num_samples"] = 4
+    path = folder / "search_quantize.toml"
+    searched = training.search(config=path, search=search, **small)
+    assert "accuracy" in searched.metrics
+    assert len(list(folder.glob("*.toml"))) == 4
+
+
+def test_c13_q2_jsc_toy_by_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its transformation quantizes linear layers alone; its search tries six points."""
+    monkeypatch.chdir(tmp_path)
+    jsc(tmp_path / "data")
+    archived = ROOT / "configs/archive/test/train.toml"
+    assert run(["train", "--config", str(archived), "--max-steps", "2"]) == 0
+    line = ["train", "jsc-toy", "jsc", "--project", "jsc-toy", "--max-epochs", "1"]
+    assert run(line) == 0
+    config = ROOT / "configs/examples/jsc_toy_by_type.toml"
+    assert run(["transform", "--config", str(config)]) == 0
+    folder = tmp_path / "mase_output/jsc-toy/software"
+    ir = str(mo.load(folder / "transform/model.mlir").ir)
+    linear = [line for line in ir.splitlines() if "mase.linear" in line]
+    others = [line for line in ir.splitlines() if "mase.batch_norm" in line]
+    assert len(linear) == 3
+    assert all("!mase.fixed<8, 4>" in line for line in linear)
+    assert not any("!mase" in line for line in others)
+    assert run(["search", "--config", str(config)]) == 0
+    with (folder / "search_ckpts/trials.csv").open() as stream:
+        assert len(stream.readlines()) == 1 + 6
+
+
 def test_c3_c12_example_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
@@ -249,25 +302,36 @@ def test_c3_c12_example_script(
 
 @pytest.mark.slow
 def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
-    """As far as it goes: the unrolled circuit of 61,706 weights takes too long here."""
-    options = ("--lr", "3e-3", "--max-epochs", "1", "--batch-size", "64")
+    """
+    As far as it goes: 61,706 weights are too many for an unrolled circuit.
+
+    What testing sees is what the interpreter computes.
+    """
+    from mase_opt.training import MaseDataModule
+
+    data = MaseDataModule("mnist-5k", num_workers=0)
+    held = {
+        f"{letter}_{split}": value
+        for split, count in (("train", 1200), ("test", 300))
+        for letter, value in zip("xy", data.samples(split, count).values(), strict=True)
+    }
+    path = tmp_path / "mnist.npz"
+    np.savez(path, **held)
+    options = ("--lr", "3e-3", "--max-epochs", "2", "--batch-size", "64")
     project = ("--project", "p")
-    line = ("train", "lenet5", "mnist-5k", *options, *project)
-    assert mase(tmp_path, *line) == 0
+    assert mase(tmp_path, "train", "lenet5", path, *options, *project) == 0
     config = tmp_path / "q.toml"
     config.write_text(QUANTIZE)
     found: list[Any] = []
     assert mase(tmp_path, "test", *project) == 0
     found.append(outputs(tmp_path / "p", "test"))
-    assert mase(tmp_path, "transform", "--config", config, *project) == 0
+    line = ("transform", "--config", config, "--samples", "64")
+    assert mase(tmp_path, *line, *project) == 0
     assert mase(tmp_path, "test", *project) == 0
     found.append(outputs(tmp_path / "p", "test"))
     right = [(f["scores"].argmax(1) == f["labels"]).mean() for f in found]
-    assert right[0] > 0.8
-    assert right[1] > right[0] - 0.02
-    # What training and testing see is what the interpreter computes.
-    from mase_opt.training import MaseDataModule
-
+    assert right[0] > 0.75
+    assert right[1] > right[0] - 0.03
     model = mo.load(tmp_path / "p/software/transform/model.mlir")
-    images = MaseDataModule("mnist-5k").samples("test", 4)["x"]
+    images = held["x_test"][:4]
     assert (model.run(images).reshape(4, 10) == found[1]["scores"][:4]).all()

@@ -1,5 +1,5 @@
 """Data sets by name; their packages are imported when one is loaded."""
 
-from mase_opt.training.data import small
+from mase_opt.training.data import images, jets, small, speech, streams, text
 
-__all__ = ["small"]
+__all__ = ["images", "jets", "small", "speech", "streams", "text"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -133,12 +134,11 @@ class MaseDataModule(lightning.LightningDataModule):
             )
         generator = torch.Generator().manual_seed(self._request.seed)
         order = torch.randperm(count, generator=generator)
-        if kept == count:
-            order = torch.arange(count)
         sizes = [kept, wanted["val"], wanted["test"]]
         own, for_val, for_test = (
             _subset(train, chosen) for chosen in torch.split(order, sizes)
         )
+        own = train if kept == count else own
         return own, for_val if val is None else val, for_test if test is None else test
 
     def _check(self, part: str, dataset: Dataset[Any]) -> None:
@@ -147,8 +147,9 @@ class MaseDataModule(lightning.LightningDataModule):
         if _length(dataset) == 0:
             raise UserError(f"{where}: there are no samples")
         classes = self._info.num_classes
-        labels = _labels(dataset)
-        if classes is None or labels is None or self._info.task != "classification":
+        if classes is None or self._info.task != "classification":
+            return
+        if (labels := _labels(dataset)) is None:
             return
         wrong = (labels < 0) | (labels >= classes)
         if bool(wrong.any()):
@@ -202,11 +203,20 @@ class MaseDataModule(lightning.LightningDataModule):
             batch_size=size,
             shuffle=training or options.shuffle_eval,
             num_workers=workers,
-            collate_fn=self.splits.collate or (_whole if in_memory else None),
+            collate_fn=self._collate(training) if in_memory else self.splits.collate,
             pin_memory=options.pin_memory,
             drop_last=options.drop_last and training,
             persistent_workers=workers > 0,
         )
+
+    def _collate(self, training: bool) -> Callable[[Any], Any]:
+        """What `InMemory` gives is a batch already, but for `prepare`."""
+        splits = self.splits
+        if splits.collate is not None:
+            return splits.collate
+        if splits.prepare is None:
+            return _whole
+        return partial(_prepared, splits.prepare, training)
 
     def samples(self, split: str = "train", count: int | None = None) -> dict[str, Any]:
         """
@@ -262,8 +272,11 @@ class InputGenerator(Iterator[dict[str, Tensor]]):
 
 
 def _whole(batch: Any) -> Any:
-    """What `InMemory` gives is a batch already."""
     return batch
+
+
+def _prepared(prepare: Callable[[Any, bool], Any], training: bool, batch: Any) -> Any:
+    return prepare(batch[0], training), *batch[1:]
 
 
 def _length(dataset: Dataset[Any]) -> int:
@@ -297,9 +310,19 @@ def _subset(dataset: Dataset[Any], chosen: Tensor) -> Dataset[Any]:
 
 
 def _labels(dataset: Dataset[Any]) -> Tensor | None:
-    """The labels of data in memory, and of the first samples of other data."""
+    """
+    The labels of data that has them at hand, and of the first samples of other data.
+
+    At hand they are in memory, or from a method `labels`.
+    """
     if isinstance(dataset, InMemory):
         return dataset.tensors[-1]
+    if isinstance(dataset, Subset):
+        held: Any = dataset.dataset
+        if hasattr(held, "labels"):
+            return torch.as_tensor(held.labels())[dataset.indices]
+    if hasattr(dataset, "labels"):
+        return torch.as_tensor(cast(Any, dataset).labels())
     count = min(_length(dataset), LOOKED_AT)
     try:
         last = [_label(dataset[index]) for index in range(count)]
@@ -311,7 +334,7 @@ def _labels(dataset: Dataset[Any]) -> Tensor | None:
 def _label(sample: Any) -> Any:
     if isinstance(sample, Mapping):
         return cast("Mapping[str, Any]", sample)["labels"]
-    return sample[-1]
+    return sample[1]
 
 
 def _seen(name: str, train: Dataset[Any]) -> DatasetInfo:

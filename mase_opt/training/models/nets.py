@@ -27,6 +27,21 @@ class Mlp(nn.Module):
         return self.layers(torch.flatten(x, 1))
 
 
+class ToyManual(nn.Module):
+    """Three linear layers, `linear1` to `linear3`, with ReLU between them."""
+
+    def __init__(self, widths: Sequence[int]):
+        super().__init__()
+        self.linear1, self.linear2, self.linear3 = (
+            nn.Linear(before, after) for before, after in pairwise(widths)
+        )
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.linear1(torch.flatten(x, 1)))
+        return self.linear3(self.relu(self.linear2(x)))
+
+
 class SeqBlocks(nn.Module):
     """Layers in a row, called `seq_blocks`, of flattened samples."""
 

@@ -8,6 +8,8 @@ the whole map.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -91,7 +93,11 @@ class Downsample(nn.Module):
 
 
 class CSWin(nn.Module):
-    """Four stages with stripes of growing width; images `[N, 3, size, size]`."""
+    """
+    Four stages with stripes of growing width; images `[N, channels, size, size]`.
+
+    Stripes that do not divide a map are as wide as what divides both.
+    """
 
     def __init__(
         self,
@@ -101,9 +107,11 @@ class CSWin(nn.Module):
         heads: tuple[int, ...] = (2, 2, 4, 4),
         stripes: tuple[int, ...] = (1, 2, 2, 2),
         classes: int = 10,
+        *,
+        channels: int = 3,
     ):
         super().__init__()
-        self.embed = nn.Conv2d(3, dim, 7, stride=4, padding=2)
+        self.embed = nn.Conv2d(channels, dim, 7, stride=4, padding=2)
         self.norm = nn.LayerNorm(dim)
         size //= 4
         self.stages = nn.ModuleList()
@@ -114,7 +122,7 @@ class CSWin(nn.Module):
                 layers.append(Downsample(dim, 2 * dim))
                 dim, size = 2 * dim, size // 2
             layers += [
-                Block(dim, heads[stage], size, stripes[stage], last)
+                Block(dim, heads[stage], size, math.gcd(stripes[stage], size), last)
                 for _ in range(depth)
             ]
             self.stages.append(nn.Sequential(*layers))
