@@ -17,11 +17,13 @@ from mase_opt.lib.streams.timing import minimal_capacities
 @dataclass(frozen=True)
 class StreamSizeFifosPass(ModulePass):
     """
-    Give every buffer the fewest places with which nothing becomes slower.
+    Give every buffer few places, but so many that nothing becomes slower.
 
     Samples then come at the interval of the slowest process, as with buffers of any
-    size, while inputs offer a beat in each cycle and outputs take one. With one place
-    less in any of them, they would come more slowly, or the network would stand still.
+    size, while inputs offer a beat in each cycle and outputs take one. Sizes are what
+    lies in the buffers if everything is written as late as its readers allow; in
+    networks of up to 20,000 beats or so, smaller ones are then tried, and one place
+    less in any buffer would make samples come more slowly or the network stand still.
     All follows from the schedules, without simulating the circuit.
 
     ```mlir
