@@ -14,6 +14,12 @@ def _mase() -> Dialect:
     return Mase
 
 
+def _stream() -> Dialect:
+    from mase_opt.dialects.stream import Stream
+
+    return Stream
+
+
 def _torch() -> Dialect:
     from mase_opt.dialects.torch import Torch
 
@@ -26,17 +32,26 @@ def _pass(module: str, name: str) -> Callable[[], type[ModulePass]]:
 
 
 UNIVERSE = Universe(
-    all_dialects={"mase": _mase, "torch": _torch},
+    all_dialects={"mase": _mase, "stream": _stream, "torch": _torch},
     all_passes={
         # mase to hardware
         "convert-mase-to-hw": _pass(
             "lib.conversion.convert_mase_to_hw", "ConvertMaseToHwPass"
+        ),
+        "convert-mase-to-stream": _pass(
+            "lib.conversion.convert_mase_to_stream", "ConvertMaseToStreamPass"
+        ),
+        "convert-stream-to-hw": _pass(
+            "lib.conversion.convert_stream_to_hw", "ConvertStreamToHwPass"
         ),
         # dialect to dialect
         "convert-torch-to-mase": _pass(
             "lib.conversion.convert_torch_to_mase", "ConvertTorchToMasePass"
         ),
         # mase to mase
+        "mase-allocate-parallelism": _pass(
+            "lib.transforms.mase_allocate_parallelism", "MaseAllocateParallelismPass"
+        ),
         "mase-build-adder-graphs": _pass(
             "lib.transforms.mase_build_adder_graphs", "MaseBuildAdderGraphsPass"
         ),
@@ -76,6 +91,10 @@ UNIVERSE = Universe(
         "mase-summarize-quantization": _pass(
             "lib.transforms.mase_summarize_quantization",
             "MaseSummarizeQuantizationPass",
+        ),
+        # stream to stream
+        "stream-size-fifos": _pass(
+            "lib.transforms.stream_size_fifos", "StreamSizeFifosPass"
         ),
     },
 )

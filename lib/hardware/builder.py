@@ -139,6 +139,10 @@ class Builder:
         self._names[value] = name
         return value
 
+    def name_of(self, port: BlockArgument) -> str:
+        """The name of an input port."""
+        return self._names[port]
+
     def unpack(self, value: SSAValue, port: Port, depth: int) -> list[Wire]:
         """The elements of a packed value."""
         width = port.width

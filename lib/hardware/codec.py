@@ -105,7 +105,11 @@ def format_of(element: Attribute) -> Format[Any] | None:
 
 def codes_of(value: SSAValue) -> Element:
     """The codes of the elements of a value that passed the legality check."""
-    element = element_of(value)
+    return element_codes(element_of(value))
+
+
+def element_codes(element: Attribute) -> Element:
+    """The codes of an element type that passed the legality check."""
     format = exact_format(element)
     if format is not None:
         return format

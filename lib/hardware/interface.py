@@ -10,7 +10,10 @@ if signed).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal
+
+from mase_opt.lib.streams.layout import Layout
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
@@ -29,6 +32,14 @@ BIT_LAYOUT = (
     "called like theirs with _scales behind"
 )
 """How the elements of a tensor lie in a port, in words."""
+BEAT_LAYOUT = (
+    "tensors are cut into tiles, of which a port holds one at a time: element i of the "
+    "tile, counted in row-major order, is in bits [width * i + width - 1 : width * i]; "
+    "tiles follow each other along the dimensions in order, outermost first; elements "
+    "beyond the end of the shape can be anything; signed elements are in two's "
+    "complement"
+)
+"""The same where each port has several beats a sample."""
 INPUT_CODES = (
     "codes at inputs stand for numbers: where a format has codes of infinities and "
     "NaN, nothing is promised of results that depend on one"
@@ -46,9 +57,10 @@ def rate(initiation_interval: int) -> str:
 @dataclass(frozen=True)
 class Port:
     """
-    One data port: a tensor, all elements side by side.
+    One data port: a tensor, all elements side by side, or a tile of it in each beat.
 
-    `shape` and `format` say what the elements mean; simulation needs neither.
+    `elements` are those that are there at a time. `shape` and `format` say what the
+    elements mean; simulation needs neither.
     """
 
     name: str
@@ -60,11 +72,35 @@ class Port:
     shape: tuple[int, ...] = ()
     format: str = ""
     """The element type as it is written in the IR, such as `!mase.fixed<8, 4>`."""
+    tile: tuple[int, ...] = ()
+    """Of a channel: the part of the tensor that is in the port at a time."""
+    order: tuple[int, ...] = ()
+    """Of a channel: the dimensions along which tiles come, outermost first."""
+
+    @property
+    def channel(self) -> Layout | None:
+        """How the tensor travels, if it does so in beats."""
+        return Layout(self.shape, self.tile, self.order) if self.tile else None
+
+    @property
+    def size(self) -> int:
+        """Elements of a sample."""
+        return prod(self.shape) if self.tile else self.elements
 
     @property
     def bits(self) -> int:
         """The width of the whole port."""
         return self.elements * self.width
+
+
+def valid_of(port: Port) -> str:
+    """The signal that says that a channel has a beat."""
+    return f"{port.name}_valid"
+
+
+def ready_of(port: Port) -> str:
+    """The signal that says that a beat is taken."""
+    return f"{port.name}_ready"
 
 
 @dataclass(frozen=True)
@@ -74,6 +110,7 @@ class PortLayout:
 
     With `has_clock` there are `clk` and `rst`, with `has_valid` `in_valid` and
     `out_valid`, with `has_ready` (which needs `has_valid`) `out_ready` and `in_ready`.
+    With `has_channels`, each data port has a valid and a ready of its own instead.
     """
 
     top: str
@@ -87,6 +124,7 @@ class PortLayout:
     has_clock: bool = False
     has_valid: bool = False
     has_ready: bool = False
+    has_channels: bool = False
 
     def __post_init__(self) -> None:
         assert self.has_clock or self.latency == 0, "latency needs a clock"
@@ -109,6 +147,9 @@ class PortLayout:
     @property
     def control_inputs(self) -> tuple[str, ...]:
         """The names of the one-bit inputs, in port order."""
+        if self.has_channels:
+            valids = (valid_of(port) for port in self.inputs)
+            return (CLOCK, RESET, *valids, *(ready_of(port) for port in self.outputs))
         return (
             *((CLOCK, RESET) if self.has_clock else ()),
             *((IN_VALID,) if self.has_valid else ()),
@@ -118,6 +159,9 @@ class PortLayout:
     @property
     def control_outputs(self) -> tuple[str, ...]:
         """The names of the one-bit outputs, in port order."""
+        if self.has_channels:
+            valids = (valid_of(port) for port in self.outputs)
+            return (*valids, *(ready_of(port) for port in self.inputs))
         return (
             *((OUT_VALID,) if self.has_valid else ()),
             *((IN_READY,) if self.has_ready else ()),
@@ -126,7 +170,13 @@ class PortLayout:
     def to_json(self) -> dict[str, Any]:
         """The layout as plain data, for `json.dumps`."""
         data = asdict(self)
-        data["ports"] = [{**asdict(p), "shape": list(p.shape)} for p in self.ports]
+        data["ports"] = [
+            {
+                key: list(v) if isinstance(v, tuple) else v
+                for key, v in asdict(p).items()
+            }
+            for p in self.ports
+        ]
         return data
 
     def describe(self) -> str:
@@ -135,17 +185,28 @@ class PortLayout:
             f"{self.top}: latency {self.latency} cycles, "
             f"{rate(self.initiation_interval)}"
         ]
-        lines.append("elements are numbered in row-major order of the shape")
+        lines.append(
+            "elements are numbered in row-major order of the "
+            + ("tile" if self.has_channels else "shape")
+        )
         if self.has_clock:
             lines.append(f"{CLOCK}: rising edge; {RESET}: synchronous, active high")
         if self.has_valid:
             lines.append(f"{IN_VALID}, {OUT_VALID}: the data of this cycle counts")
+        if self.has_channels:
+            lines.append("a beat moves where valid and ready of its port are high")
         if self.has_ready:
             lines.append(f"{IN_READY}, {OUT_READY}: low stops the data from moving on")
         for port in self.ports:
             last = port.elements - 1
             meaning = f" {port.format}" if port.format else ""
             shape = "x".join(str(size) for size in port.shape)
+            if port.channel is not None:
+                shape += (
+                    f" in {port.channel.beats} beats of "
+                    f"{'x'.join(map(str, port.tile))}, order of dimensions "
+                    f"{', '.join(map(str, port.order))}"
+                )
             lines.append(
                 f"{port.name}: {port.direction}, {port.elements} x {port.width} bits "
                 f"{'signed' if port.signed else 'unsigned'}{meaning}"

@@ -16,6 +16,8 @@ from mase_opt.lib.hardware.interface import (
     RESET,
     Port,
     PortLayout,
+    ready_of,
+    valid_of,
 )
 from mase_opt.lib.hardware.packing import storage_dtype
 from mase_opt.lib.target.circt import StateLayout
@@ -24,6 +26,8 @@ STREAM = "mase_stream"
 """`i64 (state, pointers, samples, cycles)`: a row per cycle."""
 HANDSHAKE = "mase_handshake"
 """`i64 (state, pointers, samples, cycles)`: valid/ready; returns the cycles it took."""
+CHANNELS = "mase_channels"
+"""`i64 (state, pointers, samples, cycles)`: beats; returns the cycles it took."""
 
 BLOCK_LIMIT = 500
 """Operations per basic block: parts of LLVM take more than linear time in that."""
@@ -87,7 +91,12 @@ def limit_blocks(text: str, state: StateLayout) -> str:
 
 def add_driver(text: str, layout: PortLayout, state: StateLayout) -> str:
     """Append the loop that fits the interface to a lowered circuit."""
-    driver = _handshake(layout, state) if layout.has_ready else _stream(layout, state)
+    if layout.has_channels:
+        driver = _channels(layout, state)
+    elif layout.has_ready:
+        driver = _handshake(layout, state)
+    else:
+        driver = _stream(layout, state)
     body = text.rstrip()
     assert body.endswith("}")
     return f"{body[:-1]}{driver}\n}}\n"
@@ -326,3 +335,117 @@ def _handshake(layout: PortLayout, state: StateLayout) -> str:
     text.label("^done")
     text.emit("llvm.return %t : i64")
     return "\n".join([*text.lines, "  }"])
+
+
+def _channels(layout: PortLayout, state: StateLayout) -> str:
+    """
+    Beats through every port by patterns of its own.
+
+    Pointers: counts (a 64-bit integer per port, 0 at first), then for each port its
+    rows (of an input one more than beats, which is offered without valid; of an output
+    one more than beats), its pattern (a byte per cycle), and the cycles of its beats
+    (64-bit integers, one more than beats). Ends when all outputs are complete.
+    """
+    text = _Text(_head(CHANNELS))
+    counts, *rest = _pointers(text, 1 + 3 * len(layout.ports))
+    zero, one = text.constant(0, "i64"), text.constant(1, "i64")
+    high, low = text.constant(1, "i8"), text.constant(0, "i8")
+    ends = _Ends(text, state, layout.ports, counts, rest)
+    _set(text, state, RESET, low)
+    text.emit(f"llvm.br ^loop({zero} : i64)")
+    text.label("^loop(%t: i64)")
+    missing = text.value('llvm.icmp "slt" %t, %cycles : i64')
+    open = text.constant(0, "i1")
+    for port in range(len(layout.ports)):
+        if layout.ports[port].direction == "out":
+            left = ends.left(port)
+            open = text.value(f"llvm.or {open}, {left} : i1")
+    going = text.value(f"llvm.and {missing}, {open} : i1")
+    text.emit(f"llvm.cond_br {going}, ^cycle, ^done")
+    text.label("^cycle")
+    wishes = [ends.wish(port) for port in range(len(layout.ports))]
+    for index, (port, wish) in enumerate(zip(layout.ports, wishes, strict=True)):
+        if port.direction == "in":
+            row = text.value(
+                f"llvm.select {wish}, {ends.count(index)}, {ends.totals[index]} "
+                ": i1, i64"
+            )
+            text.copy(state, port, ends.row(index, row), read=False)
+        signal = valid_of(port) if port.direction == "in" else ready_of(port)
+        _set(text, state, signal, text.value(f"llvm.zext {wish} : i1 to i8"))
+    _set(text, state, CLOCK, low)
+    _eval(text, state)
+    steps: list[str] = []
+    for index, (port, wish) in enumerate(zip(layout.ports, wishes, strict=True)):
+        signal = ready_of(port) if port.direction == "in" else valid_of(port)
+        place = text.at("%state", state.control[signal].offset)
+        moves = text.value(f"llvm.and {wish}, {text.load(place, 'i1')} : i1")
+        steps.append(text.value(f"llvm.zext {moves} : i1 to i64"))
+        # Written again until the beat moves.
+        if port.direction == "out":
+            text.copy(state, port, ends.row(index, ends.count(index)), read=True)
+        text.store("%t", ends.time(index), "i64")
+    _set(text, state, CLOCK, high)
+    _eval(text, state)
+    for index, step in enumerate(steps):
+        more = text.value(f"llvm.add {ends.count(index)}, {step} : i64")
+        text.store(more, ends.counter(index), "i64")
+    after = text.value(f"llvm.add %t, {one} : i64")
+    text.emit(f"llvm.br ^loop({after} : i64)")
+    text.label("^done")
+    text.emit("llvm.return %t : i64")
+    return "\n".join([*text.lines, "  }"])
+
+
+class _Ends:
+    """The beats of all ports in the loop over the cycles."""
+
+    def __init__(
+        self,
+        text: _Text,
+        state: StateLayout,
+        ports: tuple[Port, ...],
+        counts: str,
+        buffers: list[str],
+    ):
+        self.text = text
+        self.counts = counts
+        self.rows, self.patterns = buffers[::3], buffers[1::3]
+        self.times = buffers[2::3]
+        self.sizes = _row_sizes(text, ports, state)
+        self.totals: list[str] = []
+        for port in ports:
+            assert port.channel is not None
+            beats = text.constant(port.channel.beats, "i64")
+            self.totals.append(text.value(f"llvm.mul %samples, {beats} : i64"))
+
+    def counter(self, port: int) -> str:
+        return self.text.at(self.counts, 8 * port)
+
+    def count(self, port: int) -> str:
+        """How many beats have moved."""
+        return self.text.load(self.counter(port), "i64")
+
+    def left(self, port: int) -> str:
+        """Whether there are more."""
+        return self.text.value(
+            f'llvm.icmp "slt" {self.count(port)}, {self.totals[port]} : i64'
+        )
+
+    def wish(self, port: int) -> str:
+        """Whether the pattern and the beats that are left let one move."""
+        text = self.text
+        place = text.value(
+            f"llvm.getelementptr {self.patterns[port]}[%t] : "
+            "(!llvm.ptr, i64) -> !llvm.ptr, i8"
+        )
+        wished = text.value(f"llvm.trunc {text.load(place, 'i8')} : i8 to i1")
+        return text.value(f"llvm.and {self.left(port)}, {wished} : i1")
+
+    def row(self, port: int, index: str) -> str:
+        return self.text.row(self.rows[port], index, self.sizes[port])
+
+    def time(self, port: int) -> str:
+        """Where the cycle of the next beat goes."""
+        size = self.text.constant(8, "i64")
+        return self.text.row(self.times[port], self.count(port), size)

@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from mase_opt.frontend.importer.torch_mlir import CompiledModule
 from mase_opt.lib.hardware import packing
 from mase_opt.lib.hardware.interface import CLOCK, OUT_READY, RESET, Port, PortLayout
+from mase_opt.lib.hardware.memory import Memories, memories_of
 from mase_opt.lib.simulation import arc_driver, lanes, transactions
 from mase_opt.lib.simulation.sign_extension import fold_sign_extensions
 from mase_opt.lib.simulation.transactions import RESET_CYCLES, Codes, StallPattern
@@ -30,17 +31,27 @@ class Simulator:
     A circuit, compiled and ready to run.
 
     `module` is a hw module (xDSL or text) whose top is `layout.top`. Elements are up
-    to 64 bits wide.
+    to 64 bits wide. Memories of text start with what `memories` holds.
     """
 
     def __init__(
-        self, module: ModuleOp | str, layout: PortLayout, *, opt_level: int = 0
+        self,
+        module: ModuleOp | str,
+        layout: PortLayout,
+        *,
+        opt_level: int = 0,
+        memories: Memories | None = None,
     ):
         transactions.check_widths(layout)
         self.layout = layout
+        self.transfers: dict[str, NDArray[np.int64]] = {}
+        """Of ports that are channels: the cycles of the beats of the last run."""
+        if memories is None:
+            memories = {} if isinstance(module, str) else memories_of(module)
+        self._memories = memories
         text, self._state = circt.lower_to_llvm(module, layout)
         text = fold_sign_extensions(text)
-        if not layout.has_ready:
+        if not (layout.has_ready or layout.has_channels):
             text, self._state = lanes.vectorize(text, self._state)
         text = arc_driver.limit_blocks(text, self._state)
         text = arc_driver.add_driver(text, layout, self._state)
@@ -62,7 +73,11 @@ class Simulator:
         if samples == 0:
             return transactions.empty_results(self.layout)
         state = self._reset()
-        if self.layout.has_ready:
+        if self.layout.has_channels:
+            rows = self._run_channels(
+                state, inputs, samples, stall or transactions.FULL_RATE
+            )
+        elif self.layout.has_ready:
             rows = self._run_handshake(
                 state, inputs, samples, stall or transactions.FULL_RATE
             )
@@ -79,6 +94,10 @@ class Simulator:
         model, control = self._state.model, self._state.control
         if self._state.has_initial:
             self._code.call(f"{model}_initial", state.ctypes.data)
+        for name, memory in self._memories.items():
+            slot = self._state.memories[name]
+            data = memory.bytes(slot.stride)
+            state[slot.offset : slot.offset + len(data)] = data
         if not self.layout.has_clock:
             return state
         state[control[RESET].offset] = 1
@@ -98,7 +117,11 @@ class Simulator:
         samples: int,
         cycles: int,
     ) -> int:
-        driver = arc_driver.HANDSHAKE if self.layout.has_ready else arc_driver.STREAM
+        if self.layout.has_channels:
+            driver = arc_driver.CHANNELS
+        else:
+            ready = self.layout.has_ready
+            driver = arc_driver.HANDSHAKE if ready else arc_driver.STREAM
         pointers = (ctypes.c_void_p * len(buffers))(*[b.ctypes.data for b in buffers])
         return self._code.call(
             driver, state.ctypes.data, ctypes.addressof(pointers), samples, cycles
@@ -183,6 +206,39 @@ class Simulator:
             [trace[:used] for trace in traces],
         )
         return seen.results(self.layout, samples)
+
+    def _run_channels(
+        self,
+        state: NDArray[np.uint8],
+        inputs: Codes,
+        samples: int,
+        stall: StallPattern,
+    ) -> list[NDArray[Any]]:
+        cycles = transactions.channel_cycles(self.layout, samples, stall)
+        flags = transactions.channel_flags(self.layout, cycles, stall)
+        ports = self.layout.ports
+        counts = np.zeros(len(ports), np.int64)
+        buffers: list[NDArray[Any]] = [counts]
+        for port, pattern in zip(ports, flags, strict=True):
+            assert port.channel is not None
+            beats = samples * port.channel.beats
+            if port.direction == "in":
+                given = transactions.to_beats(port, inputs[port.name])
+                noise = transactions.noise_row(stall, port.elements, port.width)
+                rows = np.concatenate([_rows(given, port), _rows(noise, port)])
+            else:
+                rows = _empty(beats + 1, port)
+            buffers += [rows, pattern, np.zeros(beats + 1, np.int64)]
+        used = self._call(state, buffers, samples, cycles)
+        transactions.check_complete(self.layout, samples, counts.tolist(), used)
+        self.transfers = {
+            port.name: buffers[3 + 3 * i][:-1] for i, port in enumerate(ports)
+        }
+        return [
+            transactions.from_beats(port, buffers[1 + 3 * i][:-1])
+            for i, port in enumerate(ports)
+            if port.direction == "out"
+        ]
 
 
 def _aligned(size: int) -> NDArray[np.uint8]:

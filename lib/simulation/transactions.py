@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware import packing
-from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.hardware.interface import Port, PortLayout
 
 RESET_CYCLES = 2
 """How long a circuit is reset before the samples come."""
@@ -59,7 +59,7 @@ def check_widths(layout: PortLayout) -> None:
 
 def check_inputs(layout: PortLayout, inputs: Codes, stall: StallPattern | None) -> int:
     """Check names, shapes and ranges of the inputs; return the number of samples."""
-    if stall is not None and not layout.has_ready:
+    if stall is not None and not (layout.has_ready or layout.has_channels):
         raise UserError(f"{layout.top} has no ready signals: it cannot stall")
     names = {port.name for port in layout.inputs}
     if set(inputs) != names:
@@ -71,9 +71,9 @@ def check_inputs(layout: PortLayout, inputs: Codes, stall: StallPattern | None) 
         raise UserError(f"the inputs have different numbers of samples: {samples}")
     for port in layout.inputs:
         codes = inputs[port.name]
-        if codes.shape != (len(codes), port.elements):
+        if codes.shape != (len(codes), port.size):
             raise UserError(
-                f"input {port.name} takes codes of shape (samples, {port.elements}), "
+                f"input {port.name} takes codes of shape (samples, {port.size}), "
                 f"got {codes.shape}"
             )
         try:
@@ -91,7 +91,7 @@ def empty_results(layout: PortLayout) -> Codes:
     """The results of no samples."""
     return {
         port.name: np.zeros(
-            (0, port.elements), packing.storage_dtype(port.width, port.signed)
+            (0, port.size), packing.storage_dtype(port.width, port.signed)
         )
         for port in layout.outputs
     }
@@ -174,6 +174,58 @@ class Handshake:
                     "has changed in the next cycle"
                 )
         return [rows[taken] for rows in self.outputs]
+
+
+def channel_cycles(layout: PortLayout, samples: int, stall: StallPattern) -> int:
+    """Enough cycles for all samples in beats, with a margin for bad luck."""
+    rate = max(stall.in_valid * stall.out_ready, 0.01)
+    beats = sum(port.channel.beats for port in layout.ports if port.channel is not None)
+    cycles = (samples + 1) * (layout.initiation_interval + beats) + layout.latency + 64
+    return int(cycles / rate) * 2
+
+
+def channel_flags(
+    layout: PortLayout, cycles: int, stall: StallPattern
+) -> list[NDArray[np.uint8]]:
+    """A byte per cycle for each port: whether its beat may move."""
+    seeds = np.random.SeedSequence(stall.seed).spawn(len(layout.ports))
+    rates = {"in": stall.in_valid, "out": stall.out_ready}
+    return [
+        (np.random.default_rng(seed).random(cycles) < rates[port.direction]).astype(
+            np.uint8
+        )
+        for seed, port in zip(seeds, layout.ports, strict=True)
+    ]
+
+
+def to_beats(port: Port, codes: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Codes `(samples, elements)` as beats `(samples · beats, lanes)`."""
+    channel = port.channel
+    assert channel is not None
+    beats = channel.to_beats(codes.reshape(len(codes), *channel.shape))
+    return beats.reshape(-1, channel.lanes)
+
+
+def from_beats(port: Port, rows: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The reverse of `to_beats`."""
+    channel = port.channel
+    assert channel is not None
+    tensors = channel.from_beats(rows.reshape(-1, channel.beats, channel.lanes))
+    return tensors.reshape(len(tensors), -1)
+
+
+def check_complete(
+    layout: PortLayout, samples: int, counts: Sequence[int], cycles: int
+) -> None:
+    """Raise `SimulationError` unless every output has had all of its beats."""
+    for port, count in zip(layout.ports, counts, strict=True):
+        assert port.channel is not None
+        wanted = samples * port.channel.beats
+        if port.direction == "out" and count != wanted:
+            raise SimulationError(
+                f"{layout.top}: {count} beats of {wanted} at {port.name} after "
+                f"{cycles} cycles: it stands still or loses data"
+            )
 
 
 def noise_row(stall: StallPattern, elements: int, width: int) -> NDArray[np.integer]:

@@ -34,7 +34,10 @@ from mase_opt.lib.hardware.interface import (
     RESET,
     Port,
     PortLayout,
+    ready_of,
+    valid_of,
 )
+from mase_opt.lib.hardware.memory import Memories, file_name
 from mase_opt.lib.simulation import transactions
 from mase_opt.lib.simulation.transactions import Codes, StallPattern
 from mase_opt.lib.temporaries import temporary_folder
@@ -117,18 +120,30 @@ class VerilatorSimulator:
 
     Same `run` as the simulation in process. A context manager: the program lies in a
     temporary folder that goes away at the end. `optimize` is the level for the C++
-    compiler: 0 builds fast, 3 pays off for millions of samples. Raises `UserError` if
-    the text does not compile or a tool is missing.
+    compiler: 0 builds fast, 3 pays off for millions of samples. `memories` are what
+    the text reads from files. Raises `UserError` if the text does not compile or a tool
+    is missing.
     """
 
-    def __init__(self, verilog: str, layout: PortLayout, *, optimize: int = 0):
+    def __init__(
+        self,
+        verilog: str,
+        layout: PortLayout,
+        *,
+        optimize: int = 0,
+        memories: Memories | None = None,
+    ):
         command, environment = _command()
         self.layout = layout
+        self.transfers: dict[str, NDArray[np.int64]] = {}
+        """Of ports that are channels: the cycles of the beats of the last run."""
         self.loop_seconds = 0.0
         """Duration of the last run, without files and process start."""
         stack = contextlib.ExitStack()
         self._folder = stack.enter_context(temporary_folder("mase-verilator"))
         self._cleanup = weakref.finalize(self, stack.close)
+        for name, memory in (memories or {}).items():
+            (self._folder / file_name(name)).write_text(memory.text, encoding="utf-8")
         try:
             self._build(verilog, command, environment, optimize)
         except BaseException:
@@ -194,19 +209,46 @@ class VerilatorSimulator:
         samples = transactions.check_inputs(self.layout, inputs, stall)
         if samples == 0:
             return transactions.empty_results(self.layout)
+        if self.layout.has_channels:
+            return self._run_channels(inputs, samples, stall or transactions.FULL_RATE)
         if self.layout.has_ready:
             rows = self._run_handshake(inputs, samples, stall or transactions.FULL_RATE)
         else:
             rows = self._run_stream(inputs, samples)
         return {
-            port.name: packing.unpack(
-                row[:, : packing.row_bytes(port.elements, port.width)],
-                port.elements,
-                port.width,
-                port.signed,
-            )
+            port.name: _unpacked(row, port)
             for port, row in zip(self.layout.outputs, rows, strict=True)
         }
+
+    def _run_channels(self, inputs: Codes, samples: int, stall: StallPattern) -> Codes:
+        layout = self.layout
+        cycles = transactions.channel_cycles(layout, samples, stall)
+        flags = transactions.channel_flags(layout, cycles, stall)
+        given: list[NDArray[Any]] = []
+        shapes: list[tuple[int, int]] = []
+        for port, pattern in zip(layout.ports, flags, strict=True):
+            assert port.channel is not None
+            beats = samples * port.channel.beats
+            if port.direction == "in":
+                rows = transactions.to_beats(port, inputs[port.name])
+                noise = transactions.noise_row(stall, port.elements, port.width)
+                given += [_rows(rows, port), _rows(noise, port)]
+            else:
+                shapes.append((beats, _stride(port)))
+            given.append(pattern)
+            shapes.append((beats, 8))
+        shapes.append((len(layout.ports), 8))
+        found, (used, _) = self._execute(given, samples, cycles, shapes)
+        counts = np.frombuffer(found[-1].tobytes(), np.int64)
+        transactions.check_complete(layout, samples, counts.tolist(), used)
+        results: Codes = {}
+        parts = iter(found)
+        for port in layout.ports:
+            if port.direction == "out":
+                rows = _unpacked(next(parts), port)
+                results[port.name] = transactions.from_beats(port, rows)
+            self.transfers[port.name] = np.frombuffer(next(parts).tobytes(), np.int64)
+        return results
 
     def _run_stream(self, inputs: Codes, samples: int) -> list[NDArray[Any]]:
         given = [_rows(inputs[p.name], p) for p in self.layout.inputs]
@@ -286,12 +328,23 @@ def _rows(codes: NDArray[np.integer], port: Port) -> NDArray[np.uint8]:
     return padded
 
 
+def _unpacked(rows: NDArray[np.uint8], port: Port) -> NDArray[np.integer]:
+    """The reverse of `_rows`."""
+    packed = rows[:, : packing.row_bytes(port.elements, port.width)]
+    return packing.unpack(packed, port.elements, port.width, port.signed)
+
+
 def _main(layout: PortLayout) -> str:
     """The C++ program around the model: the loop and its files."""
-    body = _handshake_loop(layout) if layout.has_ready else _stream_loop(layout)
+    if layout.has_channels:
+        body = _channel_loop(layout)
+    else:
+        body = _handshake_loop(layout) if layout.has_ready else _stream_loop(layout)
     reset = [f"dut.{name} = 1;" for name in layout.control_inputs if name != CLOCK]
     if IN_VALID in layout.control_inputs:
         reset.append(f"dut.{IN_VALID} = 0;")
+    if layout.has_channels:
+        reset += [f"dut.{valid_of(port)} = 0;" for port in layout.inputs]
     if layout.has_clock:
         reset += ["tick(dut);", "tick(dut);", f"dut.{RESET} = 0;"]
         tick = f"dut.{CLOCK} = 0; dut.eval(); dut.{CLOCK} = 1; dut.eval();"
@@ -424,6 +477,67 @@ def _handshake_loop(layout: PortLayout) -> list[str]:
         "numbers[0] = t;",
         *_writes([*(f"b_{p.name}" for p in layout.outputs), "readies", "valids"]),
     ]
+
+
+def _channel_loop(layout: PortLayout) -> list[str]:
+    """Each port has its pattern; a beat that waits must stay as it is."""
+    lines: list[str] = []
+    for port in layout.ports:
+        name, size = port.name, _stride(port)
+        assert port.channel is not None
+        lines.append(f"const int64_t n_{name} = samples * {port.channel.beats};")
+        lines.append(f"int64_t i_{name} = 0;")
+        extra = 1 if port.direction == "in" else 0
+        lines.append(
+            f"Bytes b_{name}((n_{name} + {extra}) * {size}), p_{name}(cycles);"
+        )
+        if port.direction == "in":
+            lines.append(f"good &= read(source, b_{name});")
+        else:
+            lines.append(f"Bytes w_{name}({size}); bool s_{name} = false;")
+        lines.append(f"good &= read(source, p_{name});")
+        lines.append(f"std::vector<int64_t> t_{name}(n_{name});")
+    open = " || ".join(f"i_{p.name} < n_{p.name}" for p in layout.outputs)
+    lines += [
+        "const auto start = Clock::now();",
+        "int64_t t = 0;",
+        f"for (; t < cycles && ({open}); ++t) {{",
+    ]
+    for port in layout.ports:
+        name = port.name
+        wish = f"p_{name}[t] && i_{name} < n_{name}"
+        signal = valid_of(port) if port.direction == "in" else ready_of(port)
+        lines.append(f"const bool o_{name} = {wish};")
+        if port.direction == "in":
+            lines += _copies((port,), f"(o_{name} ? i_{name} : n_{name})", read=False)
+        lines.append(f"dut.{signal} = o_{name};")
+    lines.append(f"dut.{CLOCK} = 0; dut.eval();")
+    for port in layout.ports:
+        name, size = port.name, _stride(port)
+        signal = ready_of(port) if port.direction == "in" else valid_of(port)
+        if port.direction == "out":
+            held = f"dut.{signal} && !std::memcmp(w_{name}.data(), &dut.{name}, {size})"
+            lines += [
+                f"if (s_{name} && !({held})) {{",
+                f'std::fprintf(stderr, "a beat of {name} changed while it waited\\n");',
+                "return 5;",
+                "}",
+                f"s_{name} = dut.{signal} && !o_{name};",
+                f"std::memcpy(w_{name}.data(), &dut.{name}, {size});",
+            ]
+        lines.append(f"if (o_{name} && dut.{signal}) {{")
+        if port.direction == "out":
+            lines += _copies((port,), f"i_{name}", read=True)
+        lines += [f"t_{name}[i_{name}++] = t;", "}"]
+    lines += [f"dut.{CLOCK} = 1; dut.eval();", "}", _TIMING, "numbers[0] = t;"]
+    for port in layout.ports:
+        name = port.name
+        if port.direction == "out":
+            lines += _writes([f"b_{name}"])
+        lines.append(f"good &= write(target, t_{name}.data(), 8 * n_{name});")
+    for port in layout.ports:
+        lines.append(f"good &= write(target, &i_{port.name}, 8);")
+    return lines
 
 
 def _writes(names: list[str]) -> list[str]:

@@ -207,14 +207,27 @@ def module_attributes(text: str, name: str) -> dict[str, str]:
         }
 
 
+_MEMORY_CONTENTS = (
+    # Without the macro, the files that memories start from would not be read.
+    'sv.macro.decl @ENABLE_INITIAL_MEM_\nsv.macro.def @ENABLE_INITIAL_MEM_ ""\n'
+)
+
+
 def _prepare_verilog(module: ModuleOp | str, comments: dict[str, str]) -> Any:
     ir = _bindings(".ir")
-    parsed = _parse(to_text(module))
+    text = to_text(module)
+    parsed = _parse(text)
+    if "#seq.firmem.init<" in text:
+        start = ir.InsertionPoint.at_block_begin(parsed.body)
+        for op in _parse(_MEMORY_CONTENTS).body.operations:
+            op.operation.clone(ip=start)
     parsed.operation.attributes["circt.loweringOptions"] = ir.StringAttr.get(
         ",".join(_LOWERING_OPTIONS)
     )
     _run(parsed, _VERILOG_PASSES)
     for op in parsed.body.operations:
+        if "sym_name" not in op.attributes:
+            continue  # the definition of a macro
         name = ir.StringAttr(op.attributes["sym_name"]).value
         if name in comments:
             op.attributes["comment"] = ir.StringAttr.get(comments[name])
@@ -259,6 +272,14 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class MemorySlot:
+    """Where the words of a memory lie: offset and bytes from one to the next."""
+
+    offset: int
+    stride: int
+
+
+@dataclass(frozen=True)
 class StateLayout:
     """The state of a lowered circuit, one block of memory."""
 
@@ -274,6 +295,8 @@ class StateLayout:
     """Offset of the byte that holds the clock of the last evaluation."""
     has_initial: bool
     """Whether `<model>_initial` must run on the zeroed state first."""
+    memories: dict[str, MemorySlot]
+    """The memories by name."""
     lanes: int = 1
     """Circuits side by side; if more than one, slots are as `lanes` lays them out."""
 
@@ -293,7 +316,7 @@ def lower_to_llvm(
         wrapper = _wrap(parsed, layout)
         _run(parsed, _FLATTEN_PASSES)
         _run(parsed, _ARC_PASSES)
-        ports, size, last_clock = _read_layout(parsed)
+        ports, memories, size, last_clock = _read_layout(parsed)
         _run(parsed, _LLVM_PASSES)
         text = str(parsed)
         functions = {
@@ -316,6 +339,7 @@ def lower_to_llvm(
         data=data,
         last_clock=last_clock,
         has_initial=f"{wrapper}_initial" in functions,
+        memories=memories,
     )
 
 
@@ -421,13 +445,16 @@ def _wrapper_text(name: str, layout: PortLayout, types: dict[str, str]) -> str:
     )
 
 
-def _read_layout(module: Any) -> tuple[dict[str, Slot], int, int | None]:
-    """Port slots by name, size of the state, offset of the last clock."""
+def _read_layout(
+    module: Any,
+) -> tuple[dict[str, Slot], dict[str, MemorySlot], int, int | None]:
+    """Slots of ports and of memories by name, size of the state, the last clock."""
     ir = _bindings(".ir")
     model = next(
         op for op in module.body.operations if op.operation.name == "arc.model"
     )
     ports: dict[str, Slot] = {}
+    memories: dict[str, MemorySlot] = {}
     last_clock: int | None = None
     for op in model.operation.regions[0].blocks[0].operations:
         if op.operation.name in ("arc.root_input", "arc.root_output"):
@@ -437,6 +464,14 @@ def _read_layout(module: Any) -> tuple[dict[str, Slot], int, int | None]:
                 ir.IntegerAttr(op.attributes["offset"]).value,
                 1 if width == "!seq.clock" else int(width.removeprefix("i")),
             )
+        elif op.operation.name == "arc.alloc_memory":
+            # The path of the instance, and the name of the memory in its module.
+            path = ir.StringAttr(op.attributes["name"]).value
+            name = path.rpartition("/")[2].removesuffix("_ext")
+            memories[name] = MemorySlot(
+                ir.IntegerAttr(op.attributes["offset"]).value,
+                ir.IntegerAttr(op.attributes["stride"]).value,
+            )
         elif op.operation.name == "arc.state_write":
             target, value = op.operation.operands[0].owner, op.operation.operands[1]
             if getattr(value.owner, "name", "") == "seq.from_clock":
@@ -444,7 +479,7 @@ def _read_layout(module: Any) -> tuple[dict[str, Slot], int, int | None]:
         elif op.operation.name == "scf.if":
             break  # All slots come first, then the clock; the rest can be long.
     size = ir.IntegerAttr(model.attributes["storageBytes"]).value
-    return ports, size, last_clock
+    return ports, memories, size, last_clock
 
 
 def gate_depth(module: ModuleOp | str, top: str) -> int:

@@ -67,8 +67,9 @@ def _only_layout(interfaces: dict[str, Attribute]) -> PortLayout:
             initiation_interval=fields.integer("interval"),
             logic_depth=fields.integer("depth"),
             has_clock=bool(fields.integer("clock")),
-            has_valid=True,
+            has_valid="channels" not in fields.data,
             has_ready=bool(fields.integer("ready")),
+            has_channels="channels" in fields.data,
         )
     except AssertionError as error:
         raise UserError(f"{INTERFACE} is damaged: {error}") from error
@@ -92,21 +93,27 @@ class _Fields:
     def integer(self, key: str) -> int:
         return self.get(key, IntegerAttr).value.data
 
+    def sizes(self, key: str) -> tuple[int, ...]:
+        values = cast(DenseArrayBase[Any], self.get(key, DenseArrayBase))
+        return tuple(int(n) for n in values.get_values())
+
     def text(self, key: str) -> str:
         return self.get(key, StringAttr).data
 
 
 def _port(fields: _Fields) -> Port:
-    shape = cast(DenseArrayBase[Any], fields.get("shape", DenseArrayBase))
-    sizes = tuple(int(n) for n in shape.get_values())
+    sizes = fields.sizes("shape")
+    tile = fields.sizes("tile") if "tile" in fields.data else ()
     direction = fields.text("direction")
     assert direction in ("in", "out"), f"direction '{direction}'"
     return Port(
         name=fields.text("name"),
         direction=direction,
-        elements=prod(sizes),
+        elements=prod(tile or sizes),
         width=fields.integer("width"),
         signed=bool(fields.integer("signed")),
         shape=sizes,
         format=fields.text("element"),
+        tile=tile,
+        order=fields.sizes("order") if tile else (),
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 from mase_opt.lib import external
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.hardware.memory import Memories, file_name
 from mase_opt.lib.temporaries import temporary_folder
 
 FAMILIES = ("xcup", "xcu", "xc7", "xc6s", "xc5v", "xc4v", "xc3s")
@@ -107,11 +108,13 @@ def synthesize(
     family: str = "xcup",
     dsp: bool = True,
     timeout: float = 3600.0,
+    memories: Memories | None = None,
 ) -> Resources:
     """
     Map SystemVerilog to a Xilinx family, flat, and count the cells.
 
-    Without `dsp` multiplications become LUTs. Raises `UserError` if Yosys is missing,
+    Without `dsp` multiplications become LUTs. `memories` are what the text reads from
+    files. Raises `UserError` if Yosys is missing,
     cannot read the text, or takes longer than `timeout` seconds.
     """
     if family not in FAMILIES:
@@ -130,6 +133,8 @@ def synthesize(
     )
     with temporary_folder("mase-yosys") as folder:
         (folder / "design.sv").write_text(verilog, encoding="utf-8")
+        for name, memory in (memories or {}).items():
+            (folder / file_name(name)).write_text(memory.text, encoding="utf-8")
         (folder / "script.ys").write_text(script, encoding="utf-8")
         try:
             done = external.run(

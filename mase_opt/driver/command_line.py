@@ -74,6 +74,11 @@ class DriverParser(argparse.ArgumentParser):
             "--synth", action="store_true", help="--emit-sv: LUTs and FFs from Yosys"
         )
         self.add_argument(
+            "--architecture",
+            metavar="unrolled|streamed",
+            help="--emit-sv: all products at a time (default), or in turns",
+        )
+        self.add_argument(
             "--verify-rtl",
             type=_count,
             metavar="SAMPLES",

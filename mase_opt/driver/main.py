@@ -38,9 +38,10 @@ from mase_opt.lib.standard_output import stdout_to_stderr, write_result
 from mase_opt.model.diagnostics import Report, failure, report_of
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
+    BUILD_STREAMS,
     IMPORT_PASS,
-    LOWER_TO_HARDWARE,
     MAKE_EXPLICIT,
+    Architecture,
     needs_mase,
 )
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
@@ -111,6 +112,8 @@ class MaseOptMain(xDSLOptMain):
                 self.args.output_file = run.emit.get("output")
             if self.args.verify_rtl is None:
                 self.args.verify_rtl = run.emit.get("verify-rtl")
+            if self.args.architecture is None:
+                self.args.architecture = run.emit.get("architecture")
 
     version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
 
@@ -140,6 +143,7 @@ class MaseOptMain(xDSLOptMain):
             "--split": self.args.split,
             "--synth": self.args.synth,
             "--verify-rtl": self.args.verify_rtl is not None,
+            "--architecture": self.args.architecture is not None,
         }
         for option, is_given in given.items():
             if is_given and not self.args.emit_sv:
@@ -177,7 +181,7 @@ class MaseOptMain(xDSLOptMain):
             self._keep_lowering(previous, module, following)
         if following is None:
             return
-        if following.name in BUILD_HARDWARE:
+        if following.name in self._architecture().passes:
             if self._remaining()[:2] == list(BUILD_HARDWARE):
                 from mase_opt.lib.conversion.unrolled import legality
 
@@ -218,9 +222,11 @@ class MaseOptMain(xDSLOptMain):
             ]
         # If the user has chosen how hardware is built, the rest of the lowering comes
         # here, else `emit_sv` does all of it.
-        if self.args.emit_sv and any(p.name in BUILD_HARDWARE for p in passes):
-            for index, name in enumerate(LOWER_TO_HARDWARE):
-                self._add(passes, name, LOWER_TO_HARDWARE[index + 1 :])
+        builds = self._architecture().passes
+        if self.args.emit_sv and any(p.name in builds for p in passes):
+            lowering = (*MAKE_EXPLICIT, *builds)
+            for index, name in enumerate(lowering):
+                self._add(passes, name, lowering[index + 1 :])
         if self.args.emit_sv:
             # Hardware has no floating point, whatever the settings leave in it.
             undecided = [getattr(p, "complete", False) is None for p in passes]
@@ -229,6 +235,13 @@ class MaseOptMain(xDSLOptMain):
                 for p, u in zip(passes, undecided, strict=True)
             ]
         return passes
+
+    def _architecture(self) -> Architecture:
+        """What `--emit-sv` builds."""
+        if self.args.architecture is not None:
+            return Architecture.of(self.args.architecture)
+        streams = any(name in BUILD_STREAMS for name, _ in self.pass_specs)
+        return Architecture.STREAMED if streams else Architecture.UNROLLED
 
     def _add(
         self, passes: list[ModulePass], name: str, followers: Sequence[str]
@@ -409,6 +422,7 @@ class MaseOptMain(xDSLOptMain):
             synth=self.args.synth,
             verify_samples=samples,
             command=shlex.join(self.command),
+            architecture=self._architecture(),
         )
 
     # Failing.

@@ -41,6 +41,7 @@ _EMIT: dict[str, type] = {
     "split": bool,
     "synth": bool,
     "verify-rtl": int,
+    "architecture": str,
 }
 _KINDS = {str: "text", bool: "true or false", int: "a whole number"}
 

@@ -6,9 +6,10 @@ A folder that it writes holds
 - `<top>.sv`, or one file per module;
 - `model.mlir`: the quantized model, lowered as far as the mase dialect goes;
 - `circuit.mlir`: the circuit, in CIRCT's hw, comb and seq dialects;
+- `<memory>.hex`, if it is streamed: what memories start with;
 - `manifest.json`: ports, bit layout, formats, latency, versions, the command;
 - `report.json`: the table that goes to standard error, as data;
-- `tb/`: a cocotb test bench with vectors and expected outputs.
+- `tb/`: a cocotb test bench with vectors and expected outputs, unless it is streamed.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from mase_opt import __version__
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.console import phase
 from mase_opt.lib.errors import UserError
-from mase_opt.lib.hardware.interface import BIT_LAYOUT, INPUT_CODES
+from mase_opt.lib.hardware.interface import BEAT_LAYOUT, BIT_LAYOUT, INPUT_CODES
+from mase_opt.lib.hardware.memory import Memories, file_name, memories_of
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.search.space import decided_hardware
 from mase_opt.model.stages import (
-    BUILD_HARDWARE,
     MAKE_EXPLICIT,
+    Architecture,
     Options,
     is_hardware,
     run_pass,
@@ -67,6 +69,7 @@ class EmitOptions:
     """Random vectors to compare interpreter and circuit on; 0: don't."""
     command: str = ""
     """The command line, for the manifest."""
+    architecture: Architecture = Architecture.UNROLLED
 
 
 def emit_sv(
@@ -90,10 +93,10 @@ def emit_sv(
     from mase_opt.lib.target.layout import port_layout
 
     if reference is None and not is_hardware(module):
-        lowerings = [*lowerings, *_lower(module, ctx, keep=options.verify_samples > 0)]
+        lowerings = [*lowerings, *_lower(module, ctx, options)]
         reference = module.clone()
         decided = decided_hardware(model_function(module))
-        for name in BUILD_HARDWARE:
+        for name in options.architecture.passes:
             phase(name)
             given = (hardware or {}).get(name, {})
             run_pass(ctx, module, name, {**decided.get(name, {}), **given})
@@ -101,6 +104,11 @@ def emit_sv(
     layout = port_layout(module)
     # Printed once: this is what takes time for large circuits.
     circuit = circt.to_text(module)
+    memories = memories_of(module)
+    if memories and (options.output is None or not _is_folder(options.output)):
+        raise UserError(
+            "a streamed circuit reads files of memory contents: name a folder"
+        )
     comments = {layout.top: layout.describe()}
     if options.split:
         files = circt.export_split_verilog(circuit, comments)
@@ -113,10 +121,19 @@ def emit_sv(
 
         phase("synthesize")
         plain = circt.export_verilog(circuit)
-        depth = circt.gate_depth(circuit, layout.top)
-        synthesis = Synthesis(synthesize(plain, layout.top), depth)
+        depth = None if memories else circt.gate_depth(circuit, layout.top)
+        found = synthesize(plain, layout.top, memories=memories)
+        synthesis = Synthesis(found, depth)
     result = Result(
-        files, layout, verified, options.output, circuit, module, reference, synthesis
+        files,
+        layout,
+        verified,
+        options.output,
+        circuit,
+        module,
+        reference,
+        synthesis,
+        memories,
     )
     if options.output is not None:
         phase(f"write {options.output}")
@@ -125,7 +142,7 @@ def emit_sv(
     return result
 
 
-def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
+def _lower(module: ModuleOp, ctx: Context, options: EmitOptions) -> list[Lowering]:
     """
     Make all explicit that hardware computes; what that was, if it is to be kept.
 
@@ -134,6 +151,7 @@ def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
     from mase_opt.lib.conversion.unrolled.legality import check_function, only_function
     from mase_opt.model.verify import Lowering
 
+    keep = options.verify_samples > 0
     lowerings: list[Lowering] = []
     for name in MAKE_EXPLICIT:
         phase(name)
@@ -141,8 +159,9 @@ def _lower(module: ModuleOp, ctx: Context, *, keep: bool) -> list[Lowering]:
         run_pass(ctx, module, name)
         if keep:
             lowerings.append(Lowering(name, before, module.clone()))
-    # Now, since searching for adder graphs takes long.
-    check_function(only_function(module))
+    if options.architecture is Architecture.UNROLLED:
+        # Now, since searching for adder graphs takes long.
+        check_function(only_function(module))
     return lowerings
 
 
@@ -189,6 +208,8 @@ class Result:
     """The model, lowered as far as the mase dialect goes, if it is known."""
     synthesis: Synthesis | None
     """What Yosys says, if it was asked."""
+    memories: Memories
+    """What memories start with, by their names; files of the folder."""
 
     @property
     def verilog(self) -> str:
@@ -241,12 +262,16 @@ class Result:
         with atomic_directory(output, _is_earlier_output) as folder:
             for name, text in self.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
+            for name, memory in self.memories.items():
+                (folder / file_name(name)).write_text(memory.text, encoding="utf-8")
             _write_json(folder / MANIFEST, self._manifest(command))
             _write_json(folder / "report.json", self.report.to_json())
             (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
             if self.reference is not None:
                 text = to_text(self.reference, ctx)
                 (folder / MODEL).write_text(text, encoding="utf-8")
+                if self.layout.has_channels:
+                    return
                 _write_test_bench(folder, self.reference, self.layout)
 
     def _manifest(self, command: str) -> dict[str, Any]:
@@ -256,6 +281,10 @@ class Result:
             "command": command,
             **describe_interface(self.layout),
             "sources": [name for name in self.files if name.endswith(".sv")],
+            "memories": {
+                name: {"width": memory.width, "words": len(memory.words)}
+                for name, memory in self.memories.items()
+            },
         }
 
 
@@ -263,7 +292,7 @@ def describe_interface(layout: PortLayout) -> dict[str, Any]:
     """What the manifest says of the circuit's ports."""
     return {
         "interface": layout.to_json(),
-        "bit_layout": BIT_LAYOUT,
+        "bit_layout": BEAT_LAYOUT if layout.has_channels else BIT_LAYOUT,
         "input_codes": INPUT_CODES,
         "control_inputs": list(layout.control_inputs),
         "control_outputs": list(layout.control_outputs),

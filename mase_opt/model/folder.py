@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from xdsl.dialects.func import FuncOp
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.codec import lanes_of
 from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.hardware.memory import Memory, file_name
 from mase_opt.lib.target.layout import text_layout
 from mase_opt.model.emit import CIRCUIT, MANIFEST, MODEL, describe_interface
 from mase_opt.model.verify import results_of
@@ -64,16 +66,32 @@ class Folder:
             "out": [v for r in results_of(function) for v in lanes_of(r)],
         }
         wanted = [
-            (way, lane.shape, lane.codes.bits, lane.codes.min_code < 0, lane.type)
+            (way, prod(lane.shape), lane.codes.bits, lane.codes.min_code < 0, lane.type)
             for way, found in lanes.items()
             for lane in found
         ]
         found = [
-            (p.direction, p.shape, p.width, p.signed, p.format) for p in layout.ports
+            (p.direction, prod(p.shape), p.width, p.signed, p.format)
+            for p in layout.ports
         ]
         if wanted != found:
             raise self._damaged(MODEL, f"its function has not the ports of {CIRCUIT}")
         return layout
+
+    @cached_property
+    def memories(self) -> dict[str, Memory]:
+        """What memories start with."""
+        names: Any = self.manifest.get("memories", {})
+        if not isinstance(names, dict):
+            raise self._damaged(MANIFEST, f"its memories are {names!r}")
+        found: dict[str, Memory] = {}
+        for name in cast("dict[str, Any]", names):
+            text = self._read(file_name(Path(name).name))
+            try:
+                found[name] = Memory.read(text)
+            except ValueError as error:
+                raise self._damaged(file_name(name), str(error)) from error
+        return found
 
     @cached_property
     def verilog(self) -> str:

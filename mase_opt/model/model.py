@@ -60,7 +60,13 @@ from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
 from mase_opt.model.diagnostics import ReportedError, report_of
 from mase_opt.model.metrics import METRICS
-from mase_opt.model.stages import BUILD_HARDWARE, MAKE_EXPLICIT, Options, run_pass
+from mase_opt.model.stages import (
+    BUILD_HARDWARE,
+    MAKE_EXPLICIT,
+    Architecture,
+    Options,
+    run_pass,
+)
 from mase_opt.pass_options import build_pass, option_fields
 from mase_opt.registry import load_universe, new_context
 
@@ -510,13 +516,17 @@ class Model:
             if self._folder is None:
                 simulator = simulator_for(self.circuit, layout, count)
             else:
+                memories = self._folder.memories
                 with self._folder.reading("circuit.mlir"):
-                    simulator = simulator_for(self.circuit, layout, count)
+                    simulator = simulator_for(self.circuit, layout, count, memories)
             codes = simulator.run(ports)
         else:
             from mase_opt.lib.simulation.verilator import VerilatorSimulator
 
-            with VerilatorSimulator(self.verilog, layout) as verilated:
+            memories = self._folder.memories if self._folder is not None else {}
+            with VerilatorSimulator(
+                self.verilog, layout, memories=memories
+            ) as verilated:
                 codes = verilated.run(ports)
         return from_ports(codes, self._results, layout, "out")
 
@@ -644,6 +654,7 @@ class Model:
         verify: int = 64,
         split: bool = False,
         synth: bool = False,
+        architecture: str = "unrolled",
         **options: Any,
     ) -> Result:
         """
@@ -652,7 +663,10 @@ class Model:
         Interpreter and circuit are compared on corners and `verify` random vectors, 0
         for none. `split` writes one file per module; `synth` asks Yosys. `options` are
         those of `mase-build-adder-graphs` and `convert-mase-to-hw`: `effort`, `dsp`,
-        `max_logic_depth`, `stages`, `stall` and so on.
+        `max_logic_depth`, `stages`, `stall` and so on. With `architecture` "streamed",
+        layers share multipliers over time; `options` are then those of
+        `mase-allocate-parallelism` and `convert-mase-to-stream`: `multipliers`,
+        `interval`, `layers`, `max_logic_depth`.
         """
         from mase_opt.model.emit import EmitOptions, check_output, emit_sv
 
@@ -663,12 +677,12 @@ class Model:
             if verify < 0:
                 raise UserError(f"verify is {verify}, expected at least 0")
             path = None if output is None else Path(output)
-            chosen = EmitOptions(
-                path, split, synth, verify, f"Model.emit({str(output)!r})"
-            )
+            built = Architecture.of(architecture)
+            command = f"Model.emit({str(output)!r})"
+            chosen = EmitOptions(path, split, synth, verify, command, built)
             check_output(chosen)
             module = self._codes().clone()
-            hardware = self._hardware_options(options)
+            hardware = self._hardware_options(options, built)
             return emit_sv(module, self._home.context, chosen, hardware=hardware)
 
     def estimate(self, **options: Any) -> Estimate:
@@ -689,7 +703,7 @@ class Model:
                 raise UserError(f"folder '{self._folder.path}' is emitted already")
             self._level(Level.LOWERED)
             decided = decided_hardware(self.function)
-            chosen = self._hardware_options(options)
+            chosen = self._hardware_options(options, Architecture.UNROLLED)
             passes = self._home.universe.all_passes
             graphs, hardware = (
                 build_pass(
@@ -705,11 +719,13 @@ class Model:
             run_pass(self._home.context, module, "canonicalize")
             return estimate(module, graphs, hardware)
 
-    def _hardware_options(self, options: Mapping[str, Any]) -> dict[str, Options]:
+    def _hardware_options(
+        self, options: Mapping[str, Any], architecture: Architecture
+    ) -> dict[str, Options]:
         """Options by the pass that builds hardware and has them."""
         fields = {
             n: option_fields(self._home.universe.all_passes[n]())
-            for n in BUILD_HARDWARE
+            for n in architecture.passes
         }
         known = [option for names in fields.values() for option in names]
         for option in options:
@@ -720,8 +736,8 @@ class Model:
                 )
         given = {k.replace("_", "-"): v for k, v in options.items() if v is not None}
         return {
-            name: {k: (given[k],) for k in fields[name] if k in given}
-            for name in BUILD_HARDWARE
+            name: {k: _option_values(given[k]) for k in fields[name] if k in given}
+            for name in architecture.passes
         }
 
     # ---- torch --------------------------------------------------------------------
@@ -760,6 +776,15 @@ def _read(
     home = _Home(plugins)
     module = Parser(home.context, text, "pickled model").parse_module()
     return Model._made(module, home, unquantized, folder)  # pyright: ignore[reportPrivateUsage]
+
+
+def _option_values(value: Any) -> tuple[Any, ...]:
+    """The values of an option, of which lists have several."""
+    return (
+        tuple(cast("Sequence[Any]", value))
+        if isinstance(value, list | tuple)
+        else (value,)
+    )
 
 
 _ORIGINS: WeakKeyDictionary[Any, Model] = WeakKeyDictionary()

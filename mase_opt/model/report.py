@@ -13,7 +13,7 @@ from xdsl.dialects import comb, hw, seq
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, ModuleOp, StringAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from mase_opt.dialects.circt import CompRegClockEnabledOp
+from mase_opt.dialects.circt import CompRegClockEnabledOp, FirMemOp
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
@@ -58,7 +58,7 @@ class Layer:
     """Two-input additions and subtractions."""
     register_bits: int
     memory_bits: int
-    """Bits of lookup tables."""
+    """Bits of lookup tables and memories."""
     latency: int
     """Register stages, in cycles."""
 
@@ -99,7 +99,12 @@ class Report:
                 f"{found.version}, {found.family}: {found.lut} LUT (and "
                 f"{found.route_through} for carries alone), {found.ff} FF,",
                 f"  {found.dsp} DSP, {found.carry} carry, {found.bram} BRAM, "
-                f"{found.lutram} LUTRAM, {self.gate_depth} gates between registers",
+                f"{found.lutram} LUTRAM"
+                + (
+                    f", {self.gate_depth} gates between registers"
+                    if self.gate_depth is not None
+                    else ""
+                ),
             ]
         return "".join(f"{line}\n" for line in lines)
 
@@ -175,6 +180,11 @@ def _result_bits(op: Operation) -> int:
     return _bits(op.results[0].type)
 
 
+def _memory_bits(op: Operation) -> int:
+    assert isinstance(op, FirMemOp)
+    return op.memory_type.depth.data * op.memory_type.width.data
+
+
 def _operand_bits(op: Operation) -> int:
     return sum(_bits(v.type) for v in op.operands)
 
@@ -186,6 +196,7 @@ _MEASURES: dict[type[Operation], tuple[str, Callable[[Operation], int]]] = {
     seq.CompRegOp: ("register_bits", _result_bits),
     CompRegClockEnabledOp: ("register_bits", _result_bits),
     hw.ArrayCreateOp: ("memory_bits", _operand_bits),
+    FirMemOp: ("memory_bits", _memory_bits),
 }
 
 

@@ -8,6 +8,7 @@ on a module of any stage: it does whatever is still missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from xdsl.context import Context
 from xdsl.dialects import hw
@@ -15,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.universe import Universe
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 
+from mase_opt.lib.errors import UserError
 from mase_opt.pass_options import build_pass
 from mase_opt.registry import load_universe
 
@@ -29,7 +31,38 @@ MAKE_EXPLICIT = ("mase-lower-block-arithmetic", "mase-lower-to-lookup")
 BUILD_HARDWARE = ("mase-build-adder-graphs", "convert-mase-to-hw")
 """From there to hw, comb and seq; a circuit must agree with the model before these."""
 
-LOWER_TO_HARDWARE = MAKE_EXPLICIT + BUILD_HARDWARE
+BUILD_STREAMS = (
+    "mase-allocate-parallelism",
+    "convert-mase-to-stream",
+    "stream-size-fifos",
+    "convert-stream-to-hw",
+)
+"""The same to hardware that shares multipliers over time."""
+
+
+class Architecture(StrEnum):
+    """What a model becomes."""
+
+    UNROLLED = "unrolled"
+    """A multiplier, or an adder graph, for each product."""
+    STREAMED = "streamed"
+    """Processes with loops, joined by channels."""
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """From explicit mase IR to hardware."""
+        streamed = self is Architecture.STREAMED
+        return BUILD_STREAMS if streamed else BUILD_HARDWARE
+
+    @staticmethod
+    def of(name: str) -> Architecture:
+        """Raises `UserError` for another name."""
+        try:
+            return Architecture(name)
+        except ValueError:
+            raise UserError(
+                f"architecture is '{name}', expected one of {', '.join(Architecture)}"
+            ) from None
 
 
 def needs_mase(name: str) -> bool:

@@ -12,5 +12,5 @@ class Synthesis:
     """Resources, and how much lies between two registers."""
 
     resources: Resources
-    gate_depth: int
-    """Levels of an and-inverter graph between two registers."""
+    gate_depth: int | None
+    """Levels of an and-inverter graph between two registers, without memories."""

@@ -185,6 +185,8 @@ def verify_rtl(
         f"  expected {_codes(expected[name][sample])}",
         f"  actual   {_codes(actual[name][sample])}",
     ]
+    if layout.has_channels:
+        raise UserError("\n".join(lines))
     failing = {port: codes[sample : sample + 1] for port, codes in inputs.items()}
     layer = _first_wrong_layer(reference, failing, layout)
     lines.insert(1, f"  layer: {layer or 'none alone: see what joins them'}")

@@ -15,7 +15,7 @@ FLOORS = (
     "lib.temporaries lib.standard_output",
     "lib.atomic lib.external",
     "lib.table lib.html_page lib.drawing",
-    "lib.formats",
+    "lib.formats lib.streams",
     "dialects",
     "lib.native lib.interpreters",
     "lib.model_function",

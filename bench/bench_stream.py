@@ -1,0 +1,130 @@
+"""
+Streamed hardware of residual networks with random weights: `bench_stream.py [8|18]`.
+
+Prints a JSON line per figure: seconds of CPU for every step, interval, latency, size of
+the text, and whether the simulated circuit gives the interpreter's bits.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.builder import ImplicitBuilder
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import SSAValue
+
+from mase_opt.dialects.mase import elementwise, layers, pooling, shape
+from mase_opt.dialects.mase.types import FixedPoint, FixedType, shape_of
+from mase_opt.lib.conversion.convert_mase_to_stream import ConvertMaseToStreamPass
+from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.target.circt import export_verilog
+from mase_opt.lib.target.layout import port_layout
+from mase_opt.lib.transforms.mase_allocate_parallelism import (
+    MaseAllocateParallelismPass,
+)
+from mase_opt.lib.transforms.stream_size_fifos import StreamSizeFifosPass
+from mase_opt.model.verify import reference_vectors
+
+NETWORKS = {"8": ((16, 32, 64), 1, 64), "18": ((64, 128, 256, 512), 2, 1024)}
+"""Channels of the stages, blocks in each, multipliers."""
+X, W, B = FixedType(8, 4), FixedType(8, 7), FixedType(16, 11)
+SAMPLES = 1
+"""Random images behind the corners."""
+
+
+class Residual:
+    """A residual network for images of 32 by 32 pixels."""
+
+    def __init__(self, widths: Sequence[int], blocks: int):
+        self.rng = np.random.default_rng(0)
+        self.count = 0
+        function = func.FuncOp("resnet", ([TensorType(X, [1, 3, 32, 32])], ()))
+        with ImplicitBuilder(function.body.block):
+            func.ReturnOp(self.network(function.args[0], widths, blocks))
+        function.update_function_type()
+        self.module = ModuleOp([function])
+
+    def constant(self, size: Sequence[int], element: FixedPoint) -> SSAValue:
+        codes = element.format
+        drawn = self.rng.integers(codes.min_code // 8, codes.max_code // 8, size)
+        return shape.ConstantOp.of(drawn, element).result
+
+    def conv(self, x: SSAValue, outputs: int, kernel: int, stride: int) -> SSAValue:
+        self.count += 1
+        weight = self.constant([outputs, shape_of(x)[1], kernel, kernel], W)
+        return layers.Conv2dOp(
+            x,
+            weight,
+            self.constant([outputs], B),
+            strides=[stride, stride],
+            padding=[kernel // 2] * 2,
+            layer=f"conv{self.count}",
+        ).result
+
+    def network(self, x: SSAValue, widths: Sequence[int], blocks: int) -> SSAValue:
+        y = elementwise.ReluOp(self.conv(x, widths[0], 3, 1)).result
+        for stage, width in enumerate(widths):
+            for block in range(blocks):
+                stride = 2 if stage and not block else 1
+                z = elementwise.ReluOp(self.conv(y, width, 3, stride)).result
+                z = self.conv(z, width, 3, 1)
+                if stride > 1:
+                    y = self.conv(y, width, 1, stride)
+                y = elementwise.ReluOp(elementwise.AddOp(z, y)).result
+        pooled = pooling.AvgPoolOp(y, shape_of(y)[2:]).result
+        flat = shape.ReshapeOp(pooled, (1, widths[-1])).result
+        weight = self.constant([10, widths[-1]], W)
+        return layers.LinearOp(flat, weight, layer="fc").result
+
+
+def say(figure: str, value: float | bool) -> None:
+    print(json.dumps({"figure": figure, "value": value}), flush=True)
+
+
+def main(name: str) -> None:
+    widths, blocks, multipliers = NETWORKS[name]
+    reference = Residual(widths, blocks).module
+    module = reference.clone()
+    start = time.process_time()
+
+    def lap(step: str) -> None:
+        nonlocal start
+        say(f"{step} CPU s", round(time.process_time() - start, 2))
+        start = time.process_time()
+
+    for step in (
+        MaseAllocateParallelismPass(multipliers=multipliers),
+        ConvertMaseToStreamPass(),
+        StreamSizeFifosPass(),
+        ConvertStreamToHwPass(),
+    ):
+        step.apply(Context(), module)
+        lap(step.name)
+    text = export_verilog(module)
+    lap("SystemVerilog")
+    layout = port_layout(module)
+    say("SystemVerilog characters", len(text))
+    say("interval, cycles", layout.initiation_interval)
+    say("latency, cycles", layout.latency)
+    simulator = Simulator(module, layout)
+    lap("compile simulator")
+    inputs, outputs = reference_vectors(reference, layout, SAMPLES)
+    lap("interpret")
+    found = simulator.run(inputs)
+    seconds = time.process_time() - start
+    lap("simulate")
+    cycles = int(max(moved[-1] for moved in simulator.transfers.values())) + 1
+    say("cycles", cycles)
+    say("cycles per CPU s", round(cycles / seconds))
+    say("same bits", all((found[n] == c).all() for n, c in outputs.items()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "8")

@@ -1,0 +1,196 @@
+"""What layers cost per sample, by how many channels are worked on at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import gcd, prod
+
+from xdsl.dialects import func
+from xdsl.ir import BlockArgument, Operation, SSAValue
+
+from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.shape import ReshapeOp
+from mase_opt.dialects.mase.types import shape_of
+
+PARALLELISM = "mase.parallelism"
+"""
+Attribute of a layer: how many of its outputs, and of its inputs for each of them, are
+worked on at a time. Without it, all of the channels are.
+"""
+
+Choice = tuple[int, int]
+"""Outputs, and inputs for each of them."""
+
+
+def channel_axis(shape: Sequence[int]) -> int:
+    """The dimension of channels in streams: in convolutions' data the second one."""
+    return 1 if len(shape) > 3 else max(len(shape) - 1, 0)
+
+
+def channels_in(shape: Sequence[int]) -> int:
+    """How many channels there are."""
+    return shape[channel_axis(shape)] if shape else 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """The products of a layer."""
+
+    name: str
+    outputs: int
+    """Of a group."""
+    inputs: int
+    """Channels in each sum, at each place of the kernel."""
+    repeats: int
+    """Positions, places of the kernel and groups: these always take turns."""
+    divided: bool
+    """Whether only divisors of outputs and inputs are possible."""
+    depthwise: bool
+    """Whether each channel is on its own."""
+    arrives: SSAValue
+    """What it reads."""
+    positions: int
+    """Places of what it reads, each with all of the channels."""
+    channels: int
+
+    @property
+    def products(self) -> int:
+        """Multiplications for a sample."""
+        return self.repeats * self.outputs * self.inputs
+
+    def cycles(self, choice: Choice) -> int:
+        """Cycles for a sample."""
+        outputs, inputs = choice
+        if self.depthwise:
+            inputs = 1
+        return self.repeats * -(-self.outputs // outputs) * -(-self.inputs // inputs)
+
+    def multipliers(self, choice: Choice) -> int:
+        return choice[0] if self.depthwise else choice[0] * choice[1]
+
+    def cheapest(self, interval: int, arriving: int | None) -> Choice | None:
+        """
+        The fewest multipliers with which a sample takes at most `interval` cycles.
+
+        In beats of `arriving` channels it gets what it reads; what cuts and joins them
+        must keep up, too. None if nothing is that fast.
+        """
+        best: Choice | None = None
+        for inputs in range(1, self.inputs + 1):
+            folds = interval // (self.repeats * -(-self.inputs // inputs))
+            if folds < 1 or (self.divided and self.inputs % inputs):
+                continue
+            outputs = -(-self.outputs // folds)
+            while self.divided and self.outputs % outputs:
+                outputs += 1
+            taken = outputs if self.depthwise else inputs
+            if not self._arrives_in_time(taken, arriving, interval):
+                continue
+            choice = outputs, taken
+            if best is None or self.multipliers(choice) < self.multipliers(best):
+                best = choice
+        return best
+
+    def _arrives_in_time(self, taken: int, arriving: int | None, interval: int) -> bool:
+        if arriving is None or arriving == taken:
+            return True
+        parts = -(-self.channels // gcd(arriving, taken))
+        return self.positions * parts <= interval
+
+
+@dataclass
+class Layers:
+    """The layers of a function that multiply by weights, in order."""
+
+    function: func.FuncOp
+    works: dict[Operation, Work] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.works = {
+            op: work
+            for op in self.function.body.block.ops
+            if (work := self._work(op)) is not None
+        }
+
+    def choose(self, interval: int) -> dict[Operation, Choice] | None:
+        """The cheapest choice for each layer; None if one is not that fast."""
+        lanes: dict[SSAValue, int] = {}
+        result: dict[Operation, Choice] = {}
+        for op in self.function.body.block.ops:
+            if not op.results:
+                continue
+            if (work := self.works.get(op)) is not None:
+                choice = work.cheapest(interval, lanes.get(work.arrives))
+                if choice is None:
+                    return None
+                result[op] = choice
+                lanes[op.results[0]] = min(choice[0], work.outputs)
+                continue
+            moving = [v for v in op.operands if v in lanes]
+            if moving:
+                lanes[op.results[0]] = lanes[moving[0]]
+        return result
+
+    def total(self, choices: dict[Operation, Choice]) -> int:
+        """Multipliers of all layers."""
+        return sum(self.works[op].multipliers(c) for op, c in choices.items())
+
+    @property
+    def fastest(self) -> tuple[str, int]:
+        """The slowest layer if all is worked on at a time, and its cycles."""
+        found = (
+            (w.cycles((w.outputs, w.outputs if w.depthwise else w.inputs)), w.name)
+            for w in self.works.values()
+        )
+        cycles, name = max(found)
+        return name, cycles
+
+    def _work(self, op: Operation) -> Work | None:
+        if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
+            return None
+        if not is_constant(op.weight):
+            return None
+        name = op.layer.data if op.layer else op.name
+        root = op.input
+        while isinstance(root.owner, ReshapeOp):
+            root = root.owner.input
+        # What is reshaped before it arrives is made in the shape that is read.
+        shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
+        channels = channels_in(shape)
+        positions = prod(shape) // channels
+        if isinstance(op, layers.LinearOp):
+            outputs, features = shape_of(op.weight)
+            rows = prod(shape_of(op.input)[:-1])
+            repeats = rows * (features // channels if features != channels else 1)
+            return Work(
+                name,
+                outputs,
+                min(channels, features),
+                repeats,
+                False,
+                False,
+                root,
+                positions,
+                channels,
+            )
+        outputs, per_group, *kernel = shape_of(op.weight)
+        groups = op.groups.value.data
+        batch, _, *places = shape_of(op.result)
+        repeats = batch * prod(places) * prod(kernel)
+        if groups > 1 and groups == channels == outputs:
+            return Work(
+                name, outputs, 1, repeats, False, True, root, positions, channels
+            )
+        return Work(
+            name,
+            outputs // groups,
+            per_group,
+            repeats * groups,
+            groups > 1,
+            False,
+            root,
+            positions,
+            channels,
+        )

@@ -1,0 +1,6 @@
+"""Processes of layers: importing this package registers all of them."""
+
+from importlib import import_module
+
+for _name in ("linear", "conv", "pool", "elementwise"):
+    import_module(f"{__name__}.{_name}")

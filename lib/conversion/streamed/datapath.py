@@ -1,0 +1,158 @@
+"""The datapath of a process: its body as circuits without loops, cut into stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+
+from xdsl.dialects import hw
+from xdsl.ir import Operation, SSAValue
+
+from mase_opt.dialects.mase.base import int_array
+from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.stream.ops import (
+    AccumulateOp,
+    JoinOp,
+    ProcessOp,
+    RomOp,
+    SelectOp,
+    YieldOp,
+)
+from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
+from mase_opt.lib.conversion.unrolled.top import checked_wires, moved, used_builders
+from mase_opt.lib.hardware.builder import Builder, Design, Output, Span
+from mase_opt.lib.hardware.codec import Wires, codes_of
+from mase_opt.lib.hardware.number import HardwareError
+from mase_opt.lib.hardware.pipeline import insert_registers
+from mase_opt.lib.hardware.registers import Schedule, Scheduler
+from mase_opt.lib.hardware.timing import Timing
+from mase_opt.lib.hardware.wire import constant
+
+import_module("mase_opt.lib.conversion.unrolled")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The ops of a body between two accumulators."""
+
+    ops: tuple[Operation, ...]
+    inputs: tuple[SSAValue, ...]
+    """Tiles that are read, ROMs and the accumulator before."""
+    output: SSAValue
+    """What the accumulator behind takes, or the process writes."""
+
+    @property
+    def is_wire(self) -> bool:
+        """Whether nothing is computed."""
+        return not self.ops
+
+
+def parts_of(process: ProcessOp) -> list[Part]:
+    """The parts of a body, in order."""
+    result: list[Part] = []
+    ops: list[Operation] = []
+    for op in process.body.block.ops:
+        match op:
+            case RomOp() | SelectOp():
+                continue
+            case AccumulateOp() | JoinOp():
+                result.append(_part(ops, op.input))
+                ops = []
+            case YieldOp():
+                result.append(_part(ops, op.value))
+            case _:
+                ops.append(op)
+    return result
+
+
+def _part(ops: Sequence[Operation], output: SSAValue) -> Part:
+    own = {op.results[0] for op in ops}
+    read = [v for op in ops for v in op.operands if v not in own]
+    inputs = dict.fromkeys(read if ops else [output])
+    return Part(tuple(ops), tuple(inputs), output)
+
+
+def rom_of(value: SSAValue) -> RomOp | None:
+    """The ROM that gives a value."""
+    return value.owner if isinstance(value.owner, RomOp) else None
+
+
+def spans_of(value: SSAValue) -> list[Span]:
+    """What each element of a tile can be."""
+    if isinstance(value.owner, RomOp):
+        words = value.owner.words()
+        return [(int(words.min()), int(words.max()))] * words.shape[1]
+    codes = codes_of(value)
+    return [(codes.min_code, codes.max_code)] * prod(shape_of(value))
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A part as modules, and what goes into the last of them."""
+
+    modules: tuple[hw.HWModuleOp, ...]
+    inputs: tuple[tuple[str, SSAValue], ...]
+    """Its data ports, and the values that belong there."""
+    clocked: bool
+    stages: int
+
+
+def build(
+    part: Part, name: str, *, depth: int | None = None, stages: int | None = None
+) -> Circuit:
+    """
+    The circuit of a part, of `stages` stages or of such with at most `depth` levels.
+
+    Raises `HardwareError` for what has no circuit.
+    """
+    design = Design(stall=False)
+    b = Builder(design, design.unique(name))
+    wires: dict[SSAValue, Wires] = {}
+    ports: list[tuple[str, SSAValue]] = []
+    for index, value in enumerate(part.inputs):
+        if (rom := rom_of(value)) is not None and len(rom.words()) == 1:
+            wires[value] = [constant(int(code)) for code in rom.words()[0].tolist()]
+            continue
+        port = f"in{index}"
+        before = len(b.inputs)
+        wires[value] = b.input(port, codes_of(value).bits, spans_of(value))
+        if len(b.inputs) > before:
+            ports.append((port, value))
+    for op in part.ops:
+        operands = [wires[v] for v in op.operands]
+        if type(op) in WIRINGS:
+            wires[op.results[0]] = moved(op, operands)
+        else:
+            template = TEMPLATES.get(type(op))
+            if template is None:
+                raise HardwareError(f"{op.name} has no circuit")
+            wires[op.results[0]] = checked_wires(op, template(op, b, *operands))
+    bits = codes_of(part.output).bits
+    b.finish([Output("out", bits, wires[part.output])])
+    builders = used_builders(design.builders)
+    timing = Timing(builders)
+    scheduler = Scheduler(timing.graph)
+    schedule: Schedule
+    if stages is not None:
+        schedule = (
+            scheduler.with_stages(stages) if stages else scheduler.combinational()
+        )
+    else:
+        assert depth is not None
+        schedule = scheduler.with_depth(depth) if depth else scheduler.combinational()
+    insert_registers(timing, schedule)
+    clocked = "clk" in b.control()
+    modules = tuple(builder.close() for builder in builders)
+    return Circuit(modules, tuple(ports), clocked, schedule.latency)
+
+
+def set_stages(process: ProcessOp, depth: int) -> None:
+    """Choose the registers of a process. Raises `HardwareError` as `build` does."""
+    process.properties["stages"] = int_array(
+        [
+            0 if part.is_wire else build(part, "part", depth=depth).stages
+            for part in parts_of(process)
+        ]
+    )

@@ -1,0 +1,97 @@
+"""`mase.linear`: some products of some outputs a cycle, added up in registers."""
+
+from __future__ import annotations
+
+import numpy as np
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import SSAValue
+
+from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase.shape import ReshapeOp
+from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.conversion.streamed.builder import (
+    Nest,
+    StreamBuilder,
+    accumulated,
+    constant_codes,
+    exactly,
+    padded,
+    parallelism,
+    rom,
+    with_bias,
+)
+from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.registry import streamed
+from mase_opt.lib.hardware.number import HardwareError
+from mase_opt.lib.streams.layout import BEYOND
+
+
+@streamed(layers.LinearOp)
+def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
+    weights = constant_codes(op.weight, "weight")
+    outputs, features = weights.shape
+    given = parallelism(op)
+    count = min(given[0], outputs) if given else outputs
+    lanes = given[1] if given else None
+    channel = convert(b, b.channel(op.input, lanes), lanes)
+    source = channel_of(channel).layout
+    shape = shape_of(op.input)
+    nest = Nest()
+    if source.shape == shape:
+        rows = [nest.add(f"row{d}", n) for d, n in enumerate(shape[:-1])]
+        output = nest.add("output", -(-outputs // count))
+        inner = {len(shape) - 1: nest.add("feature", source.grid[-1])}
+    elif features == np.prod(source.shape):
+        rows = []
+        output = nest.add("output", -(-outputs // count))
+        # Whatever was flattened: in the order in which it arrives.
+        inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
+    else:
+        raise HardwareError(
+            f"its rows of {features} features arrive in another shape, "
+            f"{'x'.join(map(str, source.shape))}: only one row is flattened"
+        )
+    place = source.indices.reshape(-1, source.lanes)
+    if rows:
+        place = place[: source.grid[-1]]
+    beats = len(place)
+    element = element_of(op.weight)
+    folds = nest.sizes[nest.names.index(output)]
+    # A row more, and a feature more, for what lies beyond.
+    whole = (
+        padded(weights, (folds * count, features + 1), element)
+        if (folds * count > outputs or (place == BEYOND).any())
+        else weights
+    )
+    words = whole[:, place].reshape(folds, count, beats, source.lanes)
+    words = words.transpose(0, 2, 1, 3).reshape(folds * beats, count, source.lanes)
+    reads = [
+        nest.at(**{rows[d]: 1})
+        if d < len(rows) and rows
+        else nest.at(**({inner[d]: 1} if d in inner else {}))
+        for d in range(len(source.shape))
+    ]
+    result = shape_of(op.result)
+    layout = b.natural(result, count)
+    write = [nest.at(**{f"row{d}": 1}) for d in range(len(result) - 1)]
+    write.append(nest.at(**{output: 1}))
+    name = op.layer.data if op.layer else "linear"
+
+    def body(x: SSAValue) -> SSAValue:
+        flat = ReshapeOp(x, (1, source.lanes))
+        type = TensorType(element, (count, source.lanes))
+        weight = rom(nest, words, [output, *inner.values()], type, f"{name}.weight")
+        part = exactly(layers.LinearOp(flat, weight))
+        total = accumulated(part, beats)
+        bias = None
+        if op.bias is not None:
+            codes = constant_codes(op.bias, "bias")
+            own = element_of(op.bias)
+            codes = padded(codes, (folds * count,), own).reshape(folds, 1, count)
+            bias = rom(
+                nest, codes, [output], TensorType(own, (1, count)), f"{name}.bias"
+            )
+        return with_bias(op, total, bias)
+
+    return b.process(op, [channel], nest, [reads], write, layout, body)

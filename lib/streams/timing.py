@@ -1,0 +1,443 @@
+"""
+When everything happens in a network of processes: max-plus arithmetic on schedules.
+
+An iteration starts one cycle after that before it, once the beats that it needs have
+arrived and there is room for what it writes, wherever that goes. Room is reserved when
+an iteration starts and becomes free when a buffer drops beats, so that nothing ever
+waits within a process: times are the least solution of equations in maximum and plus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.schedule import Schedule
+
+PASSES = 50
+"""Rounds after which it is looked whether the network stands still."""
+SEARCHED = 20_000
+"""Events of a sample up to which smaller buffers are tried one by one."""
+FRAMES = 6
+"""Samples in a row after which the interval between them is steady."""
+
+
+class DeadlockError(Exception):
+    """A network that stands still."""
+
+    def __init__(self, waiting: Sequence[int]):
+        super().__init__(f"processes {list(waiting)} wait for each other")
+        self.waiting = tuple(waiting)
+        """The stations that have not come to their end."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """What a process reads: where it comes from, and how many beats can wait."""
+
+    source: int
+    """The number of the station that writes it."""
+    capacity: int | None
+    """None for as many as there are."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """A process, an input or an output of the network, reduced to its events."""
+
+    iterations: int
+    """Of a sample."""
+    latency: int
+    at: Index
+    """The iterations in which something can happen, from 0."""
+    writes: Index
+    """Which of these write, in order."""
+    needs: tuple[Index, ...] = ()
+    """Per buffer: beats of the sample that each of them needs; 0 for none."""
+    drops: tuple[tuple[Index, Index], ...] = ()
+    """Per buffer: after which events, and how many beats are dropped by then."""
+    first_drop: tuple[int, ...] = ()
+    """Per buffer: what is dropped at the start; below 0 for places held in vain."""
+    beats: tuple[int, ...] = ()
+    """Per buffer: beats of a sample."""
+
+    @staticmethod
+    def of(schedule: Schedule) -> Station:
+        """The events of a process."""
+        count = schedule.iterations
+        events = np.zeros(count, np.bool_)
+        events[[0, -1]] = True
+        events |= schedule.writes
+        needs: list[Index] = []
+        drops: list[Index] = []
+        for read in schedule.reads:
+            need, drop = schedule.needs(read), schedule.drops(read)
+            events |= np.diff(need, prepend=0) > 0
+            events[:-1] |= np.diff(drop) > 0
+            needs.append(need)
+            drops.append(np.append(drop, drop[0] + read.layout.beats))
+        at = np.flatnonzero(events)
+        after: list[tuple[Index, Index]] = []
+        for drop in drops:
+            changes = np.flatnonzero(np.diff(drop)[at] > 0)
+            after.append((changes, drop[at[changes] + 1]))
+        return Station(
+            count,
+            schedule.latency,
+            at,
+            np.flatnonzero(schedule.writes[at]),
+            tuple(need[at] for need in needs),
+            tuple(after),
+            tuple(int(drop[0]) for drop in drops),
+            tuple(read.layout.beats for read in schedule.reads),
+        )
+
+    @staticmethod
+    def input(beats: int) -> Station:
+        """An input of the network, which has a beat in every cycle."""
+        every = np.arange(beats)
+        return Station(beats, 0, every, every)
+
+    @staticmethod
+    def output(beats: int) -> Station:
+        """An output of the network, from which a beat is taken in every cycle."""
+        every = np.arange(beats)
+        return Station(
+            beats,
+            0,
+            every,
+            every[:0],
+            (every + 1,),
+            ((every, every + 1),),
+            (0,),
+            (beats,),
+        )
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the events of a network happen, in cycles from the first one on."""
+
+    network: Network
+    frames: int
+    at: tuple[Index, ...]
+    """Per station and event of all samples."""
+
+    def written(self, station: int) -> Index:
+        """When the station has its writing iterations."""
+        return self.at[station][_framed(self.network.stations[station], self.frames)]
+
+    def ends(self, station: int) -> Index:
+        """When the station is done with each sample."""
+        return self.at[station].reshape(self.frames, -1)[:, -1]
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one sample to the next in the end, on the average, rounded up."""
+        first = min(2, self.frames - 1)
+        spans = [
+            -(-int(ends[-1] - ends[first - 1]) // (self.frames - first))
+            for ends in map(self.ends, range(len(self.network.stations)))
+        ]
+        return max(spans)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the first beat to the end of the last output of one sample."""
+        return max(int(self.ends(s)[0]) for s in self.network.outputs) + 1
+
+    def occupancy(self, station: int, port: int) -> int:
+        """The most beats for which a buffer has had room reserved."""
+        network = self.network
+        buffer = network.buffers[station][port]
+        written = self.written(buffer.source)
+        times, dropped = network.dropped(station, port, self)
+        before = np.searchsorted(times + 1, written, side="right")
+        levels = np.concatenate([[network.stations[station].first_drop[port]], dropped])
+        return int((np.arange(len(written)) + 1 - levels[before]).max(initial=1))
+
+
+def _framed(station: Station, frames: int) -> Index:
+    """The writing events of several samples."""
+    count = len(station.at)
+    return (np.arange(frames)[:, None] * count + station.writes).ravel()
+
+
+@dataclass(frozen=True)
+class Network:
+    """Stations, those that write before those that read."""
+
+    stations: tuple[Station, ...]
+    buffers: tuple[tuple[Buffer, ...], ...]
+    """What each of them reads."""
+    pace: int = 0
+    """If not 0: cycles over which inputs spread the beats of each sample."""
+
+    @cached_property
+    def readers(self) -> list[list[tuple[int, int]]]:
+        """The station and the buffer of everything that reads a station."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.stations]
+        for station, buffers in enumerate(self.buffers):
+            for port, buffer in enumerate(buffers):
+                found[buffer.source].append((station, port))
+        return found
+
+    @cached_property
+    def outputs(self) -> list[int]:
+        """The stations that nothing reads."""
+        return [s for s, readers in enumerate(self.readers) if not readers]
+
+    @property
+    def bound(self) -> int:
+        """The cycles between samples that cannot be undercut."""
+        return max(station.iterations for station in self.stations)
+
+    def with_capacity(self, station: int, port: int, capacity: int) -> Network:
+        """The same with a buffer of another size."""
+        buffers = [list(of) for of in self.buffers]
+        buffers[station][port] = replace(buffers[station][port], capacity=capacity)
+        return replace(self, buffers=tuple(tuple(of) for of in buffers))
+
+    def dropped(self, station: int, port: int, times: Times) -> tuple[Index, Index]:
+        """After which times how many beats of a buffer have been dropped."""
+        that = self.stations[station]
+        events, counts = that.drops[port]
+        frame = np.arange(times.frames)[:, None]
+        places = (frame * len(that.at) + events).ravel()
+        totals = (frame * that.beats[port] + counts).ravel()
+        return times.at[station][places], totals
+
+    def run(self, frames: int = FRAMES) -> Times:
+        """
+        The times of `frames` samples that come as fast as they are taken.
+
+        Raises `DeadlockError` if they never come to an end.
+        """
+        solver = _Solver(self, frames)
+        passes = 0
+        while solver.sweep():
+            passes += 1
+            if passes == PASSES:
+                self._check_progress(frames)
+        return Times(self, frames, tuple(solver.times))
+
+    def _check_progress(self, frames: int) -> None:
+        """Raises `DeadlockError` if the samples never come to an end."""
+        progress = _Progress(self, frames)
+        while progress.step():
+            pass
+        if waiting := progress.waiting:
+            raise DeadlockError(waiting)
+
+
+@dataclass
+class _Solver:
+    """Raises all times until they fulfil every equation."""
+
+    network: Network
+    frames: int
+    times: list[Index] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forward = True
+        self.slack: list[Index] = []
+        self.times = []
+        for station, buffers in zip(
+            self.network.stations, self.network.buffers, strict=True
+        ):
+            frame = np.arange(self.frames)[:, None]
+            start = (frame * station.iterations + station.at).ravel()
+            self.slack.append(start)
+            times = start
+            if self.network.pace and not buffers:
+                beats = station.at * self.network.pace // station.iterations
+                times = (frame * self.network.pace + beats).ravel()
+            self.times.append(times.copy())
+
+    def sweep(self) -> bool:
+        """One round over all stations; whether anything has changed."""
+        order = range(len(self.times))
+        changed = False
+        for station in order if self.forward else reversed(order):
+            changed |= self._update(station)
+        self.forward = not self.forward
+        return changed
+
+    def _update(self, station: int) -> bool:
+        network, that = self.network, self.network.stations[station]
+        wanted = self.times[station].copy()
+        frame = np.arange(self.frames)[:, None]
+        for port, buffer in enumerate(network.buffers[station]):
+            source = network.stations[buffer.source]
+            arrivals = self.times[buffer.source][_framed(source, self.frames)]
+            arrivals = arrivals + source.latency + 1
+            needs = that.needs[port]
+            total = (frame * that.beats[port] + needs).ravel()
+            found = arrivals[np.maximum(total, 1) - 1]
+            need = np.broadcast_to(needs > 0, (self.frames, len(needs))).ravel()
+            np.maximum(wanted, found, out=wanted, where=need)
+        writes = _framed(that, self.frames)
+        for reader, port in network.readers[station]:
+            capacity = network.buffers[reader][port].capacity
+            if capacity is None:
+                continue
+            times, dropped = network.dropped(
+                reader, port, Times(network, self.frames, tuple(self.times))
+            )
+            least = np.arange(len(writes)) - capacity + 1
+            first = network.stations[reader].first_drop[port]
+            where = np.searchsorted(dropped, least)
+            waits = least > first
+            if (where[waits] >= len(times)).any():
+                raise DeadlockError([station, reader])
+            rooms = times[np.minimum(where, len(times) - 1)] + 1
+            wanted[writes] = np.where(
+                waits, np.maximum(wanted[writes], rooms), wanted[writes]
+            )
+        slack = self.slack[station]
+        wanted = slack + np.maximum.accumulate(wanted - slack)
+        changed = bool((wanted != self.times[station]).any())
+        self.times[station] = wanted
+        return changed
+
+
+class _Progress:
+    """How far stations come, whatever the time."""
+
+    def __init__(self, network: Network, frames: int):
+        self.network = network
+        self.ends = [len(s.at) * frames for s in network.stations]
+        self.done = [0] * len(self.ends)
+        frame = np.arange(frames)[:, None]
+        self.writes = [_framed(s, frames) for s in network.stations]
+        self.needs = [
+            [
+                np.maximum.accumulate(
+                    np.where(needs > 0, frame * beats + needs, 0).ravel()
+                )
+                for needs, beats in zip(s.needs, s.beats, strict=True)
+            ]
+            for s in network.stations
+        ]
+        self.drops = [
+            [
+                (
+                    (frame * len(s.at) + events).ravel(),
+                    (frame * beats + counts).ravel(),
+                )
+                for (events, counts), beats in zip(s.drops, s.beats, strict=True)
+            ]
+            for s in network.stations
+        ]
+
+    @property
+    def waiting(self) -> list[int]:
+        """The stations that are not at their end."""
+        pairs = enumerate(zip(self.done, self.ends, strict=True))
+        return [s for s, (done, end) in pairs if done < end]
+
+    def step(self) -> bool:
+        """Let every station go on as far as it can; whether one has."""
+        before = list(self.done)
+        for station in range(len(self.done)):
+            self.done[station] = self._limit(station)
+        return self.done != before
+
+    def _limit(self, station: int) -> int:
+        limit = self.ends[station]
+        for port, buffer in enumerate(self.network.buffers[station]):
+            arrived = int(
+                np.searchsorted(self.writes[buffer.source], self.done[buffer.source])
+            )
+            needs = self.needs[station][port]
+            limit = min(limit, int(np.searchsorted(needs, arrived, side="right")))
+        for reader, port in self.network.readers[station]:
+            capacity = self.network.buffers[reader][port].capacity
+            if capacity is None:
+                continue
+            events, totals = self.drops[reader][port]
+            past = int(np.searchsorted(events, self.done[reader]))
+            first = self.network.stations[reader].first_drop[port]
+            room = capacity + (int(totals[past - 1]) if past else first)
+            if room < len(self.writes[station]):
+                limit = min(limit, int(self.writes[station][max(room, 0)]))
+        return limit
+
+
+def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Network:
+    """
+    The same network with buffers as small as its interval allows.
+
+    They hold what lies in them if samples come at the interval of the slowest station,
+    and everything is written as late as its readers allow. Up to `SEARCHED` events,
+    none of them can be smaller then: one place less, and the interval would exceed the
+    bound, or all would stand still. `least` are the sizes below which a buffer cannot
+    be, by station.
+    """
+    paced = replace(
+        network,
+        pace=network.bound,
+        buffers=tuple(
+            tuple(replace(b, capacity=None) for b in of) for of in network.buffers
+        ),
+    )
+    times = latest(paced.run())
+    result = network
+    for station, buffers in enumerate(network.buffers):
+        for port in range(len(buffers)):
+            size = max(times.occupancy(station, port), least[station][port])
+            result = result.with_capacity(station, port, size)
+    if sum(len(station.at) for station in network.stations) > SEARCHED:
+        return result
+    for station, buffers in enumerate(result.buffers):
+        for port, buffer in enumerate(buffers):
+            assert buffer.capacity is not None
+            low, high = least[station][port], buffer.capacity
+            while low < high:
+                middle = (low + high) // 2
+                if keeps_up(result.with_capacity(station, port, middle)):
+                    high = middle
+                else:
+                    low = middle + 1
+            result = result.with_capacity(station, port, high)
+    return result
+
+
+def latest(times: Times) -> Times:
+    """The same samples, everything as late as the outputs of the network allow."""
+    network, frames = times.network, times.frames
+    found = list(times.at)
+    frame = np.arange(frames)[:, None]
+    for index in range(len(found) - 1, -1, -1):
+        station, readers = network.stations[index], network.readers[index]
+        if not readers:
+            continue
+        writes = _framed(station, frames)
+        limits = np.full(len(found[index]), np.iinfo(np.int64).max // 2)
+        # What is never read is written as before, and so is what follows it.
+        limits[-1] = found[index][-1]
+        for reader, port in readers:
+            that = network.stations[reader]
+            needs = that.needs[port]
+            totals = np.where(needs > 0, frame * that.beats[port] + needs, 0).ravel()
+            totals = np.maximum.accumulate(totals)
+            first = np.searchsorted(totals, np.arange(len(writes)) + 1)
+            read = first < len(totals)
+            latest = found[reader][first[read]] - station.latency - 1
+            limits[writes[read]] = np.minimum(limits[writes[read]], latest)
+        start = (frame * station.iterations + station.at).ravel()
+        slack = np.minimum.accumulate((limits - start)[::-1])[::-1]
+        found[index] = np.maximum(start + slack, times.at[index])
+    return replace(times, at=tuple(found))
+
+
+def keeps_up(network: Network) -> bool:
+    """Whether samples come at the interval that cannot be undercut."""
+    try:
+        return network.run().interval <= network.bound
+    except DeadlockError:
+        return False

@@ -1,0 +1,43 @@
+// RUN: mase-opt %s --allocate-parallelism="interval=36" | filecheck %s
+// RUN: mase-opt %s --allocate-parallelism="multipliers=9" | filecheck %s --check-prefix=NINE
+// RUN: mase-opt %s --allocate-parallelism="layers=fc:4x2" | filecheck %s --check-prefix=ONE
+// RUN: not mase-opt %s --allocate-parallelism="interval=8" 2>&1 | filecheck %s --check-prefix=FAST
+// RUN: not mase-opt %s --allocate-parallelism="multipliers=1" 2>&1 | filecheck %s --check-prefix=FEW
+// RUN: not mase-opt %s --allocate-parallelism="multipliers=9 interval=9" 2>&1 | filecheck %s --check-prefix=BOTH
+// RUN: not mase-opt %s --allocate-parallelism="layers=cnv:4x2" 2>&1 | filecheck %s --check-prefix=NAME
+// RUN: not mase-opt %s --allocate-parallelism="layers=fc:4x0" 2>&1 | filecheck %s --check-prefix=FORM
+
+// 9 positions, 4 places of the kernel and 2 of 2 inputs for 2 of 3 outputs at a time.
+// CHECK: mase.parallelism = array<i64: 3, 2>, layer = "conv"
+// 27 features, one at a time for all 5 outputs: cheaper than 3 for 2 of them.
+// CHECK: mase.parallelism = array<i64: 5, 1>, layer = "fc"
+
+// A sample every 45 cycles: at 44, fc would take 2 x 3.
+// NINE: mase.parallelism = array<i64: 3, 2>, layer = "conv"
+// NINE: mase.parallelism = array<i64: 1, 3>, layer = "fc"
+
+// ONE: mase.conv2d %x, %w {layer = "conv"
+// ONE: mase.parallelism = array<i64: 4, 2>, layer = "fc"
+
+// FAST: error: {{.*}}interval=8 cannot be met: layer conv takes 36 cycles at least
+// FEW: error: {{.*}}multipliers=1 cannot be met: the layers need 2 at least, one each
+// BOTH: error: {{.*}}give interval or multipliers, not both
+// NAME: error: {{.*}}no layer 'cnv' multiplies by constant weights; did you mean 'conv'?
+// FORM: error: {{.*}}layers: 'fc:4x0', expected a layer, outputs and inputs at a time, as fc1:4x8
+
+func.func @f(%x: tensor<1x2x4x4x!mase.fixed<4, 2>>) -> tensor<1x5x!mase.fixed<8, 4>> {
+  %w = mase.constant <i8, [1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2, 3]> : tensor<3x2x2x2x!mase.fixed<4, 2>>
+  %0 = mase.conv2d %x, %w {layer = "conv", strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilation = array<i64: 1, 1>} : (tensor<1x2x4x4x!mase.fixed<4, 2>>, tensor<3x2x2x2x!mase.fixed<4, 2>>) -> tensor<1x3x3x3x!mase.fixed<8, 4>>
+  %1 = mase.reshape %0 : tensor<1x3x3x3x!mase.fixed<8, 4>> -> tensor<1x27x!mase.fixed<8, 4>>
+  %v = mase.constant <i8, fc> : tensor<5x27x!mase.fixed<4, 2>>
+  %2 = mase.linear %1, %v {layer = "fc"} : (tensor<1x27x!mase.fixed<8, 4>>, tensor<5x27x!mase.fixed<4, 2>>) -> tensor<1x5x!mase.fixed<8, 4>>
+  func.return %2 : tensor<1x5x!mase.fixed<8, 4>>
+}
+
+{-#
+  dialect_resources: {
+    mase: {
+      fc: "0x08000000010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101"
+    }
+  }
+#-}
