@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from mase_opt.lib.streams.layout import Layout
 
@@ -172,7 +172,7 @@ class PortLayout:
         data = asdict(self)
         data["ports"] = [
             {
-                key: list(v) if isinstance(v, tuple) else v
+                key: list(cast("tuple[Any, ...]", v)) if isinstance(v, tuple) else v
                 for key, v in asdict(p).items()
             }
             for p in self.ports
