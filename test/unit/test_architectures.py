@@ -507,6 +507,7 @@ def test_p5_a_trace_runs_without_its_code(trained: Path, capsys: Any):
     assert "cannot be traced on 2x3" in said
 
 
+@pytest.mark.slow
 def test_p20_the_generator_is_the_same_at_every_level():
     """Interpreter, torch and circuit agree on corners and random codes."""
     torch.manual_seed(5)

@@ -63,6 +63,7 @@ def digits(which: str):
     return model.quantize(width=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("which", "folding"),
     [

@@ -123,6 +123,7 @@ def test_the_table_has_all_models() -> None:
     assert own == {*ROWS, *zoo.TABLED, *ALIASES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", with_packages(ROWS))
 def test_imports(name: str) -> None:
     """The IR computes what the module does, on random input."""
@@ -190,6 +191,7 @@ def test_size_in_full(name: str) -> None:
 # Arguments and their mistakes.
 
 
+@pytest.mark.slow
 def test_t5_formats_layer_by_layer(tmp_path: Path, capsys: Any) -> None:
     """Training goes on in the formats, which differ from layer to layer."""
     config = tmp_path / "c.toml"
@@ -311,6 +313,7 @@ REVIEWS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("transformers") is None, reason="needs the extra 'models'"
 )
@@ -421,6 +424,7 @@ def test_t30_lengths_behind_the_labels(tmp_path: Path) -> None:
     assert outcome.metrics["test_acc"] > 0.9
 
 
+@pytest.mark.slow
 def test_t30_autoencoder(tmp_path: Path) -> None:
     """Reconstruction of the samples: the loss is the squared error."""
     outcome = training.train(

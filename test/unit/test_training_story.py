@@ -200,6 +200,7 @@ def test_simulate_needs_a_circuit(tmp_path: Path, capsys: Any):
     assert "there is no circuit in" in said
 
 
+@pytest.mark.slow
 def test_a_model_without_masters_cannot_be_trained(story: dict[str, Any], capsys: Any):
     base = story["base"]
     path = base / "codes.toml"
@@ -234,6 +235,7 @@ def test_c13_example_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads(manifest.read_text())["sources"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra 'models'")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -261,6 +263,7 @@ def test_c13_resnet18(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(list(folder.glob("*.toml"))) == 4
 
 
+@pytest.mark.slow
 def test_c13_q2_jsc_toy_by_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its transformation quantizes linear layers alone; its search tries six points."""
     monkeypatch.chdir(tmp_path)
@@ -283,6 +286,7 @@ def test_c13_q2_jsc_toy_by_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert len(stream.readlines()) == 1 + 6
 
 
+@pytest.mark.slow
 def test_c3_c12_example_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
