@@ -17,6 +17,7 @@ from training_runs import columns, mase, mistake
 import mase_opt as mo
 from mase_opt.lib.errors import UserError
 from mase_opt.testing import assert_levels_agree
+from mase_opt.training.registry import DataRequest, Splits
 from mase_opt.training.torchvision_ops import declare_torchvision_ops
 
 declare_torchvision_ops()
@@ -597,13 +598,15 @@ def test_p13_losses_by_name(tmp_path: Path):
 # ---- P14, P19, D10, D11: files ------------------------------------------------------
 
 
-def read(about: dict[str, Any], folder: Path) -> np.ndarray:
+def splits_of(streams: dict[str, Any], folder: Path) -> Splits:
     from mase_opt.training.find import find_dataset
-    from mase_opt.training.registry import DataRequest
 
-    entry = find_dataset("streams")
-    arguments = {"streams": {"one": about}, "folder": str(folder)}
-    return entry(DataRequest(folder), arguments).train[0]
+    arguments = {"streams": streams, "folder": str(folder)}
+    return find_dataset("streams")(DataRequest(folder), arguments)
+
+
+def read(about: dict[str, Any], folder: Path) -> np.ndarray:
+    return splits_of({"one": about}, folder).train[0]
 
 
 def test_p19_d10_streams_of_files_folders_and_functions(tmp_path: Path):
@@ -638,6 +641,27 @@ def test_p19_d10_streams_of_files_folders_and_functions(tmp_path: Path):
     mixed = read({"data_path": ["a.npy"], "randomize_inputs": True}, tmp_path)
     assert not np.array_equal(mixed, x[:4])
     assert np.array_equal(np.sort(mixed, axis=0), x[:4])
+
+
+def test_d11_batches_are_transformed(tmp_path: Path):
+    """What is done to the inputs of a batch, and to its targets, with arguments."""
+    x = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "dataset_functions.py").write_text(
+        "def brighter(batch, by, times=1):\n    return times * batch + by\n"
+    )
+    inputs = {
+        "data_path": ["x.npy"],
+        "data_batch_transform": "brighter",
+        "data_batch_transform_args": {"by": 3, "times": 2},
+    }
+    tables = {"inputs": inputs, "targets": {"data_path": ["x.npy"]}}
+    splits = splits_of(tables, tmp_path)
+    assert splits.collate is not None
+    batch = torch.tensor(x[:3])
+    seen, wanted = splits.collate((batch, batch))
+    assert torch.equal(seen, 2 * batch + 3)
+    assert torch.equal(wanted, batch)
 
 
 @pytest.mark.parametrize(
