@@ -17,6 +17,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.parser import Parser
+from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType
 from xdsl.utils.exceptions import InterpretationError
 
@@ -192,6 +193,11 @@ class Model:
     def is_quantized(self) -> bool:
         """Whether nothing is left in floating point that could have a format."""
         return not self._subject.needs_formats
+
+    @property
+    def passes(self) -> Mapping[str, Callable[[], type[ModulePass]]]:
+        """The passes that `apply` knows, those of plug-ins included, by name."""
+        return self._home.universe.all_passes
 
     @property
     def recipe(self) -> Recipe | None:
@@ -397,7 +403,7 @@ class Model:
         `options` are those of the pass, with underscores; lists for several values.
         """
         with user_errors():
-            known = self._home.universe.all_passes
+            known = self.passes
             name = name if name in known else f"mase-{name}".removeprefix("mase-mase-")
             module = self._ir.clone()
             self._run(module, name, **options)

@@ -13,7 +13,6 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.config import read_toml
 from mase_opt.lib.search.strategy import STRATEGIES, Direction, Strategy
 from mase_opt.lib.search.tables import check_keys, table_of
-from mase_opt.registry import load_universe, loaded_plugins
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
@@ -95,12 +94,17 @@ class Config:
     """For messages."""
 
     @staticmethod
-    def of(source: str | Path | Mapping[str, Any], setup: Mapping[str, Any]) -> Config:
+    def of(
+        source: str | Path | Mapping[str, Any],
+        setup: Mapping[str, Any],
+        passes: Mapping[str, Any],
+    ) -> Config:
         """
         A TOML file, or what is in its table `[search]`; raises `UserError`.
 
-        The file may be that of a whole run, whose other tables only have to be right.
-        `setup` replaces settings in `strategy.setup`, except by None.
+        The file may be that of a whole run, whose other tables only have to be right:
+        `passes` are those that there are. `setup` replaces settings in
+        `strategy.setup`, except by None.
         """
         if isinstance(source, Mapping):
             return Config._of(source, setup, "search")
@@ -108,7 +112,7 @@ class Config:
         where = f"config '{source}'"
         check_keys(tree, ("input", "passes", "search", "emit"), where)
         rest = {key: value for key, value in tree.items() if key != "search"}
-        run_of(rest, where, load_universe(loaded_plugins()).all_passes)
+        run_of(rest, where, passes)
         if "search" not in tree:
             raise UserError(f"{where} has no table [search]")
         table = table_of(tree["search"], f"{where}: search")

@@ -23,6 +23,7 @@ from mase_opt.search.progress import search_progress
 from mase_opt.search.storage import (
     Owner,
     closing_storage,
+    is_interrupt,
     open_study,
     silent_optuna,
     storage_errors,
@@ -66,7 +67,7 @@ def search(
     `UserError`.
     """
     with silent_optuna(), passing_over_old(), _interruptible() as interrupted:
-        read = Config.of(config, setup)
+        read = Config.of(config, setup, model.passes)
         if data is not None:
             named = {"val": data}
             if isinstance(data, Mapping):
@@ -174,7 +175,9 @@ class _Search:
             try:
                 with self._progress() as self._show:
                     self._work(workers)
-            except KeyboardInterrupt:
+            except BaseException as error:
+                if not is_interrupt(error):
+                    raise
                 # It comes from elsewhere where no handler of ours is.
                 self._interrupted.set()
             finally:

@@ -67,6 +67,13 @@ def shown(storage: str) -> str:
     return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", storage)
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a journal's lock fails if it comes then."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
 @contextlib.contextmanager
 def storage_errors(storage: str | None) -> Generator[None]:
     """Raise what a database or file raises as `UserError`."""

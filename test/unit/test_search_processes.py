@@ -174,6 +174,26 @@ def test_trials_of_a_dead_machine(
     assert again.trials[1].values["toll"] > 0
 
 
+def test_ctrl_c_while_a_journal_is_locked(
+    model: mo.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Optuna's lock fails then, which is no fault of the storage."""
+    unlink, told = os.unlink, list[Any]()
+
+    def interrupted(path: Any, **how: Any) -> None:
+        unlink(path, **how)
+        if len(told) == 3 and str(path).endswith(".rename"):
+            told.append("Ctrl-C")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "unlink", interrupted)
+    config = toll(sampler="grid", storage=str(tmp_path / "study.journal"))
+    first = search(model, config, told=told.append)
+    assert first.interrupted
+    assert 3 <= len(first.trials) < 16
+    assert len(model.search(config).trials) == 16
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c(jobs: int, tmp_path: Path):
     """The best so far is written, and the exit code says that it was interrupted."""
