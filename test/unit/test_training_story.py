@@ -91,6 +91,7 @@ def test_q7_accuracy_at_each_step(story: dict[str, Any]):
     assert story["searched accuracy"] >= story["trained accuracy"] - 0.02
 
 
+@pytest.mark.slow
 def test_the_circuit_equals_the_last_test(story: dict[str, Any]):
     """Every number of all 360 samples."""
     assert (story["simulated"]["labels"] == story["trained"]["labels"]).all()
