@@ -159,17 +159,28 @@ def test_bits_that_wrap_are_not_built():
     assert adder_widths(module)[:2] == [5, 10]
 
 
-def luts(module: ModuleOp) -> int:
+def synthesized(module: ModuleOp) -> yosys.Resources:
     circuit, _ = lower(module, 0)
-    return yosys.synthesize(export_verilog(circuit), "top", dsp=False).lut
+    return yosys.synthesize(export_verilog(circuit), "top", dsp=False)
+
+
+def luts(module: ModuleOp) -> int:
+    return synthesized(module).lut
 
 
 @pytest.mark.slow
 @needs_yosys
 def test_an_adder_takes_the_bits_that_both_operands_have():
-    assert luts(graph(2, [(0, 1, 0, 3, 0)], [(2, 0, 0)])) == 5
-    assert luts(graph(2, [(0, 1, 0, 3, 1)], [(2, 0, 0)])) == 5
-    assert luts(graph(2, [(0, 1, 3, 0, 1)], [(2, 0, 1)])) == 5
+    assert luts(graph(2, [(0, 1, 0, 3, 0)], [(2, 0, 0)], [1])) == 5
+    assert luts(graph(2, [(0, 1, 0, 3, 1)], [(2, 0, 0)], [1])) == 5
+    assert luts(graph(2, [(0, 1, 3, 0, 1)], [(2, 0, 1)], [1])) == 5
+
+
+@pytest.mark.slow
+@needs_yosys
+def test_an_exact_sum_takes_the_bits_of_its_adder():
+    found = synthesized(graph(2, [(0, 1, 0, 3, 0)], [(2, 0, 0)]))
+    assert (found.lut, found.route_through) == (8, 0)
 
 
 @needs_yosys
