@@ -15,7 +15,7 @@ from xdsl.context import Context
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
-from mase_opt.dialects.mase import elementwise, layers, pooling, shape
+from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
@@ -181,6 +181,34 @@ def test_pools(kind: str) -> None:
     assert_minimal(network_of(network_function(network)).network)
 
 
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("kind", ["mean", "sum", "max"])
+def test_reductions(kind: str, keepdims: bool) -> None:
+    model = Model((X, [2, 3, 5, 2]))
+    with model as (x,):
+        element = None if kind == "max" else FixedType(8, 3)
+        y = pooling.ReduceOp(x, kind, [2, 3], keepdims=keepdims, element=element)
+    network = assert_streams(model.returns(y))
+    assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize(
+    ("kind", "axes", "message"),
+    [
+        ("min", [2, 3], "it takes the minimum: only sum, mean and max can be"),
+        ("mean", [3], r"it reduces axes 3 of 2x3x5x2: only all behind"),
+        ("mean", [1, 2, 3], r"it reduces axes 1x2x3 of 2x3x5x2: only all behind"),
+    ],
+)
+def test_other_reductions_are_refused(kind: str, axes: list[int], message: str) -> None:
+    model = Model((X, [2, 3, 5, 2]))
+    with model as (x,):
+        element = None if kind == "min" else FixedType(8, 3)
+        y = pooling.ReduceOp(x, kind, axes, element=element)
+    with pytest.raises(PassFailedException, match=message):
+        streamed(model.returns(y))
+
+
 def test_functions_of_elements() -> None:
     rng = np.random.default_rng(0)
     model = Model((X, [2, 5]), (FixedType(5, 2), [2, 5]))
@@ -238,8 +266,8 @@ def test_other_widths_of_beats(first: int, second: int) -> None:
 def test_everything_without_a_process_is_named() -> None:
     model = Model((X, [1, 4]))
     with model as (x,):
-        a = pooling.ReduceOp(x, "sum", [1], layer="total")
-    with pytest.raises(PassFailedException, match=r"mase\.reduce total: no process"):
+        a = normalization.SoftmaxOp(x, 1, element=X, layer="act")
+    with pytest.raises(PassFailedException, match=r"mase\.softmax act: no process"):
         streamed(model.returns(a))
 
 

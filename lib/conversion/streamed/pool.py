@@ -83,6 +83,29 @@ def adaptive_pool(op: pooling.AdaptivePoolOp, b: StreamBuilder) -> SSAValue:
     )
 
 
+@streamed(pooling.ReduceOp)
+def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
+    sizes = shape_of(op.input)[2:]
+    if sorted(ints(op.axes)) != list(range(2, 2 + len(sizes))) or not sizes:
+        raise HardwareError(
+            f"it reduces axes {show(ints(op.axes))} of {show(shape_of(op.input))}: "
+            "only all behind batch and channels together can be"
+        )
+    name = op.kind.data
+    if name == "min":
+        raise HardwareError("it takes the minimum: only sum, mean and max can be")
+    return _pool(
+        op,
+        b,
+        Kind.MAX if name == "max" else Kind.SUM,
+        prod(sizes) if name == "mean" else 1,
+        sizes,
+        strides=[1] * len(sizes),
+        padding=[0] * len(sizes),
+        dilation=[1] * len(sizes),
+    )
+
+
 def _pool(
     op: UnaryOp,
     b: StreamBuilder,
@@ -116,11 +139,10 @@ def _pool(
     for d, k in enumerate(kernel):
         nest.add(f"tap{d}", k)
     reads = [nest.at(batch=1), nest.at(**{inner: 1})]
+    # Dimensions that are reduced may be gone from the result, and have no position.
     reads += [
-        nest.at(-p, **{name: s, f"tap{d}": w})
-        for d, (name, s, p, w) in enumerate(
-            zip(spatial, strides, padding, dilation, strict=True)
-        )
+        nest.at(-p, **{f"position{d}": s, f"tap{d}": w})
+        for d, (s, p, w) in enumerate(zip(strides, padding, dilation, strict=True))
     ]
     write = [nest.at(batch=1), nest.at(**{inner: 1})]
     write += [nest.at(**{name: 1}) for name in spatial]
@@ -132,6 +154,8 @@ def _pool(
                 return cast_to(op, x)
             return cast_to(op, AccumulateOp(kind, x, element_of(x)))
         total = accumulated(x, prod(kernel))
+        if divisor == 1:
+            return cast_to(op, total)
         element = FixedType(divisor.bit_length() + 1, 0)
         count = ConstantOp.of(np.full(shape_of(x), divisor), element)
         mean = element_of(op.result)
