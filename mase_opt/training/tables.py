@@ -1,6 +1,9 @@
-"""The tables of files about architectures: losses, two sides, and what is kept."""
+"""The tables of files: losses, two sides, what is kept, and streams of data."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, cast
 
 from pydantic import (
     Field,
@@ -8,6 +11,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 from mase_opt.lib.suggest import did_you_mean
@@ -86,3 +90,41 @@ class EvaluationTable(Strict):
     checkpoints: list[str] = Field(default_factory=list)
     preprocessing_params: PreprocessingParams = PreprocessingParams()
     saving_params: SavingParams = SavingParams()
+
+
+class Stream(Strict):
+    """One of the things that a sample consists of."""
+
+    n_inputs: int = -1
+    """How many samples to take; negative: all."""
+    randomize_inputs: bool = False
+    """Whether they come in another order than they lie."""
+    data_read_type: Literal["folder", "h5", "file", "function"] = "file"
+    data_path: list[str] = Field(default_factory=list)
+    file_reader: str | None = None
+    file_reader_args: dict[str, Any] | None = None
+    data_generating_function: str | None = None
+    data_generating_function_args: dict[str, Any] | None = None
+    data_read_postprocessing_fn: str | None = None
+    data_batch_transform: str | None = None
+    data_batch_transform_args: dict[str, Any] | None = None
+    multiple_samples_per_file: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def defaults(cls, tree: Any) -> Any:
+        """Null is the default."""
+        if not isinstance(tree, Mapping):
+            return tree
+        named = cast("Mapping[str, Any]", tree)
+        return {key: value for key, value in named.items() if value is not None}
+
+    @model_validator(mode="after")
+    def sourced(self) -> Self:
+        """There is something to read or to call."""
+        if self.data_read_type == "function":
+            if self.data_generating_function is None:
+                raise ValueError("data_generating_function is missing")
+        elif not self.data_path:
+            raise ValueError("data_path is missing")
+        return self

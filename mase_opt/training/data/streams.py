@@ -5,59 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from mase_opt.frontend.load_model import python_module
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.training.registry import DataRequest, DatasetInfo, Splits, dataset
-from mase_opt.training.schemas import Strict, validated
+
+if TYPE_CHECKING:
+    from mase_opt.training.tables import Stream
 
 FUNCTIONS = "dataset_functions.py"
 """The file beside that of a training with functions for its data."""
 Array = NDArray[Any]
-
-
-class Stream(Strict):
-    """One of the things that a sample consists of."""
-
-    n_inputs: int = -1
-    """How many samples to take; negative: all."""
-    randomize_inputs: bool = False
-    """Whether they come in another order than they lie."""
-    data_read_type: Literal["folder", "h5", "file", "function"] = "file"
-    data_path: list[str] = Field(default_factory=list)
-    file_reader: str | None = None
-    file_reader_args: dict[str, Any] | None = None
-    data_generating_function: str | None = None
-    data_generating_function_args: dict[str, Any] | None = None
-    data_read_postprocessing_fn: str | None = None
-    data_batch_transform: str | None = None
-    data_batch_transform_args: dict[str, Any] | None = None
-    multiple_samples_per_file: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def defaults(cls, tree: Any) -> Any:
-        """Null is the default."""
-        if not isinstance(tree, Mapping):
-            return tree
-        named = cast("Mapping[str, Any]", tree)
-        return {key: value for key, value in named.items() if value is not None}
-
-    @model_validator(mode="after")
-    def sourced(self) -> Self:
-        """There is something to read or to call."""
-        if self.data_read_type == "function":
-            if self.data_generating_function is None:
-                raise ValueError("data_generating_function is missing")
-        elif not self.data_path:
-            raise ValueError("data_path is missing")
-        return self
 
 
 @dataset("streams")
@@ -65,6 +28,9 @@ def streams(
     request: DataRequest, streams: Mapping[str, Any] | None = None, folder: str = "."
 ) -> Splits:
     """What a file of a training describes: inputs, and targets as a second stream."""
+    from mase_opt.training.schemas import validated
+    from mase_opt.training.tables import Stream
+
     where = "data set 'streams'"
     tables = dict(streams or {})
     length_of = tables.pop("data_len_key", None)
