@@ -32,7 +32,7 @@ from mase_opt.lib.conversion.streamed.circuit import (
     fifo_circuit,
     process_circuit,
 )
-from mase_opt.lib.conversion.unrolled.top import CONTROL, NAME
+from mase_opt.lib.conversion.unrolled.top import CONTROL, port_name
 from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.builder import Builder, Design
 from mase_opt.lib.hardware.codec import element_codes
@@ -240,14 +240,8 @@ class _Top:
         direction: str,
     ) -> str:
         """The name of a port, which is described."""
-        given = attrs.data[index].data.get(NAME) if attrs is not None else None
-        fallback = f"{direction}{index}"
-        hint = value.name_hint if direction == "in" else None
-        text = given.data if isinstance(given, StringAttr) else hint or fallback
-        name = identifier(text, fallback)
-        while not self.names.isdisjoint((name, f"{name}_valid", f"{name}_ready")):
-            name += "_"
-        self.names |= {name, f"{name}_valid", f"{name}_ready"}
+        suffixes = ("", "_valid", "_ready")
+        name = port_name(value, attrs, index, direction, self.names, suffixes)
         type = channel_of(value)
         codes, layout = element_codes(type.element), type.layout
         self.interface.append(

@@ -116,7 +116,10 @@ class TopBuilder:
     def _build_data(self) -> None:
         """All modules, without registers."""
         for index, argument in enumerate(self.function.body.block.args):
-            name = self._port_name(argument, self.function.arg_attrs, index, "in")
+            attrs = self.function.arg_attrs
+            name = port_name(
+                argument, attrs, index, "in", self.ports, _suffixes(argument)
+            )
             self.values[argument] = [
                 wire
                 for lane in lanes_of(argument)
@@ -191,31 +194,12 @@ class TopBuilder:
             name = f"{name}_{kind}"
         return self.design.unique(name)
 
-    def _port_name(
-        self,
-        value: SSAValue,
-        attrs: ArrayAttr[DictionaryAttr] | None,
-        index: int,
-        direction: str,
-    ) -> str:
-        given = attrs.data[index].data.get(NAME) if attrs is not None else None
-        fallback = f"{direction}{index}"
-        if isinstance(given, StringAttr):
-            name = given.data
-        else:
-            name = (value.name_hint if direction == "in" else None) or fallback
-        name = identifier(name, fallback)
-        suffixes = [lane.suffix for lane in lanes_of(value)]
-        while not self.ports.isdisjoint(name + suffix for suffix in suffixes):
-            name += "_"
-        self.ports.update(name + suffix for suffix in suffixes)
-        return name
-
     def _finish(self, op: func.ReturnOp) -> None:
         """The ports of the results."""
         outputs: list[Output] = []
         for index, value in enumerate(op.operands):
-            name = self._port_name(value, self.function.res_attrs, index, "out")
+            attrs = self.function.res_attrs
+            name = port_name(value, attrs, index, "out", self.ports, _suffixes(value))
             for lane, part in split(value, self.values[value]):
                 port = name + lane.suffix
                 outputs.append(Output(port, lane.codes.bits, part))
@@ -359,6 +343,34 @@ def port_attr(name: str, direction: str, lane: Lane) -> DictionaryAttr:
         "element": StringAttr(lane.type),
     }
     return DictionaryAttr(fields)
+
+
+def port_name(
+    value: SSAValue,
+    attrs: ArrayAttr[DictionaryAttr] | None,
+    index: int,
+    direction: str,
+    taken: set[str],
+    suffixes: Sequence[str],
+) -> str:
+    """
+    The name of an argument or result, with none of these suffixes `taken` already.
+
+    `attrs` are those of all arguments or results, `index` says which one it is.
+    """
+    given = attrs.data[index].data.get(NAME) if attrs is not None else None
+    fallback = f"{direction}{index}"
+    hint = value.name_hint if direction == "in" else None
+    text = given.data if isinstance(given, StringAttr) else hint or fallback
+    name = identifier(text, fallback)
+    while not taken.isdisjoint(name + suffix for suffix in suffixes):
+        name += "_"
+    taken.update(name + suffix for suffix in suffixes)
+    return name
+
+
+def _suffixes(value: SSAValue) -> list[str]:
+    return [lane.suffix for lane in lanes_of(value)]
 
 
 def describe(op: Operation) -> str:
