@@ -1,24 +1,30 @@
 """
-Streamed hardware of residual networks with random weights: `bench_stream.py [8|18]`.
+Streamed hardware of networks with random weights: `bench_stream.py [8|18|networks]`.
 
-Prints a JSON line per figure: seconds of CPU for every step, interval, latency, size of
-the text, and whether the simulated circuit gives the interpreter's bits.
+8 and 18 are residual networks, with a JSON line per figure: seconds of CPU for every
+step, interval, latency, size of the text, and whether the simulated circuit gives the
+interpreter's bits. `networks` are published ones in 8 bits, a JSON line each; `emit`
+raises if a bit differs. They need the extra `train`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from xdsl.builder import ImplicitBuilder
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import SSAValue
 
+import mase_opt as mo
 from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.types import FixedPoint, FixedType, shape_of
 from mase_opt.lib.conversion.convert_mase_to_stream import ConvertMaseToStreamPass
@@ -34,6 +40,15 @@ from mase_opt.model.verify import reference_vectors
 
 NETWORKS = {"8": ((16, 32, 64), 1, 64), "18": ((64, 128, 256, 512), 2, 1024)}
 """Channels of the stages, blocks in each, multipliers."""
+PUBLISHED = {
+    "lenet5": ((1, 28, 28), 10, 64),
+    "resnet8": ((3, 32, 32), 10, 256),
+    "ds-cnn": ((1, 49, 10), 12, 128),
+    "mobilenetv1-025": ((3, 32, 32), 2, 256),
+    "deep-autoencoder": ((640,), None, 256),
+    "cnv": ((3, 32, 32), 10, 512),
+}
+"""Shape of a sample, classes, multipliers."""
 X, W, B = FixedType(8, 4), FixedType(8, 7), FixedType(16, 11)
 SAMPLES = 1
 """Random images behind the corners."""
@@ -88,7 +103,37 @@ def say(figure: str, value: float | bool) -> None:
     print(json.dumps({"figure": figure, "value": value}), flush=True)
 
 
+def published(name: str) -> None:
+    """Import, quantize, emit and compare one of the networks that people know."""
+    from mase_opt.training import DatasetInfo, find_model
+
+    sample, classes, multipliers = PUBLISHED[name]
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    net = find_model(name)(DatasetInfo(sample, classes)).eval()
+    model = mo.import_torch(net, (torch.zeros(1, *sample),), name.replace("-", "_"))
+    data = np.random.default_rng(0).normal(size=(32, *sample)).astype(np.float32)
+    model = model.calibrate(data).quantize(width=8)
+    model = model.apply("allocate-parallelism", multipliers=multipliers)
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        result = model.emit(folder, architecture="streamed", verify=SAMPLES)
+    line = {
+        "network": name,
+        "multipliers": multipliers,
+        "interval": result.initiation_interval,
+        "latency": result.latency,
+        "verilog_kb": len(result.verilog) >> 10,
+        "cpu_s": round(time.process_time() - start, 1),
+    }
+    print(json.dumps(line), flush=True)
+
+
 def main(name: str) -> None:
+    if name == "networks":
+        warnings.simplefilter("ignore")
+        for network in PUBLISHED:
+            published(network)
+        return
     widths, blocks, multipliers = NETWORKS[name]
     reference = Residual(widths, blocks).module
     module = reference.clone()
