@@ -5,7 +5,8 @@ Accuracy and LUTs of the digits MLP with learned widths.
 models of a front are kept), 360 to test (judged once, nothing is chosen by it). The
 model in floating point and its teacher, an MLP of 64-256-128-10 on mixtures of two
 samples, see the first 1,077 only. LUTs are Yosys's (`synth_xilinx -family xcup`, no
-DSP), with 6 levels a stage. Prints one JSON line per model of the front.
+DSP), with 6 levels a stage. Prints one JSON line per model of the front. On one thread,
+since sums in another order train another model.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def main() -> None:
         for name, value in vars(arguments).items()
         if name != "seeds" and value is not None
     }
+    torch.set_num_threads(1)
     images, classes = load_digits(return_X_y=True)
     pixels = (images / 16).astype(np.float32)
     x, x_test, y, y_test = train_test_split(

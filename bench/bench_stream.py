@@ -1,10 +1,12 @@
 """
-Streamed hardware of networks with random weights: `bench_stream.py [8|18|networks]`.
+Streamed hardware of networks with random weights:
+`bench_stream.py [8|18|budgets|networks]`.
 
 8 and 18 are residual networks, with a JSON line per figure: seconds of CPU for every
 step, interval, latency, size of the text, and whether the simulated circuit gives the
 interpreter's bits. `networks` are published ones in 8 bits, a JSON line each; `emit`
-raises if a bit differs. They need the extra `train`.
+raises if a bit differs. They need the extra `train`. `budgets` tells which part of the
+multipliers of ResNet-18 work, for many numbers of them.
 """
 
 from __future__ import annotations
@@ -27,8 +29,11 @@ from xdsl.ir import SSAValue
 import mase_opt as mo
 from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.types import FixedPoint, FixedType, shape_of
+from mase_opt.lib.analysis.parallelism import Layers
 from mase_opt.lib.conversion.convert_mase_to_stream import ConvertMaseToStreamPass
 from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
+from mase_opt.lib.conversion.streamed.builder import parallelism
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
@@ -103,6 +108,24 @@ def say(figure: str, value: float | bool) -> None:
     print(json.dumps({"figure": figure, "value": value}), flush=True)
 
 
+def budgets() -> None:
+    """Products over multipliers and cycles, at random budgets from 150 on."""
+    reference = Residual(*NETWORKS["18"][:2]).module
+    rng = np.random.default_rng(0)
+    least = 1.0
+    for multipliers in (150, 1024, *rng.integers(150, 4001, 22).tolist()):
+        module = reference.clone()
+        MaseAllocateParallelismPass(multipliers=multipliers).apply(Context(), module)
+        works = Layers(model_function(module)).works
+        chosen = [(work, parallelism(op)) for op, work in works.items()]
+        cycles = max(work.cycles(choice) for work, choice in chosen if choice)
+        products = sum(work.products for work in works.values())
+        part = products / (multipliers * cycles)
+        least = min(least, part)
+        say(f"{multipliers} multipliers at work", round(part, 4))
+    say("least", round(least, 4))
+
+
 def published(name: str) -> None:
     """Import, quantize, emit and compare one of the networks that people know."""
     from mase_opt.training import DatasetInfo, find_model
@@ -129,6 +152,9 @@ def published(name: str) -> None:
 
 
 def main(name: str) -> None:
+    if name == "budgets":
+        budgets()
+        return
     if name == "networks":
         warnings.simplefilter("ignore")
         for network in PUBLISHED:
