@@ -12,7 +12,7 @@ from mase_opt.lib.standard_output import fill_closed_streams, write_result
 def run(args: Sequence[str]) -> int:
     """Run `mase` with these arguments; the exit code."""
     from mase_opt.driver.main import show_warnings
-    from mase_opt.model.diagnostics import failure, report_of
+    from mase_opt.model.diagnostics import error_report_of, failure
 
     show_warnings()
     try:
@@ -24,7 +24,7 @@ def run(args: Sequence[str]) -> int:
         if "--debug" in args:
             traceback.print_exc()
             return 1
-        report = report_of(error)
+        report = error_report_of(error)
         text = report.render("", None) if report else f"error: {failure(error)}\n"
         sys.stderr.write(text)
         return 1

@@ -259,7 +259,7 @@ def run(args: Sequence[str]) -> int:
     """Run `mase-run` with these arguments; the exit code."""
     from mase_opt.driver.main import show_warnings
     from mase_opt.lib.console import quietly
-    from mase_opt.model.diagnostics import failure, report_of
+    from mase_opt.model.diagnostics import error_report_of, failure
 
     show_warnings()
     arguments = _parser().parse_args(args)
@@ -273,7 +273,7 @@ def run(args: Sequence[str]) -> int:
         if arguments.debug:
             traceback.print_exc()
             return 1
-        report = report_of(error)
+        report = error_report_of(error)
         text = report.render("", None) if report else f"error: {failure(error)}\n"
         sys.stderr.write(text)
         return 1

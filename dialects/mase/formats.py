@@ -30,7 +30,7 @@ from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element, Format
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import Ternary
 
 
@@ -259,7 +259,9 @@ class ScaledType(Data[Scaled], ElementType):
             if grid is not None:
                 scales = scales.reshape(grid)
             zero_point = options.pop("zero_point", 0)
-            return Scaled(element, scales, Layout(**options), zero_point=zero_point)
+            return Scaled(
+                element, scales, ScaleLayout(**options), zero_point=zero_point
+            )
 
     def print_parameter(self, printer: Printer) -> None:
         scaled = self.data

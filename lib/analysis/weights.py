@@ -32,7 +32,7 @@ Use = tuple[Operation, int, ConstantOp]
 
 
 @dataclass(frozen=True)
-class Layout:
+class WeightLayout:
     """How the dimensions of a weight are those of a matrix, a row for each output."""
 
     split: tuple[int, ...]
@@ -47,21 +47,23 @@ class Layout:
         return array.reshape(self.split).transpose(self.order)
 
 
-def layout_of(op: Operation, index: int) -> Layout | None:
+def layout_of(op: Operation, index: int) -> WeightLayout | None:
     """The layout of operand `index` of `op`; None for what is not summed."""
     shape = shape_of(op.operands[index])
     order = tuple(range(len(shape)))
     match op:
         case LinearOp() | ConvOp():
-            return Layout(shape, order, 1)
+            return WeightLayout(shape, order, 1)
         case ConvTranspose2dOp():
             groups = op.groups.value.data
             split = (groups, shape[0] // groups, *shape[1:])
-            return Layout(split, (0, 2, 1, 3, 4), 2)
+            return WeightLayout(split, (0, 2, 1, 3, 4), 2)
         case MatmulOp() if index == 0:
-            return Layout(shape, order, len(shape) - 1)
+            return WeightLayout(shape, order, len(shape) - 1)
         case MatmulOp():
-            return Layout(shape, (*order[:-2], order[-1], order[-2]), len(shape) - 1)
+            return WeightLayout(
+                shape, (*order[:-2], order[-1], order[-2]), len(shape) - 1
+            )
         case _:
             return None
 
@@ -71,7 +73,7 @@ class Weight:
     """A constant and the layers that use it as their weight."""
 
     constant: ConstantOp
-    layout: Layout | None
+    layout: WeightLayout | None
     uses: list[tuple[Operation, int]]
 
     @property

@@ -18,7 +18,7 @@ from mase_opt.lib.conversion.streamed.builder import StreamBuilder
 from mase_opt.lib.conversion.streamed.datapath import set_stages
 from mase_opt.lib.conversion.streamed.registry import KINDS
 from mase_opt.lib.conversion.unrolled.legality import only_function
-from mase_opt.lib.conversion.unrolled.top import describe, live_ops
+from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import argument_names
 from mase_opt.lib.suggest import did_you_mean
@@ -118,7 +118,7 @@ class ConvertMaseToStreamPass(ModulePass):
                 added = added.next_op
         except HardwareError as error:
             raise PassFailedException(
-                f"no process for {describe(op)}: {error}"
+                f"no process for {describe_op(op)}: {error}"
             ) from error
 
 
@@ -138,7 +138,7 @@ def check_streamed(op: func.FuncOp) -> None:
         if type(inner) in KINDS:
             continue
         problems.append(
-            f"{describe(inner)}: no process{did_you_mean(inner.name, known)} "
+            f"{describe_op(inner)}: no process{did_you_mean(inner.name, known)} "
             f"(processes: {', '.join(name.removeprefix('mase.') for name in known)}); "
             "unroll the model instead (convert-mase-to-hw), or leave the layer out"
         )

@@ -25,7 +25,7 @@ from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
 from mase_opt.lib.conversion.unrolled.adder_graph import in_twos_complement
 from mase_opt.lib.conversion.unrolled.legality import only_function
 from mase_opt.lib.conversion.unrolled.registry import WIRINGS
-from mase_opt.lib.conversion.unrolled.top import describe, live_ops, moved
+from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops, moved
 from mase_opt.lib.cost.graphs import Sums, graph_cost
 from mase_opt.lib.cost.liveness import live_elements
 from mase_opt.lib.cost.registers import Numbers, Pipeline, pipeline
@@ -170,7 +170,7 @@ class _Walk:
                     self._values[op.results[0]] = self._result(op)
                 except HardwareError as error:
                     raise PassFailedException(
-                        f"no circuit for {describe(op)}: {error}"
+                        f"no circuit for {describe_op(op)}: {error}"
                     ) from error
 
     def crossings(self) -> Numbers:

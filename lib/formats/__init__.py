@@ -16,7 +16,7 @@ from mase_opt.lib.formats.rounding import (
     Stochastic,
     parse_rounding,
 )
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.spec import (
     FormatSpec,
     ScaledSpec,
@@ -38,13 +38,13 @@ __all__ = [
     "FormatError",
     "FormatSpec",
     "Kind",
-    "Layout",
     "Log",
     "Method",
     "MiniFloat",
     "Overflow",
     "Rounding",
     "RoundingMode",
+    "ScaleLayout",
     "Scaled",
     "ScaledSpec",
     "Spec",

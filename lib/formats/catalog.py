@@ -76,7 +76,7 @@ def _closed(spec: FormatSpec | Format[Any]) -> Format[Any]:
     return Fixed(spec.width, spec.frac, spec.signed is not False)
 
 
-def element_of(spec: Spec) -> Element | None:
+def element_format(spec: Spec) -> Element | None:
     """What has a code of its own in a format; None for formats that say not."""
     match spec:
         case FormatSpec():

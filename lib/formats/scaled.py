@@ -30,7 +30,7 @@ from mase_opt.lib.formats.ternary import Ternary
 
 
 @dataclass(frozen=True)
-class Layout:
+class ScaleLayout:
     """Which elements of a tensor share a scale."""
 
     axis: int | None = None
@@ -73,7 +73,7 @@ class Layout:
         return axis + ("" if self.group is None else f", group = {self.group}")
 
 
-PER_TENSOR = Layout()
+PER_TENSOR = ScaleLayout()
 SCALE_BITS = 32
 
 
@@ -91,14 +91,14 @@ class Scaled(Format[IntArray]):
 
     element: Element
     scales: NDArray[np.float64]
-    layout: Layout
+    layout: ScaleLayout
     zero_point: int
 
     def __init__(
         self,
         element: Element,
         scales: ArrayLike,
-        layout: Layout = PER_TENSOR,
+        layout: ScaleLayout = PER_TENSOR,
         *,
         zero_point: int = 0,
     ):

@@ -17,7 +17,7 @@ from mase_opt.lib.formats.clipping import (
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element, Values
 from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
-from mase_opt.lib.formats.scaled import PER_TENSOR, Layout, Scaled
+from mase_opt.lib.formats.scaled import PER_TENSOR, Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import DEFAULT_THRESHOLD, Ternary
 
 STEPS_PER_OCTAVE = 16
@@ -34,7 +34,7 @@ LARGEST = 2.0**127
 def choose_scales(
     values: Values,
     element: Element,
-    layout: Layout = PER_TENSOR,
+    layout: ScaleLayout = PER_TENSOR,
     *,
     affine: bool = False,
     power_of_two: bool = False,

@@ -20,7 +20,7 @@ from mase_opt.lib.formats.format import Element, Format
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.plugins import load_pending
 from mase_opt.lib.suggest import did_you_mean
@@ -59,7 +59,7 @@ class ScaledSpec:
     """A scaled format whose scales, and zero point if `affine`, come from data."""
 
     element: Element
-    layout: Layout = field(default_factory=Layout)
+    layout: ScaleLayout = field(default_factory=ScaleLayout)
     affine: bool = False
     power_of_two: bool = False
     """Whether the scales are to be powers of two."""
@@ -80,7 +80,7 @@ Spec = FormatSpec | ScaledSpec | Format[Any]
 
 
 @dataclass
-class Term:
+class FormatTerm:
     """A parsed `name<argument, …, key = argument>`."""
 
     name: str
@@ -94,7 +94,7 @@ class Term:
 
     def whole(self, argument: Argument) -> int:
         """`argument` as a whole number."""
-        word = argument.name if isinstance(argument, Term) else argument
+        word = argument.name if isinstance(argument, FormatTerm) else argument
         try:
             return int(str(word))
         except ValueError:
@@ -102,7 +102,7 @@ class Term:
 
     def element(self, argument: Argument) -> Element:
         """`argument` as a format of elements, without open parts."""
-        spec = build(argument) if isinstance(argument, Term) else None
+        spec = build(argument) if isinstance(argument, FormatTerm) else None
         if isinstance(spec, FormatSpec) and None not in (spec.width, spec.frac):
             assert spec.width is not None
             assert spec.frac is not None
@@ -112,13 +112,13 @@ class Term:
         return spec
 
 
-Argument = Term | str | list[str]
+Argument = FormatTerm | str | list[str]
 """A nested term or word, a number as text, or a list of those."""
 
-Builder = Callable[[Term], Spec]
+Builder = Callable[[FormatTerm], Spec]
 
 
-def _fixed(term: Term) -> FormatSpec:
+def _fixed(term: FormatTerm) -> FormatSpec:
     words = _take(term, 2, 2)
     spec = FormatSpec(term.name == "fixed", *(_number(word, term) for word in words))
     if spec.width is None and spec.frac is None:
@@ -128,8 +128,8 @@ def _fixed(term: Term) -> FormatSpec:
     return spec
 
 
-def _number(argument: Argument, term: Term) -> int | None:
-    word = argument.name if isinstance(argument, Term) else str(argument)
+def _number(argument: Argument, term: FormatTerm) -> int | None:
+    word = argument.name if isinstance(argument, FormatTerm) else str(argument)
     if word == "auto":
         return None
     try:
@@ -140,7 +140,7 @@ def _number(argument: Argument, term: Term) -> int | None:
         ) from None
 
 
-def _minifloat(term: Term) -> MiniFloat:
+def _minifloat(term: FormatTerm) -> MiniFloat:
     exponent, mantissa, kind, bias = _take(term, 2, 4)
     return MiniFloat(
         term.whole(exponent),
@@ -150,7 +150,7 @@ def _minifloat(term: Term) -> MiniFloat:
     )
 
 
-def _log(term: Term) -> Log:
+def _log(term: FormatTerm) -> Log:
     width, bias, zero = _take(term, 1, 3)
     return Log(
         term.whole(width),
@@ -159,17 +159,17 @@ def _log(term: Term) -> Log:
     )
 
 
-def _binary(term: Term) -> Binary:
+def _binary(term: FormatTerm) -> Binary:
     (unsigned,) = _take(term, 0, 1)
     return Binary(unsigned is None or not _word(term, unsigned, ("unsigned",)))
 
 
-def _ternary(term: Term) -> Ternary:
+def _ternary(term: FormatTerm) -> Ternary:
     _take(term, 0, 0)
     return Ternary()
 
 
-def _block(term: Term) -> Block:
+def _block(term: FormatTerm) -> Block:
     element, scale, shape, bump = _take(term, 3, 4)
     if not isinstance(shape, list):
         raise term.fail("expected a list as the shape of a block")
@@ -181,29 +181,29 @@ def _block(term: Term) -> Block:
     )
 
 
-def _exponent(term: Term, scale: Argument | None) -> Exponent:
+def _exponent(term: FormatTerm, scale: Argument | None) -> Exponent:
     match scale:
-        case Term("e8m0", arguments=[]):
+        case FormatTerm("e8m0", arguments=[]):
             return E8M0
-        case Term("exp", arguments=[bits, bias]):
+        case FormatTerm("exp", arguments=[bits, bias]):
             return Exponent(term.whole(bits), term.whole(bias))
         case _:
             raise term.fail("expected e8m0 or exp<bits, bias> as the scale of a block")
 
 
-def _scaled(term: Term) -> Scaled | ScaledSpec:
+def _scaled(term: FormatTerm) -> Scaled | ScaledSpec:
     keys = ("axis", "group", "zero_point")
     for key in term.options:
         if key not in keys:
             raise term.fail(f"unknown option '{key}'", did_you_mean(key, keys))
     options = dict(term.options)
     zero = options.pop("zero_point", "0")
-    layout = Layout(**{key: term.whole(value) for key, value in options.items()})
+    layout = ScaleLayout(**{key: term.whole(value) for key, value in options.items()})
     term.options.clear()
     element, scale = _take(term, 2, 2)
     element = term.element(element)
-    affine = isinstance(zero, Term) and zero.name == "auto"
-    if isinstance(scale, Term) and scale.name in ("auto", "power_of_two"):
+    affine = isinstance(zero, FormatTerm) and zero.name == "auto"
+    if isinstance(scale, FormatTerm) and scale.name in ("auto", "power_of_two"):
         if zero != "0" and not affine:
             raise term.fail("a zero point is given, but no scale")
         return ScaledSpec(element, layout, affine, scale.name == "power_of_two")
@@ -212,14 +212,14 @@ def _scaled(term: Term) -> Scaled | ScaledSpec:
     scales = scale
     if isinstance(scale, list):
         scales = [float(s) for s in cast(list[str], scale)]
-    if isinstance(scales, Term | None):
+    if isinstance(scales, FormatTerm | None):
         raise term.fail("expected a scale, a list of scales, auto or power_of_two")
     if layout.group is not None:
         raise term.fail("scales of groups have no text, only auto")
     return Scaled(element, scales, layout, zero_point=term.whole(zero))
 
 
-def _take(term: Term, least: int, most: int) -> list[Any]:
+def _take(term: FormatTerm, least: int, most: int) -> list[Any]:
     """The arguments, with None for those left out."""
     given = len(term.arguments)
     if not least <= given <= most:
@@ -230,15 +230,19 @@ def _take(term: Term, least: int, most: int) -> list[Any]:
     return [*term.arguments, *[None] * (most - given)]
 
 
-def _word(term: Term, argument: Argument, words: tuple[str, ...]) -> str:
-    if isinstance(argument, Term) and not argument.arguments and argument.name in words:
+def _word(term: FormatTerm, argument: Argument, words: tuple[str, ...]) -> str:
+    if (
+        isinstance(argument, FormatTerm)
+        and not argument.arguments
+        and argument.name in words
+    ):
         return argument.name
-    word = argument.name if isinstance(argument, Term) else argument
+    word = argument.name if isinstance(argument, FormatTerm) else argument
     hint = did_you_mean(str(word), words)
     raise term.fail(f"'{word}' is not {' or '.join(words)}", hint)
 
 
-def _choice(term: Term, argument: Argument, choices: type[Kind]) -> Kind:
+def _choice(term: FormatTerm, argument: Argument, choices: type[Kind]) -> Kind:
     return choices(_word(term, argument, tuple(choices)))
 
 
@@ -289,13 +293,13 @@ def parse_spec(text: str) -> Spec:
     term = _parse_term(tokens, text)
     if tokens != [""]:
         raise FormatError(f"'{tokens[0]}' is not expected in '{text}'")
-    if not isinstance(term, Term):
+    if not isinstance(term, FormatTerm):
         kind = "list" if isinstance(term, list) else "number"
         raise FormatError(f"'{text}' is a {kind}, not a format")
     return build(term)
 
 
-def build(term: Term) -> Spec:
+def build(term: FormatTerm) -> Spec:
     """The format of a parsed text; raises `FormatError` if there is none."""
     if term.name in FAMILIES:
         try:
@@ -339,7 +343,7 @@ def _parse_term(tokens: list[str], text: str) -> Argument:
         return token
     if not re.match(r"\w", token):
         raise FormatError(f"'{text}' is no format: a name or number is missing")
-    term = Term(token, text)
+    term = FormatTerm(token, text)
     if tokens[0] != "<":
         return term
     separator = tokens.pop(0)

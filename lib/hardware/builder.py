@@ -49,7 +49,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Port:
+class ModulePort:
     """A packed port: element 0 in the lowest bits, each `width` bits wide."""
 
     name: str
@@ -67,8 +67,8 @@ class Module:
     """A finished module as its users see it."""
 
     name: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[ModulePort, ...]
+    outputs: tuple[ModulePort, ...]
     depth: int
     """Logic levels before the latest output."""
 
@@ -96,7 +96,7 @@ class Builder:
         self.name = name
         self.depth = depth
         self.block = Block()
-        self.inputs: list[Port] = []
+        self.inputs: list[ModulePort] = []
         self.outputs: list[str] = []
         """The names of the output ports."""
         self.attributes: dict[str, Attribute] = {}
@@ -127,7 +127,7 @@ class Builder:
         """
         if all(lo == hi for lo, hi in spans):
             return [constant(lo) for lo, _ in spans]
-        port = Port(name, width, tuple(spans))
+        port = ModulePort(name, width, tuple(spans))
         self.inputs.append(port)
         value = self.argument(name, port.type, len(self.block.args))
         return self.unpack(value, port, self.depth)
@@ -143,7 +143,7 @@ class Builder:
         """The name of an input port."""
         return self._names[port]
 
-    def unpack(self, value: SSAValue, port: Port, depth: int) -> list[Wire]:
+    def unpack(self, value: SSAValue, port: ModulePort, depth: int) -> list[Wire]:
         """The elements of a packed value."""
         width = port.width
         return [
@@ -180,7 +180,9 @@ class Builder:
         ```
         """
         ports = tuple(
-            Port(output.name, output.width, tuple((w.lo, w.hi) for w in output.wires))
+            ModulePort(
+                output.name, output.width, tuple((w.lo, w.hi) for w in output.wires)
+            )
             for output in outputs
         )
         self.outputs = [port.name for port in ports]

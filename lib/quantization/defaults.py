@@ -36,7 +36,7 @@ from mase_opt.lib.formats import (
     Ternary,
     choose_format,
 )
-from mase_opt.lib.formats.catalog import element_of
+from mase_opt.lib.formats.catalog import element_format
 from mase_opt.lib.formats.fixed import MAX_WIDTH
 from mase_opt.lib.formats.ternary import DEFAULT_THRESHOLD
 from mase_opt.lib.model_function import describe
@@ -268,7 +268,7 @@ def with_threshold(format: Format[Any], values: Values, weights: Values) -> Form
 
     Data is cast with one threshold for all samples, constants with their own.
     """
-    element = element_of(format)
+    element = element_format(format)
     if not isinstance(element, Ternary) or element.threshold is not None:
         return format
     mean = float(np.vdot(np.abs(values), weights) / weights.sum())

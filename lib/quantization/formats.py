@@ -9,12 +9,12 @@ from mase_opt.dialects.mase.types import shape_of
 from mase_opt.lib.formats import (
     Block,
     FormatSpec,
-    Layout,
     Scaled,
     ScaledSpec,
+    ScaleLayout,
     Spec,
 )
-from mase_opt.lib.formats.catalog import element_of
+from mase_opt.lib.formats.catalog import element_format
 from mase_opt.lib.formats.fixed import MAX_WIDTH
 
 WIDE = 16
@@ -29,7 +29,7 @@ def bits_of(spec: Spec | None) -> int:
         case FormatSpec():
             return spec.width or 0
         case _:
-            element = element_of(spec)
+            element = element_format(spec)
             return element.bits if element is not None else 0
 
 
@@ -46,7 +46,7 @@ def per_tensor(spec: Spec) -> Spec:
     """`spec` with one scale, from calibration, instead of several."""
     match spec:
         case ScaledSpec():
-            return replace(spec, layout=Layout())
+            return replace(spec, layout=ScaleLayout())
         case Scaled() if spec.positional:
             return ScaledSpec(spec.element)
         case _:
@@ -61,8 +61,8 @@ def for_operand(spec: Spec, op: MaseOp, index: int) -> Spec:
     is summed over; scales along dimension 0, along that of the results' channels.
     """
     spec = _along(spec, op.summed_axis(index))
-    if isinstance(spec, ScaledSpec) and spec.layout == Layout(axis=0):
-        return replace(spec, layout=Layout(axis=op.output_axis(index)))
+    if isinstance(spec, ScaledSpec) and spec.layout == ScaleLayout(axis=0):
+        return replace(spec, layout=ScaleLayout(axis=op.output_axis(index)))
     return spec
 
 
@@ -76,7 +76,7 @@ def _along(spec: Spec, axis: int) -> Spec:
     match spec:
         case Block(shape=(size,)):
             return replace(spec, shape=(size, *(1,) * (-1 - axis)))
-        case ScaledSpec(layout=Layout(axis=-1, group=int() as group)):
-            return replace(spec, layout=Layout(axis, group))
+        case ScaledSpec(layout=ScaleLayout(axis=-1, group=int() as group)):
+            return replace(spec, layout=ScaleLayout(axis, group))
         case _:
             return spec

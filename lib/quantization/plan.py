@@ -35,7 +35,7 @@ from mase_opt.lib.formats import (
     Overflow,
     Spec,
 )
-from mase_opt.lib.formats.catalog import element_of as codes_of
+from mase_opt.lib.formats.catalog import element_format
 from mase_opt.lib.model_function import describe
 from mase_opt.lib.quantization.config import LayerConfig
 from mase_opt.lib.quantization.defaults import Defaults
@@ -184,7 +184,7 @@ class Plan:
             return None
         floor = self.floors.of_operand(op, index)
         format = self._resolve(value, spec, config, floor=floor, user=op)
-        if codes_of(format) == Binary() and value in self.non_negative:
+        if element_format(format) == Binary() and value in self.non_negative:
             warnings.warn(
                 f"{describe(op.result)}: {describe(value)} is never negative, so as "
                 f"{format} all of it is the same",

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from mase_opt.lib.errors import UserError
-from mase_opt.model.diagnostics import Report
+from mase_opt.model.diagnostics import ErrorReport
 
 _COMMENT = re.compile(
     r"expected-(?P<kind>[a-z-]+)"
@@ -30,7 +30,7 @@ class Expectation:
     text: str
     """Part of the message."""
 
-    def matches(self, report: Report) -> bool:
+    def matches(self, report: ErrorReport) -> bool:
         """Whether the error is the expected one."""
         line = report.place.line if report.place is not None else None
         return line == self.line and self.text in report.message
@@ -68,7 +68,7 @@ def _line(number: int, where: str | None) -> int | None:
 
 
 def mismatches(
-    expected: list[Expectation], report: Report | None, name: str
+    expected: list[Expectation], report: ErrorReport | None, name: str
 ) -> list[str]:
     """What differs between the expected errors and the one that occurred, if any."""
     lines: list[str] = []

@@ -35,7 +35,7 @@ from mase_opt.lib import console
 from mase_opt.lib.atomic import atomic_file
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.standard_output import stdout_to_stderr, write_result
-from mase_opt.model.diagnostics import Report, failure, report_of
+from mase_opt.model.diagnostics import ErrorReport, error_report_of, failure
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
     BUILD_STREAMS,
@@ -279,7 +279,7 @@ class MaseOptMain(xDSLOptMain):
         return [p.name for p in self.passes[self.finished :]]
 
     def _list_passes(self) -> str:
-        from mase_opt.driver.pass_docs import describe, render_pass_list
+        from mase_opt.driver.pass_docs import describe_pass, render_pass_list
 
         own = [
             factory
@@ -287,7 +287,7 @@ class MaseOptMain(xDSLOptMain):
             if name not in XDSL_UNIVERSE.all_passes
         ]
         width = console.line_width(sys.stdout)
-        return render_pass_list([describe(factory()) for factory in own], width)
+        return render_pass_list([describe_pass(factory()) for factory in own], width)
 
     # Running.
 
@@ -295,8 +295,8 @@ class MaseOptMain(xDSLOptMain):
         """
         Do what the command line asks for; the exit code.
 
-        Errors have been printed, except those that `report_of` knows and that happen
-        outside a module: reading the input, writing the output.
+        Errors have been printed, except those that `error_report_of` knows and that
+        happen outside a module: reading the input, writing the output.
         """
         if self.args.list_passes:
             write_result(self._list_passes())
@@ -349,7 +349,7 @@ class MaseOptMain(xDSLOptMain):
             if expecting and chunk.text is not None
             else []
         )
-        report: Report | None = None
+        report: ErrorReport | None = None
         try:
             # Standard output is for the result.
             with contextlib.redirect_stdout(sys.stderr), stdout_to_stderr():
@@ -427,11 +427,11 @@ class MaseOptMain(xDSLOptMain):
 
     # Failing.
 
-    def _report(self, error: BaseException, chunk: Chunk) -> Report | None:
+    def _report(self, error: BaseException, chunk: Chunk) -> ErrorReport | None:
         """The report of a user's mistake; None for a bug."""
         if self.verifying is not None:
             return None  # a pass left invalid IR behind
-        return report_of(error, chunk.line_offset)
+        return error_report_of(error, chunk.line_offset)
 
     def _tell_of_bug(self, error: BaseException, chunk: Chunk) -> None:
         culprit = self.verifying or self.running
@@ -514,7 +514,7 @@ def run(args: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
             return 1
-        report = report_of(error)
+        report = error_report_of(error)
         text = (
             f"{failure(error)} (--debug shows where)"
             if report is None

@@ -42,7 +42,7 @@ def short_flag(pass_name: str) -> str:
     return f"--{pass_name.removeprefix('mase-')}"
 
 
-def describe(pass_class: type[ModulePass]) -> PassDoc:
+def describe_pass(pass_class: type[ModulePass]) -> PassDoc:
     """Name, summary, description and options of a pass."""
     # `inspect.getdoc` would answer with the base class's text.
     doc = inspect.cleandoc(pass_class.__dict__.get("__doc__") or "")

@@ -1,8 +1,8 @@
 """
 Errors as the user sees them: `file:line:column: error: message`.
 
-Everything that a user can cause becomes a `Report`; what does not is a bug in
-mase-opt, which `report_of` answers with None.
+Everything that a user can cause becomes an `ErrorReport`; what does not is a bug in
+mase-opt, which `error_report_of` answers with None.
 """
 
 import re
@@ -34,7 +34,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class Report:
+class ErrorReport:
     """One error: what is wrong, and where if that is known."""
 
     message: str
@@ -64,7 +64,7 @@ class Report:
 class ReportedError(UserError):
     """A report as an exception of Python users."""
 
-    def __init__(self, report: Report):
+    def __init__(self, report: ErrorReport):
         super().__init__(report.summary)
         self.report = report
 
@@ -125,7 +125,7 @@ def failure(error: BaseException, plugin: str | None = None) -> str:
     return f"plug-in {place}: {what}" if place else f"internal error: {what}"
 
 
-def report_of(error: BaseException, line_offset: int = 0) -> Report | None:
+def error_report_of(error: BaseException, line_offset: int = 0) -> ErrorReport | None:
     """
     The report for an error the user can act on; None for a bug of ours.
 
@@ -138,33 +138,33 @@ def report_of(error: BaseException, line_offset: int = 0) -> Report | None:
                 for span, text in error.refs
             ]
             place = _span_place(error.span, line_offset)
-            return Report(error.msg, place, tuple(notes))
+            return ErrorReport(error.msg, place, tuple(notes))
         case ParseError():
             message = error.msg.strip()
             if error.span.start >= len(error.span.input):
                 message = f"unexpected end of input: {message}"
             if _UNREGISTERED.fullmatch(message):
                 message += _REMEDY
-            return Report(message, _span_place(error.span, line_offset))
+            return ErrorReport(message, _span_place(error.span, line_offset))
         case ArgSpecParseError():
-            return Report(str(error))
+            return ErrorReport(str(error))
         case DiagnosticException():
             op = _blamed_op(error.__traceback__)
-            return Report(str(error), place_of(op) if op is not None else None)
+            return ErrorReport(str(error), place_of(op) if op is not None else None)
         case ReportedError():
             return error.report
         case UserError():
-            return Report(str(error))
+            return ErrorReport(str(error))
         case UnicodeDecodeError():
-            return Report(
+            return ErrorReport(
                 f"the input is not UTF-8 text (byte {error.start}): {error.reason}"
             )
         case MemoryError():
             # NumPy says how much it wanted, and for what shape.
-            return Report(f"out of memory: {error}".removesuffix(": "))
+            return ErrorReport(f"out of memory: {error}".removesuffix(": "))
         case OSError(filename=None):
-            return Report(error.strerror or str(error))
+            return ErrorReport(error.strerror or str(error))
         case OSError():
-            return Report(f"{error.filename}: {error.strerror}")
+            return ErrorReport(f"{error.filename}: {error.strerror}")
         case _:
             return None

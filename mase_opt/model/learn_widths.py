@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from xdsl.context import Context
@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from mase_opt.frontend.to_torch import MaseModule
     from mase_opt.frontend.to_torch.learned_elements import AdderCost
 
-QUIET, RAMP = 0.1, 0.7
-"""The parts of training before the weight of the cost rises, and while it does."""
-
+STEADY = 0.5
+"""The part of a stage of training before its learning rate falls."""
 
 FRACTIONS = 3.0
 """How much faster fractions learn than weights."""
@@ -65,8 +64,6 @@ class _Snapshot:
     state: dict[str, Any]
     weight: float
     """That of the cost."""
-    cost: float
-    accuracy: float
 
 
 def learn_widths(
@@ -80,7 +77,7 @@ def learn_widths(
     batch: int = 256,
     weights: tuple[float, float] = (1e-5, 1e-4),
     granularity: Granularity | str = Granularity.ELEMENT,
-    learning_rate: float = 5e-3,
+    learning_rate: float = 1e-2,
     sweeps: int = 1,
     points: int = 8,
     seed: int = 0,
@@ -92,15 +89,17 @@ def learn_widths(
     and functions that keep numbers exact, such as relu and max pools. It is trained on
     with the bits of every weight, and of every element that a layer multiplies, as
     parameters; `granularity` says what has a format of its own beside weights:
-    `tensor`, `channel` or `element`. What bits cost is part of the loss, with a weight
-    that rises from `weights[0]` to `weights[1]`.
+    `tensor`, `channel` or `element`. What bits cost is part of the loss. Training has
+    `points` stages; from one to the next, the weight of the cost rises by a factor,
+    from `weights[0]` to `weights[1]`. In each, the learning rate falls to zero at last,
+    and a model is taken.
 
     `data` are samples without labels, as for `calibrate`: what is learned are the
     scores of `teacher`, on them and on mixtures of two, or without one, those of
     `model` itself. `labels` are those of `validation`, as for `evaluate`; on it, models
-    are judged, and it is not trained on. Of `points` models at most, single digits and
-    bits are then removed or moved in up to `sweeps` passes, where the loss and the cost
-    together fall. Same seed, same front, on one machine.
+    are judged, and it is not trained on. Of each, single digits and bits are removed or
+    moved in up to `sweeps` passes, where the loss and the cost together fall. Same
+    seed, same front, on one machine.
 
     Raises `UserError` for data that does not fit, layers that cannot take formats, and
     a loss that is not finite.
@@ -116,9 +115,9 @@ def learn_widths(
         samples, held_out = (as_samples(d, inputs) for d in (data, validation))
         judges = held_out, as_labels(labels, len(held_out[0])).astype(np.int64)
         trainer = _Trainer(model, _with_casts(model, samples, start), teacher, samples)
-        snapshots = trainer.run(steps, batch, weights, learning_rate, seed, judges)
-        found = _thinned(_front(snapshots), points)
-        return _front([trainer.point(s, sweeps, seed, judges) for s in found])
+        stages = np.geomspace(*weights, points).tolist() if points > 1 else weights[1:]
+        snapshots = trainer.run(steps, batch, stages, learning_rate, seed)
+        return _front([trainer.point(s, sweeps, seed, judges) for s in snapshots])
 
 
 def _check(**counts: int) -> None:
@@ -181,12 +180,11 @@ class _Trainer:
         self,
         steps: int,
         batch: int,
-        weights: tuple[float, float],
+        stages: Sequence[float],
         learning_rate: float,
         seed: int,
-        judges: Judges,
     ) -> list[_Snapshot]:
-        """Train, and take a snapshot a hundred times."""
+        """Train with one weight of the cost after the other; what each leads to."""
         import torch
 
         generator = torch.Generator().manual_seed(seed)
@@ -196,15 +194,17 @@ class _Trainer:
         ]
         optimizer = torch.optim.Adam(groups, learning_rate, fused=True)
         found: list[_Snapshot] = []
-        count, every = len(self.inputs[0]), max(steps // 100, 1)
+        count = len(self.inputs[0])
         order = torch.empty(0, dtype=torch.int64)
+        ends = [steps * (n + 1) // len(stages) for n in range(len(stages))]
         with progress_bar("learning widths", steps) as show:
             for step in range(steps):
                 if len(order) < min(batch, count):
                     order = torch.randperm(count, generator=generator)
                 chosen, order = order[:batch], order[batch:]
                 self.module.train()
-                weight, rate = _schedule(step / steps, weights)
+                stage = step * len(stages) // steps
+                weight, rate = stages[stage], _rate(step * len(stages) / steps - stage)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * rate * group["pace"]
                 inputs = self._mixed(chosen, generator)
@@ -217,8 +217,11 @@ class _Trainer:
                     )
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
                 optimizer.step()  # pyright: ignore[reportUnknownMemberType]
-                if step % every == every - 1:
-                    found.append(self._snapshot(weight, judges))
+                if step + 1 in ends:
+                    state = self.module.state_dict()
+                    kept = {k: v.clone() for k, v in state.items()}
+                    found.append(_Snapshot(kept, weight))
+                if step % 16 == 0:
                     show(step + 1)
         return found
 
@@ -255,18 +258,6 @@ class _Trainer:
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
         results = cast("Tensor | tuple[Tensor, ...]", self.module(*inputs))
         return (results[0] if isinstance(results, tuple) else results).flatten(1)
-
-    def _snapshot(self, weight: float, judges: Judges) -> _Snapshot:
-        import torch
-
-        self._see_all()
-        samples, labels = judges
-        with torch.no_grad():
-            cost = self.cost().item()
-            inputs = [torch.as_tensor(a).flatten(0, 1) for a in samples]
-            scores = self._scores(inputs).numpy()
-        state = {k: v.clone() for k, v in self.module.state_dict().items()}
-        return _Snapshot(state, weight, cost, accuracy(scores, labels))
 
     def _see_all(self) -> None:
         """Ranges are those of all samples, and no others."""
@@ -320,31 +311,17 @@ class _Trainer:
                 break
 
 
-def _schedule(done: float, weights: tuple[float, float]) -> tuple[float, float]:
-    """The weight of the cost, and the part of the learning rate."""
-    low, high = weights
-    if done < QUIET:
-        return low, 1.0
-    if done < QUIET + RAMP:
-        return low * (high / low) ** ((done - QUIET) / RAMP), 1.0
-    rest = (done - QUIET - RAMP) / (1 - QUIET - RAMP)
-    return high, 0.5 * (1 + float(np.cos(np.pi * rest)))
+def _rate(done: float) -> float:
+    """The part of the learning rate where `done` of a stage is done."""
+    left = min((1 - done) / (1 - STEADY), 1.0)
+    return 0.5 * (1 - float(np.cos(np.pi * left)))
 
 
-_Found = TypeVar("_Found", _Snapshot, Point)
-
-
-def _front(found: Sequence[_Found]) -> list[_Found]:
+def _front(found: Sequence[Point]) -> list[Point]:
     """Those that are better than all that cost less."""
-    best, result = -1.0, list[_Found]()
+    best, result = -1.0, list[Point]()
     for one in sorted(found, key=lambda f: (f.cost, -f.accuracy)):
         if one.accuracy > best:
             best = one.accuracy
             result.append(one)
     return result
-
-
-def _thinned(found: list[_Snapshot], count: int) -> list[_Snapshot]:
-    """The best one, and others in even distances before it."""
-    places = np.linspace(len(found) - 1, 0, min(count, len(found)))
-    return [found[place] for place in sorted({round(p) for p in places.tolist()})]

@@ -59,7 +59,7 @@ from mase_opt.lib.reports.quantization import quantization_page
 from mase_opt.lib.search.space import decided_hardware
 from mase_opt.lib.suggest import did_you_mean
 from mase_opt.lib.table import Table
-from mase_opt.model.diagnostics import ReportedError, report_of
+from mase_opt.model.diagnostics import ReportedError, error_report_of
 from mase_opt.model.metrics import METRICS
 from mase_opt.model.stages import (
     BUILD_HARDWARE,
@@ -115,7 +115,7 @@ def user_errors() -> Generator[None]:
             raise
         raise UserError('this needs torch: pip install "mase-opt[torch]"') from error
     except Exception as error:
-        report = report_of(error)
+        report = error_report_of(error)
         if report is None:
             raise
         raise ReportedError(report) from error

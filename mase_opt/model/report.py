@@ -42,7 +42,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerCost:
     """One layer of the model and the hardware it became."""
 
     name: str
@@ -71,7 +71,7 @@ class Report:
     latency: int
     initiation_interval: int
     """Cycles from one sample to the next."""
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerCost, ...]
     totals: dict[str, int]
     logic_depth: int
     """Adders (or what takes as long) between two registers at most."""
@@ -229,7 +229,7 @@ def build_report(
 
 def _layers(
     hardware: _Hardware, top: str, reference: ModuleOp | None
-) -> Iterator[Layer]:
+) -> Iterator[LayerCost]:
     """The instances of the top module, and the ops of the model they come from."""
     models = _model_ops(reference) if reference is not None else {}
     for op in hardware.modules[top].body.block.ops:
@@ -241,7 +241,7 @@ def _layers(
         counts = hardware.count(name)
         # The instances of a layer are in the order of its ops.
         model = next(models.get(layer, iter(())), None)
-        yield Layer(
+        yield LayerCost(
             name=layer,
             operation=model.name.removeprefix("mase.") if model else "",
             inputs=_inputs(model) if model else "",

@@ -16,7 +16,7 @@ from mase_opt.dialects.mase.attrs import is_float
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
-from mase_opt.lib.conversion.unrolled.top import describe
+from mase_opt.lib.conversion.unrolled.top import describe_op
 from mase_opt.lib.data.vectors import input_vectors
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.hardware.codec import lanes_of
@@ -153,7 +153,9 @@ def verify_lowering(lowering: Lowering, samples: int) -> None:
 def accumulating_layers(module: ModuleOp) -> str:
     """The layers that lowering adds in accumulators, as text; empty for none."""
     found = [
-        describe(op) for op in main_function(module).walk() if added_in_accumulator(op)
+        describe_op(op)
+        for op in main_function(module).walk()
+        if added_in_accumulator(op)
     ]
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return ", ".join(found[:SHOWN]) + more
@@ -234,7 +236,7 @@ def _first_wrong_layer(
     ports = [port.name for port in probed.outputs]
     owner = owners[ports.index(wrong[0])]
     assert isinstance(owner, Operation)
-    return describe(owner)
+    return describe_op(owner)
 
 
 def _fits_ports(value: SSAValue) -> bool:

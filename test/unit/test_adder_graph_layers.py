@@ -52,7 +52,7 @@ from mase_opt.lib.formats import (
 )
 from mase_opt.lib.formats.block import E8M0, Block
 from mase_opt.lib.formats.format import Element
-from mase_opt.lib.formats.scaled import Layout
+from mase_opt.lib.formats.scaled import ScaleLayout
 from mase_opt.lib.interpreters.codes import to_codes
 from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target import yosys
@@ -332,7 +332,7 @@ def scaled(
     zero_point: int = 0,
     axis: int = 0,
 ) -> Attribute:
-    layout = Layout() if isinstance(scales, float) else Layout(axis)
+    layout = ScaleLayout() if isinstance(scales, float) else ScaleLayout(axis)
     return element_type(Scaled(element, scales, layout, zero_point=zero_point))
 
 

@@ -31,10 +31,10 @@ from mase_opt.lib.formats import (
     Format,
     FormatError,
     FormatSpec,
-    Layout,
     Overflow,
     Scaled,
     ScaledSpec,
+    ScaleLayout,
     parse_spec,
 )
 from mase_opt.lib.formats.torch_cast import cast
@@ -200,7 +200,7 @@ def test_sizes_of_parts_may_be_large():
         assert isinstance(blocks, Block)
         assert isinstance(whole, Block)
         assert np.array_equal(blocks.cast(x), whole.cast(x))
-        scaled = Scaled(Fixed(8, 0), np.full((3, 1), 0.1), Layout(1, size))
+        scaled = Scaled(Fixed(8, 0), np.full((3, 1), 0.1), ScaleLayout(1, size))
         assert np.array_equal(scaled.cast(x), Scaled(Fixed(8, 0), 0.1).cast(x))
 
 

@@ -40,9 +40,9 @@ from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats import (
     Fixed,
     FormatSpec,
-    Layout,
     Method,
     ScaledSpec,
+    ScaleLayout,
     choose_format,
 )
 from mase_opt.lib.formats.clipping import squared_error
@@ -587,7 +587,7 @@ def test_channels_are_those_of_the_layers(tmp_path: Path, monkeypatch):
     values, weights = found.sample(rank=4)
     assert values.shape == weights.shape == (CHANNEL_POINTS, 3, 1, 1)
     for method in Method:
-        spec = ScaledSpec(Fixed(8, 0), Layout(1))
+        spec = ScaledSpec(Fixed(8, 0), ScaleLayout(1))
         whole = choose_format(spec, x[:, :, None].astype(np.float64), method=method)
         chosen = choose_format(spec, values, weights=weights, method=method)
         ratio = chosen.scales / whole.scales

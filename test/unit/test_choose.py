@@ -20,7 +20,7 @@ from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import FormatError, Overflow, RoundingMode
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.spec import FormatSpec, ScaledSpec, parse_spec
 from mase_opt.lib.formats.ternary import Ternary
 
@@ -206,7 +206,7 @@ def test_parts_are_as_if_alone(data, method, grouped):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     group = data.draw(st.integers(1, 9)) if grouped else None
     element = data.draw(st.sampled_from([*ELEMENTS, Binary(), Ternary()]))
-    layout = Layout(axis, group)
+    layout = ScaleLayout(axis, group)
     options = {"method": method, "percentile": 90}
     whole = scaled(ScaledSpec(element, layout), values, **options)
     last = np.moveaxis(values, axis, -1)
@@ -228,9 +228,9 @@ def test_parts_are_as_if_alone(data, method, grouped):
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0), (1, 1, 1, 1, 1)])
 @pytest.mark.parametrize("method", Method)
 def test_small_tensors(shape, method):
-    layouts = [Layout()]
+    layouts = [ScaleLayout()]
     if shape:
-        layouts += [Layout(0), Layout(-1), Layout(-1, 4)]
+        layouts += [ScaleLayout(0), ScaleLayout(-1), ScaleLayout(-1, 4)]
     for value, layout in product((0.0, 0.3, -2.0), layouts):
         values = np.full(shape, value)
         for element in ELEMENTS:
@@ -259,8 +259,8 @@ def test_values_without_a_best_scale(method):
     with pytest.raises(FormatError, match=r"needs a scale of .* beyond float32"):
         scaled(ScaledSpec(element), np.array([1e300]), method=method)
     with pytest.raises(FormatError, match="rank 1, so there is no axis 1"):
-        scaled(ScaledSpec(element, Layout(1)), np.ones(3), method=method)
-    for element, layout in ((Binary(), Layout()), (Fixed(8, 0), Layout(0))):
+        scaled(ScaledSpec(element, ScaleLayout(1)), np.ones(3), method=method)
+    for element, layout in ((Binary(), ScaleLayout()), (Fixed(8, 0), ScaleLayout(0))):
         with pytest.raises(FormatError, match="zero points are for fixed point with"):
             scaled(ScaledSpec(element, layout, affine=True), np.ones(3), method=method)
 
@@ -268,7 +268,7 @@ def test_values_without_a_best_scale(method):
 def test_ranges_by_hand():
     values = np.array([[0.5, -2.0, 1.0], [0.0, 0.0, 0.0]])
     options = {"method": Method.MINMAX}
-    f = scaled(ScaledSpec(Fixed(8, 0), Layout(0)), values, **options)
+    f = scaled(ScaledSpec(Fixed(8, 0), ScaleLayout(0)), values, **options)
     assert f.scales.tolist() == [2 / 128, 1.0]
     assert f.encode(values).tolist() == [[32, -128, 64], [0, 0, 0]]
     f = scaled(ScaledSpec(MiniFloat(2, 1, Kind.FINITE)), values, **options)
@@ -286,7 +286,7 @@ def test_signs_are_scaled_by_their_mean(method):
     f = scaled(ScaledSpec(Binary()), values, method=method)
     assert f.scales == pytest.approx(3.5 / 6, rel=1e-7)
     # Thresholds are 0.7 times the mean magnitude of each row.
-    f = scaled(ScaledSpec(Ternary(), Layout(0)), values, method=method)
+    f = scaled(ScaledSpec(Ternary(), ScaleLayout(0)), values, method=method)
     assert f.scales.tolist() == [1.5, 1.0]
     assert f.cast(values).tolist() == [[0, -1.5, 1.5], [0, 0, 0]]
     f = scaled(ScaledSpec(Ternary(1.5)), values, method=method)

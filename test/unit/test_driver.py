@@ -17,7 +17,7 @@ from xdsl.utils.arg_spec import ArgSpec
 from mase_opt.driver.command_line import DriverParser
 from mase_opt.driver.expected import expectations
 from mase_opt.driver.main import run as mase_opt
-from mase_opt.driver.pass_docs import describe
+from mase_opt.driver.pass_docs import describe_pass
 from mase_opt.frontend.inputs import read_chunks
 from mase_opt.frontend.locations import LocatingParser, SourcePlace, place_of
 from mase_opt.lib import console, native
@@ -99,7 +99,7 @@ def test_wrong_options(text: str, message: str) -> None:
 
 
 def test_pass_documentation() -> None:
-    doc = describe(OptionsPass)
+    doc = describe_pass(OptionsPass)
     assert doc.summary == "Take options of every type."
     assert doc.description == "And do nothing."
     assert [(o.name, o.type, o.default, o.text) for o in doc.options] == [
@@ -112,7 +112,7 @@ def test_pass_documentation() -> None:
 
 def test_every_pass_is_documented() -> None:
     for name, factory in UNIVERSE.all_passes.items():
-        doc = describe(factory())
+        doc = describe_pass(factory())
         assert doc.name == name
         assert doc.summary.endswith("."), name
         for option in doc.options:

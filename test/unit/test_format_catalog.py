@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mase_opt.lib.formats import MiniFloat, parse_spec
-from mase_opt.lib.formats.catalog import element_of, entries, listing, number_line
+from mase_opt.lib.formats.catalog import element_format, entries, listing, number_line
 from mase_opt.lib.formats.minifloat import Kind
 
 
@@ -40,7 +40,7 @@ def test_listing_has_all_of_it(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("entry", list(entries()), ids=lambda entry: entry.name)
 def test_pictures(entry):
-    element = element_of(parse_spec(entry.name))
+    element = element_format(parse_spec(entry.name))
     assert element is not None
     if element.bits > 8:
         with pytest.raises(AssertionError, match="too many values"):

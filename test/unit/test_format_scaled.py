@@ -13,7 +13,7 @@ from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
 from mase_opt.lib.formats.rounding import round_ratio
-from mase_opt.lib.formats.scaled import Layout, Scaled, quotient
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout, quotient
 from mase_opt.lib.formats.ternary import Ternary
 
 SCALES = [1.0, 0.25, 1 / 3, 0.1, 2.0**-126, 1e38, float(np.nextafter(np.float32(1), 2))]
@@ -114,23 +114,23 @@ def test_other_elements(element, scale: float):
 @pytest.mark.parametrize(
     ("shape", "layout", "scales_shape"),
     [
-        ((), Layout(), ()),
-        ((0,), Layout(0), (0,)),
-        ((3,), Layout(0), (3,)),
-        ((3, 5), Layout(0), (3,)),
-        ((3, 5), Layout(-1), (5,)),
-        ((3, 5), Layout(1, 2), (3, 3)),
-        ((3, 5), Layout(-1, 5), (3, 1)),
-        ((3, 5), Layout(0, 1), (3, 5)),
-        ((3, 0), Layout(1, 2), (3, 0)),
-        ((3, 0), Layout(0), (3,)),
-        ((0,), Layout(), ()),
-        ((2, 3, 4), Layout(1), (3,)),
-        ((2, 3, 4, 5), Layout(1, 2), (2, 2, 4, 5)),
-        ((2, 1, 2, 3, 4), Layout(4, 3), (2, 1, 2, 3, 2)),
+        ((), ScaleLayout(), ()),
+        ((0,), ScaleLayout(0), (0,)),
+        ((3,), ScaleLayout(0), (3,)),
+        ((3, 5), ScaleLayout(0), (3,)),
+        ((3, 5), ScaleLayout(-1), (5,)),
+        ((3, 5), ScaleLayout(1, 2), (3, 3)),
+        ((3, 5), ScaleLayout(-1, 5), (3, 1)),
+        ((3, 5), ScaleLayout(0, 1), (3, 5)),
+        ((3, 0), ScaleLayout(1, 2), (3, 0)),
+        ((3, 0), ScaleLayout(0), (3,)),
+        ((0,), ScaleLayout(), ()),
+        ((2, 3, 4), ScaleLayout(1), (3,)),
+        ((2, 3, 4, 5), ScaleLayout(1, 2), (2, 2, 4, 5)),
+        ((2, 1, 2, 3, 4), ScaleLayout(4, 3), (2, 1, 2, 3, 2)),
     ],
 )
-def test_layouts(shape, layout: Layout, scales_shape):
+def test_layouts(shape, layout: ScaleLayout, scales_shape):
     rng = np.random.default_rng(4)
     values = rng.standard_normal(shape) * np.exp2(rng.integers(-9, 9, shape))
     scales = rng.uniform(0.01, 1, scales_shape)
@@ -185,23 +185,29 @@ def test_infinity_and_nan():
         (lambda: Scaled(Fixed(8, 0), inf), "must be positive normal .* got inf"),
         (lambda: Scaled(Fixed(8, 0), 1e39), r"must be positive normal .* got 1e\+39"),
         (lambda: Scaled(Fixed(8, 0), 1e-45), "must be positive normal .* got 1e-45"),
-        (lambda: Scaled(Fixed(8, 0), [1, 0.0], Layout(0)), "positive normal .* got 0"),
+        (
+            lambda: Scaled(Fixed(8, 0), [1, 0.0], ScaleLayout(0)),
+            "positive normal .* got 0",
+        ),
         (lambda: Scaled(Fixed(8, 0), [1.0]), r"expected one scale, got shape \[1\]"),
-        (lambda: Scaled(Fixed(8, 0), 1.0, Layout(0)), r"expected a list .* shape \[\]"),
+        (
+            lambda: Scaled(Fixed(8, 0), 1.0, ScaleLayout(0)),
+            r"expected a list .* shape \[\]",
+        ),
         (lambda: Scaled(Fixed(33, 0), 1.0), "more than 32 bits"),
         (
             lambda: Scaled(Fixed(8, 0), 1.0, zero_point=128),
             "128 is not a code of fixed",
         ),
         (lambda: Scaled(Binary(), 1.0, zero_point=1), "binary takes no zero point"),
-        (lambda: Layout(group=4), "a group size needs an axis"),
-        (lambda: Layout(0, 0), "group size must be positive, got 0"),
+        (lambda: ScaleLayout(group=4), "a group size needs an axis"),
+        (lambda: ScaleLayout(0, 0), "group size must be positive, got 0"),
         (
-            lambda: Scaled(Fixed(8, 0), [1.0], Layout(1)).encode(np.ones(1)),
+            lambda: Scaled(Fixed(8, 0), [1.0], ScaleLayout(1)).encode(np.ones(1)),
             "the tensor has rank 1, so there is no axis 1",
         ),
         (
-            lambda: Scaled(Fixed(8, 0), [1.0], Layout(0)).encode(np.ones(2)),
+            lambda: Scaled(Fixed(8, 0), [1.0], ScaleLayout(0)).encode(np.ones(2)),
             r"scales have shape \[1\], but a tensor of shape \[2\] needs \[2\]",
         ),
     ],
@@ -222,7 +228,7 @@ def test_properties():
     assert str(g).startswith("scaled<fixed<8, 0>, 0.1")
     assert str(g).endswith(", zero_point = -128>")
     assert (g.min_value, g.max_value) == (0.0, 255 * float(np.float32(0.1)))
-    g = Scaled(Fixed(4, 0), np.ones((2, 3)), Layout(-1, 128))
+    g = Scaled(Fixed(4, 0), np.ones((2, 3)), ScaleLayout(-1, 128))
     assert g.bits_per_element == 4.25
     assert str(g) == "scaled<fixed<4, 0>, [1.0, 1.0, 1.0, …], axis = -1, group = 128>"
     assert f == Scaled(Fixed(8, 0), np.float32(0.25))

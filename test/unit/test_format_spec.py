@@ -13,7 +13,7 @@ from mase_opt.lib.formats.clipping import Method
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.spec import (
     FAMILIES,
     FormatSpec,
@@ -37,10 +37,10 @@ FORMATS = [
     Block(Log(4), E8M0, ()),
     Scaled(Fixed(8, 0), 0.1),
     Scaled(Fixed(8, 0, signed=False), 1e-6, zero_point=3),
-    Scaled(Ternary(), [0.5, 0.25], Layout(-2)),
+    Scaled(Ternary(), [0.5, 0.25], ScaleLayout(-2)),
     ScaledSpec(Fixed(8, 0)),
     ScaledSpec(Fixed(8, 0, signed=False), affine=True),
-    ScaledSpec(Binary(), Layout(1, 64)),
+    ScaledSpec(Binary(), ScaleLayout(1, 64)),
     ScaledSpec(Fixed(8, 0), power_of_two=True),
     FormatSpec(True, 8, None),
 ]
@@ -96,7 +96,7 @@ def test_names_whose_scales_are_open():
     assert parse_spec("int8") == ScaledSpec(Fixed(8, 0))
     assert parse_spec("uint4") == ScaledSpec(Fixed(4, 0, signed=False), affine=True)
     spec = parse_spec("int4_g128")
-    assert spec == ScaledSpec(Fixed(4, 0), Layout(-1, 128))
+    assert spec == ScaledSpec(Fixed(4, 0), ScaleLayout(-1, 128))
     values = np.random.default_rng(0).standard_normal((3, 300))
     fitted = choose_format(spec, values, method=Method.MINMAX)
     assert isinstance(fitted, Scaled)

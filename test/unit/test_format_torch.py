@@ -13,7 +13,7 @@ from mase_opt.lib.formats.binary import Binary
 from mase_opt.lib.formats.block import E8M0, Block, Exponent
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.formats.torch_cast import cast, cast_samples
 
@@ -51,9 +51,9 @@ FORMATS = [
     Block(Log(4), Exponent(4, 7), (16,), bump=True),
     Scaled(Fixed(8, 0), 0.037),
     Scaled(Fixed(8, 0, signed=False), 0.037, zero_point=100),
-    Scaled(Fixed(4, 0), np.full((1000, 8), 1 / 3), Layout(1, 128)),
-    Scaled(E4M3, np.linspace(0.1, 3, 1000), Layout(0)),
-    Scaled(Ternary(), np.linspace(0.1, 3, 1000), Layout(-1)),
+    Scaled(Fixed(4, 0), np.full((1000, 8), 1 / 3), ScaleLayout(1, 128)),
+    Scaled(E4M3, np.linspace(0.1, 3, 1000), ScaleLayout(0)),
+    Scaled(Ternary(), np.linspace(0.1, 3, 1000), ScaleLayout(-1)),
     Scaled(Binary(), 0.7),
 ]
 
@@ -82,7 +82,7 @@ def same(ours: torch.Tensor, wanted: np.ndarray) -> bool:
 def test_samples_that_overflow():
     """Of formats that look at the whole sample, too."""
     values = np.array([[0.1, -0.4], [0.6, 0.3]])
-    positional = Scaled(Fixed(3, 0), [0.5, 1.0], Layout(0))
+    positional = Scaled(Fixed(3, 0), [0.5, 1.0], ScaleLayout(0))
     for f in (Ternary(), Scaled(Ternary(), 0.5), positional):
         assert f.per_sample
         wanted = np.stack([f.cast(v, overflow=Overflow.ERROR) for v in values])
@@ -172,7 +172,7 @@ def test_gradient():
     assert x.grad is not None
     assert x.grad.tolist() == [0, 2, 3, 4, 0]
     x = torch.tensor([[2.0, 0.1], [2.0, 0.1]], requires_grad=True)
-    f = Scaled(Fixed(2, 0), [1.0, 2.0], Layout(0))
+    f = Scaled(Fixed(2, 0), [1.0, 2.0], ScaleLayout(0))
     cast(x, f).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [[0, 1], [1, 1]]

@@ -43,12 +43,12 @@ from mase_opt.lib.formats import (
     Fixed,
     Format,
     Kind,
-    Layout,
     Log,
     MiniFloat,
     Overflow,
     RoundingMode,
     Scaled,
+    ScaleLayout,
     Ternary,
 )
 from mase_opt.lib.interpreters.kernels.elementwise import FUNCTIONS, apply_function
@@ -104,7 +104,7 @@ def formats(draw: st.DrawFn, shape: Shape) -> Format[Any]:
         element, scale, bump = draw(st.sampled_from(BLOCKED))
         return Block(element, scale, sizes, bump)
     axis = draw(st.integers(-len(shape), len(shape) - 1))
-    layout = Layout(axis, draw(st.sampled_from([None, 1, 2, 4])))
+    layout = ScaleLayout(axis, draw(st.sampled_from([None, 1, 2, 4])))
     size = layout.scales_shape(shape)
     seeds = draw(st.lists(st.sampled_from([0.25, 0.1, 3.0]), min_size=3, max_size=3))
     scales = np.resize(np.array(seeds), prod(size)).reshape(size)

@@ -21,7 +21,7 @@ from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.log import Log
 from mase_opt.lib.formats.minifloat import Kind, MiniFloat
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.simulation import verilator
 from mase_opt.testing import assert_levels_agree, lower
@@ -184,8 +184,8 @@ def test_cast_between_integers_and_booleans() -> None:
 @pytest.mark.parametrize("element", [Fixed(4, 0), MiniFloat(2, 1, Kind.FINITE)])
 def test_scales_of_channels_and_groups(element: Element) -> None:
     rng = np.random.default_rng(3)
-    channels = Scaled(element, [0.5, 0.3, 0.7], Layout(1))
-    groups = Scaled(element, rng.uniform(0.1, 1, (2, 2)), Layout(1, 2))
+    channels = Scaled(element, [0.5, 0.3, 0.7], ScaleLayout(1))
+    groups = Scaled(element, rng.uniform(0.1, 1, (2, 2)), ScaleLayout(1, 2))
     model = Model((element_type(channels), [2, 3]), (element_type(groups), [2, 3]))
     with model as (x, y):
         moved = shape.SliceOp(x, starts=[0, 0], stops=[2, 3], strides=[2, 1])
@@ -245,7 +245,7 @@ def test_conv(data: st.DataObject, option: dict[str, Any], padding: int) -> None
     with model as (x,):
         weight = constant(data, data.draw(formats), 2, 2, 2)
         plain = layers.Conv1dOp(x, weight, padding=[padding], **data.draw(results()))
-        channels = Scaled(Fixed(6, 0), [0.3, 0.2], Layout(1))
+        channels = Scaled(Fixed(6, 0), [0.3, 0.2], ScaleLayout(1))
         scaled = layers.Conv1dOp(x, weight, element=element_type(channels))
     assert_levels_agree(model.returns(plain, scaled), **option)
 
@@ -410,7 +410,7 @@ def test_formats_do_not_wrap_or_fail() -> None:
 
 
 def test_moves_to_other_scales() -> None:
-    format = Scaled(Fixed(6, 0), [0.5, 0.3], Layout(0))
+    format = Scaled(Fixed(6, 0), [0.5, 0.3], ScaleLayout(0))
     model = Model((element_type(format), [2, 2]))
     with model as (x,):
         y = shape.TransposeOp(x, [1, 0])

@@ -33,11 +33,11 @@ from mase_opt.lib.data.samples import encode_inputs
 from mase_opt.lib.formats import (
     Binary,
     Fixed,
-    Layout,
     MiniFloat,
     Overflow,
     RoundingMode,
     Scaled,
+    ScaleLayout,
     Ternary,
 )
 from mase_opt.lib.interpreters.mase import evaluate, main_function
@@ -60,10 +60,12 @@ ELEMENTS = [
 
 @given(
     st.sampled_from(ELEMENTS),
-    st.sampled_from([Layout(), Layout(0), Layout(-1), Layout(1, 2)]),
+    st.sampled_from(
+        [ScaleLayout(), ScaleLayout(0), ScaleLayout(-1), ScaleLayout(1, 2)]
+    ),
     st.integers(0, 2**32 - 1),
 )
-def test_learned_cast_is_the_cast(element: Any, layout: Layout, seed: int) -> None:
+def test_learned_cast_is_the_cast(element: Any, layout: ScaleLayout, seed: int) -> None:
     rng = np.random.default_rng(seed)
     scales = rng.uniform(0.01, 2, layout.scales_shape((3, 5)))
     format = Scaled(element, scales, layout)
@@ -82,8 +84,10 @@ def test_learned_cast_of_samples_that_may_not_overflow() -> None:
     assert got.tolist() == [[0.0, -0.5], [0.5, 0.0]]
 
 
-@pytest.mark.parametrize("layout", [Layout(), Layout(0), Layout(1, 2)], ids=str)
-def test_gradients_are_those_of_lsq(layout: Layout) -> None:
+@pytest.mark.parametrize(
+    "layout", [ScaleLayout(), ScaleLayout(0), ScaleLayout(1, 2)], ids=str
+)
+def test_gradients_are_those_of_lsq(layout: ScaleLayout) -> None:
     format = Scaled(Fixed(3, 0), np.full(layout.scales_shape((2, 5)), 0.3), layout)
     learned = LearnedScale(format)
     values = torch.linspace(-2, 2, 30, dtype=torch.float64).reshape(3, 2, 5)

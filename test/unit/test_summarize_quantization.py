@@ -19,7 +19,7 @@ from mase_opt.lib.conversion.convert_torch_to_mase import ConvertTorchToMasePass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.format import Format
-from mase_opt.lib.formats.scaled import Layout, Scaled
+from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.spec import parse_spec
 from mase_opt.lib.interpreters.mase import evaluate
 from mase_opt.lib.model_function import model_function
@@ -96,7 +96,7 @@ def test_bits_of_formats(name: str, shape: tuple[int, ...], bits: int) -> None:
 def test_bits_of_scales() -> None:
     four, eight = Fixed(4, 0), Fixed(8, 0, signed=False)
     one = Scaled(four, 0.5)
-    grouped = Scaled(four, np.ones((2, 3)), Layout(-1, 128))
+    grouped = Scaled(four, np.ones((2, 3)), ScaleLayout(-1, 128))
     affine = Scaled(eight, 0.5, zero_point=3)
     assert storage_bits(element_type(one), (2, 5)) == 10 * 4 + 32
     assert storage_bits(element_type(grouped), (2, 300)) == 600 * 4 + 6 * 32

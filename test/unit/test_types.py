@@ -11,10 +11,10 @@ from mase_opt.lib.formats import (
     Exponent,
     Fixed,
     Kind,
-    Layout,
     Log,
     MiniFloat,
     Scaled,
+    ScaleLayout,
     Ternary,
 )
 
@@ -42,8 +42,8 @@ def test_formats_and_their_types_are_one_to_one():
         Block(Fixed(8, 6), E8M0, (32,), bump=True),
         Block(Log(4), Exponent(4, 7), (1, -1)),
         Scaled(Fixed(8, 0), 0.5),
-        Scaled(Fixed(8, 0), [0.5, 0.25], Layout(0)),
-        Scaled(Fixed(8, 0), [[0.5, 0.25]], Layout(1, 2)),
+        Scaled(Fixed(8, 0), [0.5, 0.25], ScaleLayout(0)),
+        Scaled(Fixed(8, 0), [[0.5, 0.25]], ScaleLayout(1, 2)),
         Fixed(8, 4),
         Fixed(8, 4, signed=False),
     ]

@@ -14,7 +14,7 @@ from mase_opt.dialects.mase.cast_elements import CastElementsOp
 from mase_opt.dialects.mase.types import FixedPoint, element_of, shape_of
 from mase_opt.lib.analysis.blocks import is_block, keeps_blocks
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
-from mase_opt.lib.conversion.unrolled.top import describe, live_ops
+from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops
 from mase_opt.lib.formats import Overflow, Stochastic
 from mase_opt.lib.hardware.codec import format_of, has_codec
 from mase_opt.lib.hardware.number import LOWER_BLOCKS, not_constant
@@ -72,7 +72,7 @@ def check_function(op: func.FuncOp) -> None:
             continue
         reason = _op_problem(inner)
         if reason:
-            problems.append(f"{describe(inner)}: {reason}")
+            problems.append(f"{describe_op(inner)}: {reason}")
     if problems:
         raise PassFailedException(
             f"function {op.sym_name.data} cannot become hardware:\n  "

@@ -133,7 +133,7 @@ class TopBuilder:
                     self.values[op.results[0]] = self._wires(op)
                 except HardwareError as error:
                     raise PassFailedException(
-                        f"no circuit for {describe(op)}: {error}"
+                        f"no circuit for {describe_op(op)}: {error}"
                     ) from error
 
     def _argument(self, name: str, lane: Lane) -> Wires:
@@ -373,7 +373,7 @@ def _suffixes(value: SSAValue) -> list[str]:
     return [lane.suffix for lane in lanes_of(value)]
 
 
-def describe(op: Operation) -> str:
+def describe_op(op: Operation) -> str:
     """`mase.linear fc1`"""
     layer = layer_name(op)
     return op.name if layer is None else f"{op.name} {layer}"
