@@ -93,7 +93,9 @@ def main() -> None:
     found: list[tuple[float, float, Any]] = []
     start = time.process_time()
     per = given.steps // (given.points * UPDATES)
-    for beta in np.geomspace(*given.weights, given.points).tolist():
+    low, high = (float(weight) for weight in given.weights)
+    betas: list[float] = np.geomspace(low, high, int(given.points)).tolist()
+    for beta in betas:
         for layer in weighed:
             layer._beta.assign(beta)
         for update in range(UPDATES):
@@ -104,8 +106,8 @@ def main() -> None:
             )
         kept = model.get_weights()
         cost = trace_minmax(model, data["x_train"])
-        scores = model.predict(data["x_val"], verbose=0, batch_size=1024)
-        right = float(np.mean(scores.argmax(1) == data["y_val"]))
+        scores: Any = model.predict(data["x_val"], verbose=0, batch_size=1024)
+        right = np.count_nonzero(scores.argmax(1) == data["y_val"])
         found.append((cost, right, model.get_weights()))
         model.set_weights(kept)
     seconds = time.process_time() - start
@@ -129,7 +131,8 @@ def main() -> None:
         }
         for name in ("val", "test"):
             scores = logic.predict(data[f"x_{name}"].astype(np.float64))
-            line[name] = float(np.mean(scores.argmax(1) == data[f"y_{name}"]))
+            labels = data[f"y_{name}"]
+            line[name] = np.count_nonzero(scores.argmax(1) == labels) / len(labels)
         print(json.dumps(line), flush=True)
 
 

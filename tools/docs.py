@@ -39,7 +39,12 @@ from xdsl.irdl import (
 from xdsl.passes import ModulePass
 
 import mase_opt
-from mase_opt.driver.pass_docs import PassDoc, describe, field_docstrings, short_flag
+from mase_opt.driver.pass_docs import (
+    PassDoc,
+    describe_pass,
+    field_docstrings,
+    short_flag,
+)
 from mase_opt.lib.formats import (
     Binary,
     Block,
@@ -54,7 +59,7 @@ from mase_opt.lib.formats import (
     Ternary,
     parse_spec,
 )
-from mase_opt.lib.formats.catalog import HEADER, element_of, entries, number_line
+from mase_opt.lib.formats.catalog import HEADER, element_format, entries, number_line
 from mase_opt.universe import UNIVERSE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -77,7 +82,9 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]
 
 def passes_page(factories: Iterable[Callable[[], type[ModulePass]]]) -> str:
     """docs/passes.md: every pass with its options, by name."""
-    docs = sorted((describe(make()) for make in factories), key=lambda doc: doc.name)
+    docs = sorted(
+        (describe_pass(make()) for make in factories), key=lambda doc: doc.name
+    )
     lines = [GENERATED, "# Passes", ""]
     lines += table(
         ("pass", "flag", "what it does"),
@@ -298,7 +305,7 @@ def pictured() -> dict[Element, list[str]]:
     """Elements with a picture, and the listed formats that consist of them."""
     names: dict[Element, list[str]] = {}
     for entry in entries():
-        element = element_of(parse_spec(entry.name))
+        element = element_format(parse_spec(entry.name))
         if element is not None and element.bits <= 8:
             names.setdefault(element, []).append(entry.name)
     return names
