@@ -51,8 +51,8 @@ def optimizers(
         decay = SGD_DECAY if decay is None else decay
     if betas is not None and name in ADAMS:
         more["betas"] = betas
-    # Where losses are scaled, fused ones unscale gradients too late to clip them.
-    if name in FUSED and config.trainer_precision != "16":
+    # In mixed precision Lightning clips no gradients of fused ones.
+    if name in FUSED and config.trainer_precision in ("32", "64"):
         more["fused"] = True
     optimizer = OPTIMIZERS[name](parameters, weight_decay=decay or 0.0, **more)
     if config.lr_scheduler == "none":
