@@ -11,6 +11,7 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import shape_of
 
@@ -150,7 +151,7 @@ class Layers:
     def _work(self, op: Operation) -> Work | None:
         if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
             return None
-        if not is_constant(op.weight):
+        if not _is_weight(op.weight):
             return None
         name = op.layer.data if op.layer else op.name
         root = op.input
@@ -194,3 +195,9 @@ class Layers:
             positions,
             channels,
         )
+
+
+def _is_weight(value: SSAValue) -> bool:
+    """Whether it is constant: codes, or casts of the numbers that training changes."""
+    owner = value.owner
+    return is_constant(owner.input if isinstance(owner, CastOp) else value)

@@ -23,8 +23,9 @@ from mase_opt.lib.quantization.config import (
     parse_layers,
 )
 from mase_opt.lib.quantization.ops import concerned, role_of
+from mase_opt.lib.quantization.recipe import OPTIONS, Recipe
 from mase_opt.lib.search.space import QUANTIZE, Decision, Point, Space
-from mase_opt.lib.search.tables import check_keys, configs_of, table_of
+from mase_opt.lib.search.tables import check_keys, choices_of, configs_of, table_of
 
 Choices = Mapping[str, tuple[Any, ...]]
 NOTHING = "NA"
@@ -50,14 +51,15 @@ class MixedPrecision(Space):
     `seed.<key>.config` holds them, for the layers that `key` fits by `setup.by` (name,
     type or regex_name), `default` for the others. Every layer is a choice of its own;
     with `setup.share`, all layers of a key are one. "NA" is no setting, of a fraction
-    half the width, and as a `name` no format at all.
+    half the width, and as a `name` no format at all. `options` holds lists of options
+    of `mase-quantize` for all layers, such as the `method` that ranges are chosen by.
     """
 
     name = "mixed_precision"
 
     def __init__(self, table: Mapping[str, Any], function: FuncOp):
         where = "search_space"
-        check_keys(table, ("name", "setup", "seed"), where)
+        check_keys(table, ("name", "setup", "seed", "options"), where)
         setup = table_of(table.get("setup", {}), f"{where}.setup")
         check_keys(setup, ("by", "share"), f"{where}.setup")
         self._by = check_by(setup.get("by", "type"), f"{where}.setup")
@@ -96,6 +98,7 @@ class MixedPrecision(Space):
                     continue
                 group = _of_operands(choices, own, path, quiet=True)
                 self._groups.append(_Group(layer, path, group))
+        self._options = _of_all_layers(table.get("options", {}), f"{where}.options")
         if not self.parameters():
             raise UserError(
                 f"{where}.seed leaves nothing to choose: list several values for some "
@@ -133,12 +136,13 @@ class MixedPrecision(Space):
             _check_together({"name": names, **own}, where)
 
     def parameters(self) -> Choices:
-        return {
+        of_layers = {
             f"{group.name}.{key}": values
             for group in self._groups
             for key, values in group.choices.items()
-            if len(values) > 1
         }
+        every = {**of_layers, **self._options}
+        return {name: values for name, values in every.items() if len(values) > 1}
 
     def decision(self, point: Point) -> Decision:
         layers: dict[str, dict[str, Any]] = {}
@@ -150,7 +154,20 @@ class MixedPrecision(Space):
             if own := settings(chosen, group.where):
                 layers[group.name] = own
         by = self._by if self._shared else "name"
-        return Decision(((QUANTIZE, {"by": by, "layers": layers}),))
+        options = {key: point.get(key, v[0]) for key, v in self._options.items()}
+        return Decision(((QUANTIZE, {**options, "by": by, "layers": layers}),))
+
+
+def _of_all_layers(value: Any, where: str) -> Choices:
+    """Choices of options for all layers, each of which has a meaning by itself."""
+    table = table_of(value, where)
+    check_keys(table, OPTIONS, where)
+    found: dict[str, tuple[Any, ...]] = {}
+    for key, listed in table.items():
+        found[key] = choices_of(listed, f"{where}.{key}")
+        for choice in found[key]:
+            Recipe.from_table({key: choice}, where)
+    return found
 
 
 def _check_together(choices: Choices, where: str) -> None:

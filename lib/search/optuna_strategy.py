@@ -11,6 +11,7 @@ import numpy as np
 
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.search.encoding import Encoding
+from mase_opt.lib.search.space import Point
 from mase_opt.lib.search.strategy import Problem, Strategy
 from mase_opt.lib.suggest import did_you_mean
 
@@ -115,11 +116,11 @@ class OptunaStrategy(Strategy):
     grid or brute_force.
 
     Grid and brute force try every point once. For cmaes the order in which formats are
-    listed counts.
+    listed counts. With `warm_start` the others begin with the points of `uniform`.
     """
 
     name = "optuna"
-    keys: ClassVar[Mapping[str, Any]] = {"sampler": "tpe"}
+    keys: ClassVar[Mapping[str, Any]] = {"sampler": "tpe", "warm_start": True}
 
     def __init__(self, table: Mapping[str, Any], problem: Problem):
         super().__init__(table, problem)
@@ -141,14 +142,25 @@ class OptunaStrategy(Strategy):
         if not self._sampler.learns:
             self.batch = 32
         self._sampler.make(problem.seed, self.encoding)
+        warm = table["warm_start"]
+        if not isinstance(warm, bool):
+            raise UserError(f"setup.warm_start is {warm!r}, expected true or false")
+        points = uniform(problem.parameters) if warm and not self.exhaustive else []
+        self._first = [self.encoding.encode(point) for point in points]
 
     def ask(self, study: optuna.Study, count: int) -> list[optuna.Trial]:
         distributions = self.encoding.distributions()
+        first = self._first[len(study.get_trials(deepcopy=False)) :]
         usual, study.sampler = study.sampler, self._seeded
+        asked: list[optuna.Trial] = []
         try:
-            return [study.ask(distributions) for _ in range(count)]
+            for place in range(count):
+                if place < len(first):
+                    study.enqueue_trial(first[place])
+                asked.append(study.ask(distributions))
         finally:
             study.sampler = usual
+        return asked
 
     @cached_property
     def _seeded(self) -> BaseSampler:
@@ -163,3 +175,20 @@ class OptunaStrategy(Strategy):
             return self.problem.seed
         pair = np.random.SeedSequence([self.problem.seed, number])
         return int(pair.generate_state(1)[0])
+
+
+def uniform(parameters: Mapping[str, tuple[Any, ...]]) -> list[Point]:
+    """
+    Points in which all parameters take the same place in their list.
+
+    Formats that are listed by width then have the same one everywhere. Parameters with
+    fewer choices than others, such as roundings, keep their first.
+    """
+    longest = max(len(choices) for choices in parameters.values())
+    return [
+        {
+            name: choices[place if len(choices) == longest else 0]
+            for name, choices in parameters.items()
+        }
+        for place in range(longest)
+    ]

@@ -156,6 +156,7 @@ class _Search:
             {} if setup.storage is None else prepared.fingerprint,
         )
         self._ids: dict[int, int] = {}
+        self._answers: dict[int, Answer] = {}
         self._owner = Owner(
             self._storage, self._study, shared=setup.storage is not None
         )
@@ -247,6 +248,8 @@ class _Search:
         size = self._strategy.encoding.size
         if self._strategy.once:
             room = min(room, size - count)
+        if count < size:
+            return room
         # Whatever else were tried would be known.
         points = {repr(sorted(t.params.items())) for t in trials if is_whole(t)}
         return 0 if len(points) >= size else room
@@ -264,11 +267,7 @@ class _Search:
 
     def _measure(self, mine: Sequence[FrozenTrial], workers: Workers) -> None:
         """Measure trials and tell the study, in the order of their numbers."""
-        known = {
-            answer.key: answer
-            for trial in self._trials()
-            if (answer := _answer_of(trial)) is not None
-        }
+        known = self._known()
         answers: dict[int, Answer] = {}
         jobs: dict[str, tuple[Job, list[FrozenTrial]]] = {}
         for trial in mine:
@@ -297,6 +296,14 @@ class _Search:
             if trial.number in answers and not trial.state.is_finished():
                 # As a journal that someone has emptied.
                 raise OSError(f"what was written of trial {trial.number} is not there")
+
+    def _known(self) -> Mapping[str, Answer]:
+        """All answers there are, by the keys of their jobs."""
+        for trial in self._trials():
+            if trial.number not in self._answers:
+                if (answer := _answer_of(trial)) is not None:
+                    self._answers[trial.number] = answer
+        return {answer.key: answer for answer in self._answers.values()}
 
     def _keep(self, trial: FrozenTrial, answer: Answer) -> Answer:
         """Write an answer into the storage; what it is worth."""

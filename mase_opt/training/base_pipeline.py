@@ -58,8 +58,10 @@ def pipeline_options(tree: Mapping[str, Any], path: str) -> dict[str, Any]:
     training, model = file.training, file.model
 
     def found(name: str) -> str:
-        beside = Path(path).parent / name
-        return str(beside) if not Path(name).exists() and beside.exists() else name
+        file = name.rpartition(":")[0] if ".py:" in name else name
+        beside = Path(path).parent
+        is_beside = not Path(file).exists() and (beside / file).exists()
+        return str(beside / name) if is_beside else name
 
     options: dict[str, Any] = {
         "model": found(model.architecture_cfg_path),

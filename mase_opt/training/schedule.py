@@ -24,6 +24,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 ADAMS = ("adam", "adamw", "adamax")
 """Those with running means of gradients and of their squares."""
+FUSED = ("adam", "adamw", "sgd", "adagrad")
+"""Those that torch computes in one call: a small model's step takes half the time."""
 SGD_DECAY = 5e-4
 
 
@@ -49,6 +51,9 @@ def optimizers(
         decay = SGD_DECAY if decay is None else decay
     if betas is not None and name in ADAMS:
         more["betas"] = betas
+    # In mixed precision Lightning clips no gradients of fused ones.
+    if name in FUSED and config.trainer_precision in ("32", "64"):
+        more["fused"] = True
     optimizer = OPTIMIZERS[name](parameters, weight_decay=decay or 0.0, **more)
     if config.lr_scheduler == "none":
         return optimizer

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -643,6 +647,30 @@ def test_p19_d10_streams_of_files_folders_and_functions(tmp_path: Path):
     assert np.array_equal(np.sort(mixed, axis=0), x[:4])
 
 
+@pytest.mark.skipif(find_spec("h5py") is None, reason="needs h5py")
+def test_d10_streams_of_hdf5_files(tmp_path: Path):
+    import h5py
+
+    x = np.arange(24, dtype=np.float64).reshape(6, 2, 2)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = x[:4]
+        file["images/others"] = x[4:].astype(np.uint8)
+    assert np.array_equal(read({"data_path": ["a.h5"]}, tmp_path), x[:4])
+    other = {"data_read_type": "h5", "file_reader_args": {"key": "images/others"}}
+    assert np.array_equal(read({**other, "data_path": ["a.h5"]}, tmp_path), x[4:])
+    (tmp_path / "half.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:700])
+    for name, more in (("half.h5", {}), ("a.h5", {"file_reader_args": {"key": "no"}})):
+        with pytest.raises(UserError, match=r"_default_reader failed: \w+Error: "):
+            read({"data_path": [name], **more}, tmp_path)
+
+
+def test_d10_hdf5_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "a.h5").touch()
+    with pytest.raises(UserError, match=r"a\.h5' needs h5py: pip install h5py"):
+        read({"data_path": ["a.h5"]}, tmp_path)
+
+
 def test_d11_batches_are_transformed(tmp_path: Path):
     """What is done to the inputs of a batch, and to its targets, with arguments."""
     x = np.arange(8, dtype=np.float32).reshape(4, 2)
@@ -724,6 +752,63 @@ def test_p2_so_many_processes_as_gpus(
         monkeypatch.setenv(name, value)
     said = mistake(capsys, tmp_path, "train", "-t", file, "--accelerator", "cpu")
     assert "torchrun has started 3 processes, but the options say 2" in said
+
+
+FLOW = '''
+import os
+import torch
+from mase_opt.training.architecture.build import ArchitectureModel
+
+class Told(ArchitectureModel):
+    """Writes its weights when it is evaluated."""
+    def forward(self, *args, **kwargs):
+        if not self.training:
+            folder, rank = os.environ["TOLD"], os.environ["RANK"]
+            torch.save(self.state_dict(), f"{folder}/{rank}.pt")
+        return super().forward(*args, **kwargs)
+'''
+
+
+def test_p12_a_flow_is_beside_the_file_that_names_it(tmp_path: Path):
+    from mase_opt.training.base_pipeline import pipeline_options
+
+    (tmp_path / "flow.py").write_text(FLOW)
+    for name in ("flow.py", "flow.py:Told"):
+        file = settings(tmp_path, model={"model_flow_path": name})
+        options = pipeline_options(yaml.safe_load(file.read_text()), str(file))
+        assert options["model_args"] == {"flow": str(tmp_path / name)}
+
+
+@pytest.mark.slow
+def test_p2_both_processes_have_the_same_weights(tmp_path: Path):
+    """Generator and discriminator, and one process writes."""
+    (tmp_path / "flow.py").write_text(FLOW)
+    file = settings(
+        tmp_path,
+        training={"gpus": [0, 1], "n_epochs": 1},
+        model={"model_flow_path": "flow.py:Told"},
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc_per_node=2", "-m", "mase_opt.tools.mase", "train", "-t", file),
+            *("--accelerator", "cpu", "--project-dir", tmp_path, "--project", "gan"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TOLD": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    one, other = (
+        torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert {name.split(".")[1] for name in one} >= {"generator", "discriminator"}
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    folder = tmp_path / "gan/software/training_ckpts"
+    assert len(list((folder / "gan").iterdir())) == 1
+    best = weights(folder / "best.ckpt")
+    assert all(torch.equal(best[f"model.{name}"], one[name]) for name in one)
 
 
 def test_a_classifier_is_an_architecture_too(tmp_path: Path):

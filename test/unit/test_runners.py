@@ -319,3 +319,25 @@ def test_classic_names():
         (HARDWARE, "average_bitwidth", "bits"),
     ):
         assert registry.find(classic, "test") is registry.find(name, "test")
+
+
+@pytest.mark.slow
+def test_folds_of_the_digits_example():
+    """Each training sample counts once, by a model that has not seen it."""
+    from folds import FOLDS, Folds, folds, x_train, y_train
+    from sklearn.model_selection import StratifiedKFold
+
+    tried = trial(width=4)
+    found = Folds({}, context()).measure(tried)
+    parts = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    places = [val for _, val in parts.split(x_train, y_train)]
+    assert sorted(np.concatenate(places)) == [*range(len(y_train))]
+    right, noise, signal = 0, 0.0, 0.0
+    for (model, *_), val in zip(folds(), places, strict=True):
+        x, labels = x_train[val], y_train[val]
+        exact, scores = model.run(x), model.quantize(width=4).run(x)
+        right += int((scores.reshape(len(x), -1).argmax(1) == labels).sum())
+        noise += float(np.square(scores - exact, dtype=np.float64).sum())
+        signal += float(np.square(exact, dtype=np.float64).sum())
+    assert found["accuracy"] == pytest.approx(right / len(y_train), abs=1e-9)
+    assert found["sqnr"] == pytest.approx(10 * log10(signal / noise), rel=1e-4)

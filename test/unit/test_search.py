@@ -14,6 +14,7 @@ from search_models import CHEAPEST, DIGITS, FORMATS, LAB, PRICES, mlp, toll
 
 import mase_opt as mo
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.search.optuna_strategy import uniform
 from mase_opt.search.study import Study
 
 SAMPLERS = ("random", "tpe", "nsgaii", "nsgaiii", "qmc", "cmaes", "gp")
@@ -48,13 +49,31 @@ def test_exhaustive_samplers_try_16_points_and_stop(sampler: str, model: mo.Mode
 def test_samplers_approach_the_optimum(sampler: str, model: mo.Model):
     """Points cost 3 to 17; two of 16 cost 6 or less."""
     # Gaussian processes take their time; before 10 trials there are none.
-    count = 12 if sampler == "gp" else 24
+    count = 14 if sampler == "gp" else 24
     study = model.search(toll(sampler=sampler, n_trials=count, batch=4, seed=1))
     # Once all points are known, there is nothing left to try.
     points = {tuple(t.point.values()) for t in study.trials}
     assert len(study.trials) == count or len(points) == 16
     assert study.best.values["toll"] <= 6
     assert study.best.values["toll"] == min(t.values["toll"] for t in study.trials)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_begin_with_uniform_points(sampler: str, model: mo.Model):
+    study = model.search(toll(sampler=sampler, n_trials=6, batch=3))
+    points = [tuple(t.point.values()) for t in study.trials]
+    assert points[:4] == [(f, f) for f in FORMATS]
+    cold = model.search(toll(sampler=sampler, n_trials=4, warm_start=False))
+    assert {tuple(t.point.values()) for t in cold.trials} != set(points[:4])
+
+
+def test_fewer_choices_keep_their_first_in_uniform_points():
+    points = uniform({"a": (8, 6, 4), "b": ("floor", "zero"), "c": (1, 2, 3)})
+    assert points == [
+        {"a": 8, "b": "floor", "c": 1},
+        {"a": 6, "b": "floor", "c": 2},
+        {"a": 4, "b": "floor", "c": 3},
+    ]
 
 
 def test_greedy_descends_to_the_optimum(model: mo.Model):
@@ -417,6 +436,7 @@ EVALUATION: dict[str, Any] = {"evaluation": {}}
             "tpee",
             "unknown sampler 'tpee'; did you mean 'tpe'",
         ),
+        ("strategy.setup.warm_start", 1, "warm_start is 1, expected true or false"),
         (
             "strategy.setup.n_trial",
             3,

@@ -117,6 +117,22 @@ def test_na_is_half_the_width_of_a_fraction_and_nothing_else(model: mo.Model):
     ) == {"fc1": {"data_in_width": 16, "data_in_frac_width": 8, "rounding": "floor"}}
 
 
+def test_options_of_all_layers_are_choices(model: mo.Model):
+    table = {**mixed("name", FC1), "options": {"method": ["mse", "minmax"], "width": 6}}
+    made = space(table, model)
+    assert made.parameters() == {
+        "fc1.weight_width": (4, 8),
+        "method": ("mse", "minmax"),
+    }
+    decision = made.decision({"fc1.weight_width": 4, "method": "minmax"})
+    by_hand = model.quantize(
+        by="name", layers={"fc1": {"weight_width": 4}}, method="minmax", width=6
+    )
+    assert build(model, decision).text == by_hand.text
+    other = made.decision({"fc1.weight_width": 4, "method": "mse"})
+    assert build(model, other).text != by_hand.text
+
+
 def test_the_format_itself_is_a_choice(model: mo.Model):
     """Keys of one name go with that name only."""
     seed = {
@@ -305,6 +321,14 @@ def test_a_run_file_reproduces_a_decision(model: mo.Model, tmp_path: Path):
         (
             mixed("name", {"fc1": {"weight_width": [4, 8]}}, shaer=True),
             "search_space.setup: unknown key 'shaer'; did you mean 'share'?",
+        ),
+        (
+            {**mixed("name", FC1), "options": {"metod": ["mse", "kl"]}},
+            "search_space.options: unknown key 'metod'; did you mean 'method'?",
+        ),
+        (
+            {**mixed("name", FC1), "options": {"method": ["mse", "mx"]}},
+            "search_space.options: method is 'mx', expected one of mse, minmax",
         ),
         (
             {"name": "pruning", "seed": {"fc9": {"config": {"sparsity": [0.1, 0.2]}}}},

@@ -291,6 +291,24 @@ def test_too_wide_a_sum() -> None:
         streamed(model.returns(y))
 
 
+def test_weights_that_can_be_trained_get_multipliers() -> None:
+    """Casts of numbers are constant like the codes that they become."""
+    folder = "examples/digits"
+    model = mo.load(f"{folder}/mlp.mlir").calibrate(f"{folder}/mlp_calibration.npz")
+    found = [
+        [
+            str(op.attributes[PARALLELISM])
+            for op in model.quantize(width=6, masters=masters)
+            .apply("allocate-parallelism", multipliers=40)
+            .function.walk()
+            if PARALLELISM in op.attributes
+        ]
+        for masters in (False, True)
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+
+
 def test_bad_parallelism() -> None:
     rng = np.random.default_rng(0)
     model = Model((X, [1, 4]))

@@ -14,6 +14,7 @@ import pytest
 import torch
 import zoo
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from training_runs import columns, mase, mistake
 
 import mase_opt as mo
@@ -186,6 +187,22 @@ def test_size_in_full(name: str) -> None:
         module = find_model(name)(info)
     found = sum(p.numel() for p in module.parameters())
     assert found == (count if isinstance(count, int) else pytest.approx(count, 5e-3))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra 'models'")
+def test_q10_operations_of_resnet18() -> None:
+    """Products of convolutions and linear layers, of which torch counts each twice."""
+    module = find_model("resnet18")(CIFAR).eval()
+    images = torch.zeros(1, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(images)
+    model = mo.import_torch(module, [images])
+    _, _, parameters, products, _ = model.operations().total
+    assert parameters == 11_181_642
+    assert products == counter.get_total_flops() // 2 == 37_016_576
+    # The linear layer is left, 512 features to 10 classes.
+    assert model.operations(["conv2d"]).total[3] == 5_120
 
 
 # Arguments and their mistakes.

@@ -226,6 +226,8 @@ def test_c13_example_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("digits-mlp/quantize", "transform", ()),
         ("digits-mlp/emit", "emit", ("--github-ci",)),
         ("lenet5/train", "train", quick),
+        ("lenet5/quantize", "transform", ("--samples", "16")),
+        ("lenet5/emit", "emit", ("--github-ci",)),
     ):
         path = CONFIGS / f"{name}.toml"
         assert run([action, "--config", str(path), *more]) == 0
@@ -305,38 +307,61 @@ def test_c3_c12_example_script(
     assert tested == simulated
 
 
-@pytest.mark.slow
-def test_lenet5_on_mnist_to_eight_bits(tmp_path: Path):
-    """
-    As far as it goes: 61,706 weights are too many for an unrolled circuit.
-
-    What testing sees is what the interpreter computes.
-    """
+@pytest.fixture(scope="module")
+def lenet5(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """LeNet-5 on some of MNIST's digits, from training to a streamed circuit."""
     from mase_opt.training import MaseDataModule
 
+    base = tmp_path_factory.mktemp("lenet5")
     data = MaseDataModule("mnist-5k", num_workers=0)
     held = {
         f"{letter}_{split}": value
         for split, count in (("train", 1200), ("test", 300))
         for letter, value in zip("xy", data.samples(split, count).values(), strict=True)
     }
-    path = tmp_path / "mnist.npz"
+    path = base / "mnist.npz"
     np.savez(path, **held)
-    options = ("--lr", "3e-3", "--max-epochs", "2", "--batch-size", "64")
-    project = ("--project", "p")
-    assert mase(tmp_path, "train", "lenet5", path, *options, *project) == 0
-    config = tmp_path / "q.toml"
-    config.write_text(QUANTIZE)
-    found: list[Any] = []
-    assert mase(tmp_path, "test", *project) == 0
-    found.append(outputs(tmp_path / "p", "test"))
-    line = ("transform", "--config", config, "--samples", "64")
-    assert mase(tmp_path, *line, *project) == 0
-    assert mase(tmp_path, "test", *project) == 0
-    found.append(outputs(tmp_path / "p", "test"))
-    right = [(f["scores"].argmax(1) == f["labels"]).mean() for f in found]
+    folder = base / "lenet5"
+    found: dict[str, Any] = {"folder": folder, "images": held["x_test"]}
+    usual = ("lenet5", path, "--project", "lenet5")
+    best = folder / "software/training_ckpts/best.ckpt"
+    model = folder / "software/transform/model.mlir"
+    config = CONFIGS / "lenet5"
+    fit = ("--lr", "3e-3", "--max-epochs", "2", "--batch-size", "64")
+    assert mase(base, "train", *usual, *fit) == 0
+    assert mase(base, "test", *usual, "--load", best) == 0
+    found["float"] = outputs(folder, "test")
+    quantize = ("--config", config / "quantize.toml", "--samples", "64")
+    assert mase(base, "transform", *usual, "--load", best, *quantize) == 0
+    assert mase(base, "test", *usual, "--load", model) == 0
+    found["quantized"] = outputs(folder, "test")
+    emit = ("--config", config / "emit.toml")
+    assert mase(base, "emit", *usual, "--load", model, *emit) == 0
+    assert mase(base, "simulate", *usual, "--samples", "12") == 0
+    found["simulated"] = outputs(folder, "simulate")
+    return found
+
+
+@pytest.mark.slow
+def test_lenet5_on_mnist_to_eight_bits(lenet5: dict[str, Any]):
+    """What testing sees is what the interpreter computes."""
+    right = [
+        (lenet5[name]["scores"].argmax(1) == lenet5[name]["labels"]).mean()
+        for name in ("float", "quantized")
+    ]
     assert right[0] > 0.75
     assert right[1] > right[0] - 0.03
-    model = mo.load(tmp_path / "p/software/transform/model.mlir")
-    images = held["x_test"][:4]
-    assert (model.run(images).reshape(4, 10) == found[1]["scores"][:4]).all()
+    model = mo.load(lenet5["folder"] / "software/transform/model.mlir")
+    scores = model.run(lenet5["images"][:4]).reshape(4, 10)
+    assert (scores == lenet5["quantized"]["scores"][:4]).all()
+
+
+@pytest.mark.slow
+def test_lenet5_on_mnist_as_a_streamed_circuit(lenet5: dict[str, Any]):
+    """The numbers that testing saw, from multipliers that layers share."""
+    manifest = json.loads((lenet5["folder"] / "hardware/manifest.json").read_text())
+    # The second convolution: 16 x 6 x 25 products at 100 places, 12 at a time.
+    assert manifest["initiation_interval"] == 16 * 6 * 25 * 100 // 12
+    simulated = lenet5["simulated"]["scores"]
+    assert simulated.shape == (12, 10)
+    assert (simulated == lenet5["quantized"]["scores"][:12]).all()
