@@ -15,7 +15,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
-from mase_opt.lib.conversion.streamed.datapath import set_stages
+from mase_opt.lib.conversion.streamed.lanes import set_stages
 from mase_opt.lib.conversion.streamed.registry import KINDS
 from mase_opt.lib.conversion.unrolled.legality import only_function
 from mase_opt.lib.conversion.unrolled.top import describe, live_ops

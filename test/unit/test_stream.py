@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model
-from streams import assert_minimal, assert_streams, streamed
+from streams import assert_minimal, assert_streams, circuit_of, streamed
 from xdsl.context import Context
 from xdsl.utils.exceptions import PassFailedException
 
@@ -27,6 +27,7 @@ from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation import verilator
+from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
@@ -105,6 +106,23 @@ def test_linear(data: st.DataObject) -> None:
     depth = data.draw(st.integers(0, 6))
     network = assert_streams(model.returns(y), {"fc": folding}, depth=depth)
     assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize(("lanes", "rows"), [(3, 0), (8, 0), (9, 1), (19, 2)])
+def test_lanes(lanes: int, rows: int) -> None:
+    """Outputs that are worked on together are instances of one module."""
+    rng = np.random.default_rng(lanes)
+    model = Model((X, [1, 6]))
+    with model as (x,):
+        weight = constant(rng, (2 * lanes - 1, 6))
+        bias = constant(rng, (2 * lanes - 1,), FixedType(9, 6))
+        y = elementwise.ReluOp(layers.LinearOp(x, weight, bias, layer="fc"))
+    network = assert_streams(model.returns(y), {"fc": (lanes, 2)}, depth=1)
+    text = export_verilog(circuit_of(network))
+    assert text.count("\nmodule top_fc_lane(") == 1
+    assert text.count("  top_fc_row row") == rows
+    alone = lanes - 8 * rows if rows else lanes
+    assert text.count("  top_fc_lane lane") == alone + 8 * (rows > 0)
 
 
 @examples
