@@ -22,14 +22,16 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.base import int_array
+from mase_opt.dialects.mase.base import int_array, ints
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.conversion.streamed.circuit import (
     Module,
     beat_bits,
     fifo_circuit,
+    operations,
     process_circuit,
 )
 from mase_opt.lib.conversion.unrolled.top import CONTROL, port_name
@@ -41,6 +43,9 @@ from mase_opt.lib.hardware.loops import check_loops
 from mase_opt.lib.hardware.names import identifier
 from mase_opt.lib.hardware.sequential import every
 from mase_opt.lib.streams.timing import DeadlockError
+
+PROCESS = "mase.process"
+"""Attribute of a module: what its process computes, its cycles and its buffers."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ def check_sized(function: func.FuncOp) -> None:
 class _Channel:
     """What the writer of a channel gives, and what is to be given back to it."""
 
+    name: str
+    """Of what writes it."""
     reserve: SSAValue
     valid: SSAValue
     data: SSAValue
@@ -152,7 +159,7 @@ class _Top:
         for argument, name, valid in zip(function.args, ins, valids, strict=True):
             data = self._input(name, beat_bits(channel_of(argument)))
             # Reserved in the cycle in which it comes: filled in below.
-            self.channels[argument] = _Channel(valid, valid, data)
+            self.channels[argument] = _Channel(name, valid, valid, data)
         found: dict[SSAValue, tuple[SSAValue, SSAValue]] = {}
         for op in function.body.block.ops:
             if isinstance(op, ProcessOp):
@@ -194,13 +201,26 @@ class _Top:
         layer = op.layer.data if op.layer else op.result.name_hint or "process"
         name = self.design.unique(f"{self.b.name}_{identifier(layer, 'process')}")
         parts, module = process_circuit(op, name)
+        sizes = ints(op.capacity) if op.capacity is not None else ()
+        self._describe(
+            module,
+            operations(op),
+            op.schedule.iterations,
+            [
+                (value, role_of(op, index), size, op.schedule.least_capacity(read))
+                for index, (value, size, read) in enumerate(
+                    zip(op.inputs, sizes, op.schedule.reads, strict=True)
+                )
+            ],
+        )
         self.modules += [*parts, module.op]
         zero = self.b.literal(0, 1)
         outputs = self._instance(name, module, [*op.inputs], zero)
         *readies, reserve, valid, data = outputs.results
         for value, ready in zip(op.inputs, readies, strict=True):
             self.channels[value].ready.append(ready)
-        self.channels[op.result] = _Channel(reserve, valid, data)
+        writer = outputs.instance_name.data
+        self.channels[op.result] = _Channel(writer, reserve, valid, data)
         self.waiting.append((outputs, op.result))
 
     def _fifo(
@@ -208,10 +228,43 @@ class _Top:
     ) -> tuple[SSAValue, SSAValue]:
         name = self.design.unique(f"{self.b.name}_{port}")
         module = fifo_circuit(op, name)
+        assert op.capacity is not None, "checked before"
+        beats = channel_of(op.input).layout.beats
+        size = op.capacity.value.data
+        self._describe(module, "output", beats, [(op.input, Role.FIFO, size, 1)])
         self.modules.append(module.op)
         free, valid, data = self._instance(name, module, [op.input], ready).results
         self.channels[op.input].ready.append(free)
         return valid, data
+
+    def _describe(
+        self,
+        module: Module,
+        operation: str,
+        cycles: int,
+        buffers: list[tuple[SSAValue, Role, int, int]],
+    ) -> None:
+        """What reports say of a process, as an attribute of its module."""
+        described = [
+            DictionaryAttr(
+                {
+                    "from": StringAttr(self.channels[value].name),
+                    "role": StringAttr(role),
+                    "places": IntegerAttr(size, i64),
+                    "least": IntegerAttr(least, i64),
+                    "bits": IntegerAttr(beat_bits(channel_of(value)), i64),
+                    "beats": IntegerAttr(channel_of(value).layout.beats, i64),
+                }
+            )
+            for value, role, size, least in buffers
+        ]
+        module.op.attributes[PROCESS] = DictionaryAttr(
+            {
+                "operation": StringAttr(operation),
+                "cycles": IntegerAttr(cycles, i64),
+                "buffers": ArrayAttr(described),
+            }
+        )
 
     def _instance(
         self, name: str, module: Module, inputs: list[SSAValue], ready: SSAValue

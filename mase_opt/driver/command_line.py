@@ -79,6 +79,13 @@ class DriverParser(argparse.ArgumentParser):
             help="--emit-sv: all products at a time (default), or in turns",
         )
         self.add_argument(
+            "--clock",
+            type=float,
+            metavar="HERTZ",
+            help="--emit-sv, streamed: the clock of the samples per second in the "
+            "report, as 200e6",
+        )
+        self.add_argument(
             "--verify-rtl",
             type=_count,
             metavar="SAMPLES",

@@ -42,6 +42,7 @@ from mase_opt.model.stages import (
     IMPORT_PASS,
     MAKE_EXPLICIT,
     Architecture,
+    check_clock,
     needs_mase,
 )
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
@@ -114,6 +115,8 @@ class MaseOptMain(xDSLOptMain):
                 self.args.verify_rtl = run.emit.get("verify-rtl")
             if self.args.architecture is None:
                 self.args.architecture = run.emit.get("architecture")
+            if self.args.clock is None and "clock" in run.emit:
+                self.args.clock = run.emit["clock"]
 
     version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
 
@@ -144,10 +147,13 @@ class MaseOptMain(xDSLOptMain):
             "--synth": self.args.synth,
             "--verify-rtl": self.args.verify_rtl is not None,
             "--architecture": self.args.architecture is not None,
+            "--clock": self.args.clock is not None,
         }
         for option, is_given in given.items():
             if is_given and not self.args.emit_sv:
                 raise UserError(f"{option} is for SystemVerilog: add --emit-sv")
+        if self.args.clock is not None:
+            check_clock(self.args.clock)
         if self.args.synth:
             from mase_opt.lib.target import yosys
 
@@ -423,6 +429,7 @@ class MaseOptMain(xDSLOptMain):
             verify_samples=samples,
             command=shlex.join(self.command),
             architecture=self._architecture(),
+            clock=self.args.clock,
         )
 
     # Failing.

@@ -20,17 +20,21 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
 from mase_opt.dialects.mase.types import FixedType, UFixedType
+from mase_opt.dialects.stream.ops import ProcessOp
+from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.hardware.interface import Port, PortLayout
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation import verilator
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
+from mase_opt.model.emit import describe_interface
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.
@@ -325,7 +329,9 @@ def test_folder(tmp_path: Path) -> None:
     """A folder runs as it was written, and says what is missing in it."""
     model = digits("cnn")
     folder = tmp_path / "cnn"
-    result = model.emit(folder, architecture="streamed", multipliers=8, verify=2)
+    result = model.emit(
+        folder, architecture="streamed", multipliers=8, verify=2, clock=200e6
+    )
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["initiation_interval"] == result.initiation_interval == 576
     ports = {port["name"]: port for port in manifest["interface"]["ports"]}
@@ -336,10 +342,75 @@ def test_folder(tmp_path: Path) -> None:
     assert (
         model.run(data, codes=True) == again.run(data, level="rtl", codes=True)
     ).all()
+    assert manifest["numbers"] == {
+        "x": {"scale": 0.03125, "zero_point": 0, "fraction": 5},
+        "out0": {"scale": 0.5, "zero_point": 0, "fraction": 1},
+    }
+    report = json.loads((folder / "report.json").read_text())["streams"]
+    assert report["bottleneck"] == "conv"
+    assert [p["busy"] for p in report["processes"]][:2] == [1.0, 64 / 576]
+    roles = {b["process"]: b["role"] for b in report["buffers"]}
+    assert roles == {
+        "conv": "line buffer",
+        "relu": "fifo",
+        "pool": "line buffer",
+        "beats": "fifo",
+        "fc": "vector kept",
+        "out0": "fifo",
+    }
+    text = repr(result)
+    assert "bottleneck: conv, busy in 100% of the cycles" in text
+    # 576 cycles of 5 ns.
+    assert "at 200 MHz: 347222 samples/s" in text
+    assert max(map(len, text.splitlines()[:-1])) <= 80
     (memory,) = folder.glob("*fc_weight.hex")
-    memory.unlink()
-    with pytest.raises(UserError, match=r"fc_weight\.hex"):
+    content = memory.read_text()
+    memory.write_text(content[::-1].lstrip("\n") + "\n")
+    with pytest.raises(UserError, match=r"fc_weight\.hex' is damaged: it is not what"):
         mo.load(folder).run(data, level="rtl")
+    memory.unlink()
+    with pytest.raises(UserError, match=r"cannot read .*fc_weight\.hex': No such file"):
+        mo.load(folder).run(data, level="rtl")
+
+
+def test_numbers_of_codes() -> None:
+    formats = [
+        "!mase.scaled<!mase.fixed<4, 1>, 0.25>",
+        "!mase.minifloat<4, 3, fn>",
+        "i8",
+    ]
+    ports = [Port(f"p{i}", "in", 1, 8, format=f) for i, f in enumerate(formats)]
+    numbers = describe_interface(PortLayout("top", tuple(ports)))["numbers"]
+    assert numbers == {
+        "p0": {"scale": 0.125, "zero_point": 0, "fraction": None},
+        "p1": {"scale": None, "zero_point": None, "fraction": None},
+        "p2": {"scale": 1.0, "zero_point": 0, "fraction": 0},
+    }
+
+
+def test_roles_of_buffers() -> None:
+    """A skip connection waits for what goes through the layer beside it."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [1, 3, 6, 6]))
+    with model as (x,):
+        weight = constant(rng, (3, 3, 3, 3))
+        y = layers.Conv2dOp(x, weight, padding=[1, 1], layer="conv")
+        y = elementwise.AddOp(y, x)
+    network = streamed(model.returns(y), {"conv": (3, 1)})
+    found = {
+        op.layer.data if op.layer else "add": [
+            role_of(op, i) for i in range(len(op.inputs))
+        ]
+        for op in network.walk()
+        if isinstance(op, ProcessOp) and len(op.inputs) + (op.layer is not None) > 1
+    }
+    assert found == {"conv": [Role.LINES], "add": [Role.SKIP, Role.SKIP]}
+
+
+@pytest.mark.parametrize("clock", [0, -1.0, float("inf"), float("nan")])
+def test_no_clock(clock: float) -> None:
+    with pytest.raises(UserError, match=r"clock is .*, expected hertz, as 200e6"):
+        digits("mlp").emit(architecture="streamed", clock=clock)
 
 
 def test_memories_need_a_folder(tmp_path: Path) -> None:

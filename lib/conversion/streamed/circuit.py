@@ -96,7 +96,8 @@ class ModuleBuilder:
 
     def __init__(self, name: str, layer: str | None):
         self.b = Builder(Design(stall=False), name)
-        self.b.attributes[LAYER] = StringAttr(layer or name)
+        if layer is not None:
+            self.b.attributes[LAYER] = StringAttr(layer)
         self.b.clock()
         self.reset = self.b.argument("rst", i1, 1)
         self.outputs: Ports = []
@@ -264,15 +265,20 @@ class BufferEnd:
             register.follow(subtract(b, total, arith.select(b, go, step, none)))
 
 
-def heading(op: ProcessOp) -> str:
-    """What a process computes, for the head of its module."""
+def operations(op: ProcessOp) -> str:
+    """What a process computes, in words."""
     kinds = [
         inner.kind.data if isinstance(inner, AccumulateOp) else _kind(inner)
         for inner in op.body.block.ops
         if not isinstance(inner, RomOp | ReshapeOp | ConstantOp | YieldOp)
     ]
+    return ", ".join(kinds) or "nothing"
+
+
+def heading(op: ProcessOp) -> str:
+    """What a process computes, for the head of its module."""
     layer = f"layer {op.layer.data}: " if op.layer else ""
-    lines = [f"{layer}{', '.join(kinds) or 'nothing'}; {op.schedule.iterations} cycles"]
+    lines = [f"{layer}{operations(op)}; {op.schedule.iterations} cycles"]
     sizes = ints(op.capacity) if op.capacity is not None else ()
     for index, (value, size) in enumerate(zip(op.inputs, sizes, strict=True)):
         lines.append(f"in{index}: {_in_words(channel_of(value))}, buffer of {size}")
