@@ -27,6 +27,7 @@ from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
+from mase_opt.lib.conversion.streamed.axis import axis_top
 from mase_opt.lib.conversion.streamed.circuit import (
     Module,
     beat_bits,
@@ -43,6 +44,9 @@ from mase_opt.lib.hardware.loops import check_loops
 from mase_opt.lib.hardware.names import identifier
 from mase_opt.lib.hardware.sequential import every
 from mase_opt.lib.streams.timing import DeadlockError
+from mase_opt.lib.target.layout import interface_layout
+
+INTERFACES = ("handshake", "axis")
 
 PROCESS = "mase.process"
 """Attribute of a module: what its process computes, its cycles and its buffers."""
@@ -87,11 +91,18 @@ class ConvertStreamToHwPass(ModulePass):
 
     name = "convert-stream-to-hw"
 
+    interface: str = "handshake"
+    """Of the top module: handshake, with valid and ready, or axis, AXI4-Streams."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        if self.interface not in INTERFACES:
+            raise PassFailedException(
+                f"interface is '{self.interface}', expected one of "
+                f"{', '.join(INTERFACES)}"
+            )
         function = network_function(op)
         check_sized(function)
-        top = _Top(function)
-        circuits = top.build()
+        circuits = _Top(function, is_axis=self.interface == "axis").build()
         check_loops(circuits)
         function.detach()
         function.erase()
@@ -123,11 +134,12 @@ class _Channel:
 class _Top:
     """Builds the modules of one network."""
 
-    def __init__(self, function: func.FuncOp):
-        self.function = function
+    def __init__(self, function: func.FuncOp, *, is_axis: bool):
+        self.function, self.is_axis = function, is_axis
         self.design = Design(stall=False)
-        name = identifier(function.sym_name.data, "top")
-        self.b = Builder(self.design, self.design.unique(name))
+        self.name = self.design.unique(identifier(function.sym_name.data, "top"))
+        own = self.design.unique(f"{self.name}_core") if is_axis else self.name
+        self.b = Builder(self.design, own)
         self.channels: dict[SSAValue, _Channel] = {}
         self.modules: list[hw.HWModuleOp] = []
         self.waiting: list[tuple[hw.InstanceOp, SSAValue]] = []
@@ -177,8 +189,14 @@ class _Top:
         results += [(n, found[v][1]) for n, v in zip(outs, fifos, strict=True)]
         b.outputs = [name for name, _ in results]
         b.block.add_op(hw.OutputOp([value for _, value in results]))
-        b.attributes[INTERFACE] = self._described()
-        return [*self.modules, b.close(None)]
+        described = self._described()
+        if not self.is_axis:
+            b.attributes[INTERFACE] = described
+            return [*self.modules, b.close(None)]
+        core = b.close()
+        top = axis_top(core, interface_layout(self.name, described))
+        top.attributes[INTERFACE] = described
+        return [*self.modules, core, top]
 
     def _input(self, name: str, bits: int) -> SSAValue:
         return self.b.argument(name, IntegerType(bits), len(self.b.block.args))
@@ -199,7 +217,7 @@ class _Top:
 
     def _process(self, op: ProcessOp) -> None:
         layer = op.layer.data if op.layer else op.result.name_hint or "process"
-        name = self.design.unique(f"{self.b.name}_{identifier(layer, 'process')}")
+        name = self.design.unique(f"{self.name}_{identifier(layer, 'process')}")
         parts, module = process_circuit(op, name)
         sizes = ints(op.capacity) if op.capacity is not None else ()
         self._describe(
@@ -226,7 +244,7 @@ class _Top:
     def _fifo(
         self, op: FifoOp, port: str, ready: SSAValue
     ) -> tuple[SSAValue, SSAValue]:
-        name = self.design.unique(f"{self.b.name}_{port}")
+        name = self.design.unique(f"{self.name}_{port}")
         module = fifo_circuit(op, name)
         assert op.capacity is not None, "checked before"
         beats = channel_of(op.input).layout.beats
@@ -275,7 +293,7 @@ class _Top:
             operands += [channel.reserve, channel.valid, channel.data]
         operands.append(ready)
         op = hw.InstanceOp(
-            name.removeprefix(f"{self.b.name}_"),
+            name.removeprefix(f"{self.name}_"),
             SymbolRefAttr(name),
             list(zip(["clk", "rst", *module.inputs], operands, strict=True)),
             module.outputs,
@@ -323,8 +341,10 @@ class _Top:
                 f"the buffers are too small, and all stands still: {error}; run "
                 "stream-size-fifos"
             ) from error
+        flags = {"axis": BoolAttr.from_bool(True)} if self.is_axis else {}
         return DictionaryAttr(
             {
+                **flags,
                 "ports": ArrayAttr(self.interface),
                 "latency": IntegerAttr(times.latency, i64),
                 "interval": IntegerAttr(times.interval, i64),

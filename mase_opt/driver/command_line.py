@@ -79,6 +79,12 @@ class DriverParser(argparse.ArgumentParser):
             help="--emit-sv: all products at a time (default), or in turns",
         )
         self.add_argument(
+            "--interface",
+            metavar="handshake|axis",
+            help="--emit-sv, streamed: ports with valid and ready (default), or "
+            "AXI4-Streams",
+        )
+        self.add_argument(
             "--clock",
             type=float,
             metavar="HERTZ",

@@ -80,6 +80,7 @@ class MaseOptMain(xDSLOptMain):
         self._follow_run_file()
         self._check_target()
         self._check_emit_options()
+        self._choose_interface()
 
         self.ctx.allow_unregistered = self.args.allow_unregistered_dialect
         if self.args.disable_verify:
@@ -115,6 +116,8 @@ class MaseOptMain(xDSLOptMain):
                 self.args.verify_rtl = run.emit.get("verify-rtl")
             if self.args.architecture is None:
                 self.args.architecture = run.emit.get("architecture")
+            if self.args.interface is None:
+                self.args.interface = run.emit.get("interface")
             if self.args.clock is None and "clock" in run.emit:
                 self.args.clock = run.emit["clock"]
 
@@ -147,6 +150,7 @@ class MaseOptMain(xDSLOptMain):
             "--synth": self.args.synth,
             "--verify-rtl": self.args.verify_rtl is not None,
             "--architecture": self.args.architecture is not None,
+            "--interface": self.args.interface is not None,
             "--clock": self.args.clock is not None,
         }
         for option, is_given in given.items():
@@ -159,6 +163,25 @@ class MaseOptMain(xDSLOptMain):
 
             if missing := yosys.available():
                 raise UserError(f"--synth: {missing}")
+
+    def _choose_interface(self) -> None:
+        """Hand `--interface` to the pass that builds the top module."""
+        if self.args.interface is None:
+            return
+        name = BUILD_STREAMS[-1]
+        if self.args.passes:
+            raise UserError(
+                f"-p and --interface don't mix: write {name}"
+                f"{{interface={self.args.interface}}}"
+            )
+        if self._architecture() is not Architecture.STREAMED:
+            raise UserError(
+                "--interface is of streamed circuits: add --architecture=streamed"
+            )
+        others = [spec for spec in self.pass_specs if spec[0] != name]
+        options = dict(self.pass_specs).get(name, {})
+        options["interface"] = (self.args.interface,)
+        self.pass_specs = [*others, (name, options)]
 
     # Passes.
 

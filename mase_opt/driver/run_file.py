@@ -42,6 +42,7 @@ _EMIT: dict[str, type] = {
     "synth": bool,
     "verify-rtl": int,
     "architecture": str,
+    "interface": str,
     "clock": float,
 }
 _KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}

@@ -674,8 +674,8 @@ class Model:
         `max_logic_depth`, `stages`, `stall` and so on. With `architecture` "streamed",
         layers share multipliers over time; `options` are then those of
         `mase-allocate-parallelism` and `convert-mase-to-stream`: `multipliers`,
-        `interval`, `layers`, `max_logic_depth`. `clock`, in hertz, is that of the
-        samples per second in the report.
+        `interval`, `layers`, `max_logic_depth`; `interface` "axis" gives AXI4-Streams.
+        `clock`, in hertz, is that of the samples per second in the report.
         """
         from mase_opt.model.emit import EmitOptions, check_output, emit_sv
 

@@ -226,7 +226,8 @@ def build_report(
 ) -> Report:
     """The report of `module`, lowered from `reference`, at a clock in hertz."""
     hardware = _Hardware(module)
-    layers = tuple(_layers(hardware, layout.top, reference))
+    inner = f"{layout.top}_core" if layout.is_axis else layout.top
+    layers = tuple(_layers(hardware, inner, reference))
     whole = hardware.count(layout.top)
     totals = {
         key: whole[key]
@@ -242,7 +243,7 @@ def build_report(
         logic_depth=layout.logic_depth,
         gate_depth=synthesis.gate_depth if synthesis else None,
         synthesis=synthesis.resources if synthesis else None,
-        streams=streams_of(hardware.modules, layout, layers, clock)
+        streams=streams_of(hardware.modules, inner, layout, layers, clock)
         if layout.has_channels
         else None,
     )

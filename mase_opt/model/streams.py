@@ -152,13 +152,14 @@ def _costs(process: Process) -> tuple[int, ...]:
 
 def streams_of(
     modules: Mapping[str, hw.HWModuleOp],
+    network: str,
     layout: PortLayout,
     layers: Sequence[Layer],
     clock: float | None,
 ) -> Streams:
-    """What there is to say of a streamed circuit; `layers` are its instances."""
+    """What there is to say of processes: `layers`, the instances in `network`."""
     instances = [
-        op for op in modules[layout.top].body.block.ops if isinstance(op, hw.InstanceOp)
+        op for op in modules[network].body.block.ops if isinstance(op, hw.InstanceOp)
     ]
     processes: list[Process] = []
     buffers: list[Buffer] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from levels import Model
 from streams import assert_minimal, assert_streams, circuit_of, streamed
 from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
@@ -24,17 +27,24 @@ from mase_opt.dialects.stream.ops import ProcessOp
 from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
+from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
 from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.hardware.memory import memories_of
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation import verilator
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import SimulationError, StallPattern
+from mase_opt.lib.simulation.verilator import VerilatorSimulator
 from mase_opt.lib.target.circt import export_verilog
+from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
 from mase_opt.model.emit import describe_interface
+from mase_opt.model.verify import reference_vectors
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.
@@ -386,6 +396,73 @@ def test_numbers_of_codes() -> None:
         "p1": {"scale": None, "zero_point": None, "fraction": None},
         "p2": {"scale": 1.0, "zero_point": 0, "fraction": 0},
     }
+
+
+AXIS = """
+builtin.module {
+  hw.module @top(in %aclk: !seq.clock, in %aresetn: i1, in %s_axis_x_tvalid: i1,
+      in %s_axis_x_tlast: i1, in %m_axis_y_tready: i1, in %s_axis_x_tdata: i8,
+      out m_axis_y_tvalid: i1, out m_axis_y_tlast: i1, out s_axis_x_tready: i1,
+      out m_axis_y_tdata: i8) {
+    %never = hw.constant false
+    hw.output %s_axis_x_tvalid, %LAST, %m_axis_y_tready, %s_axis_x_tdata
+      : i1, i1, i1, i8
+  }
+}
+"""
+
+
+def test_last_beats_are_checked() -> None:
+    """A simulation finds a TLAST that is not where a sample ends."""
+    shaped: Any = {"width": 6, "shape": (1, 4), "tile": (1, 1), "order": (0, 1)}
+    ports = Port("x", "in", 1, **shaped), Port("y", "out", 1, **shaped)
+    layout = PortLayout(
+        "top", ports, 1, 4, has_clock=True, has_channels=True, is_axis=True
+    )
+    text = AXIS.replace("%LAST", "%never")
+    with pytest.raises(SimulationError, match="stands still or loses data"):
+        Simulator(text, layout).run({"x": np.array([[1, 2, 3, 4]])})
+    # Of samples with a beat each, it is always there.
+    alone = [replace(port, shape=(1, 1)) for port in ports]
+    text = AXIS.replace("%LAST", "%s_axis_x_tlast")
+    simulator = Simulator(text, replace(layout, ports=tuple(alone)))
+    codes = simulator.run({"x": np.array([[1], [-2]])}, StallPattern(0))
+    assert codes["y"].tolist() == [[1], [-2]]
+
+
+@pytest.mark.parametrize(
+    "kind", ["arc", pytest.param("verilator", marks=pytest.mark.slow)]
+)
+def test_axis(kind: str) -> None:
+    """AXI4-Streams: TDATA in bytes, with stalls at both ends."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [1, 5]), (X, [1, 5]))
+    with model as (x, y):
+        y = elementwise.AddOp(x, y)
+        y = layers.LinearOp(y, constant(rng, (7, 5)), layer="fc")
+    module = model.returns(y)
+    network = streamed(module, {"fc": (3, 2)})
+    ConvertStreamToHwPass(interface="axis").apply(Context(), network)
+    layout = port_layout(network)
+    assert layout.control_inputs[:3] == ("aclk", "aresetn", "s_axis_in0_tvalid")
+    inputs, outputs = reference_vectors(module, layout, 4)
+    simulator: Any = Simulator(network, layout)
+    if kind == "verilator":
+        if (missing := verilator.available()) is not None:
+            pytest.skip(missing)
+        text, memories = export_verilog(network), memories_of(network)
+        simulator = VerilatorSimulator(text, layout, memories=memories)
+    for stall in (None, StallPattern(0), StallPattern(1, 0.9, 0.2)):
+        found = simulator.run(inputs, stall)
+        for name, codes in outputs.items():
+            assert (codes == found[name]).all()
+
+
+def test_unknown_interface() -> None:
+    with pytest.raises(
+        PassFailedException, match="interface is 'avalon', expected one"
+    ):
+        ConvertStreamToHwPass(interface="avalon").apply(Context(), ModuleOp([]))
 
 
 def test_roles_of_buffers() -> None:

@@ -130,8 +130,10 @@ def test_digits(digits: Path, simulator: str):
     assert f"FAIL=0 SKIP={skipped}" in done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def streamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["handshake", "axis"])
+def streamed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder of a circuit with channels, ragged tiles and memories."""
     rng = np.random.default_rng(0)
     model = Model((FixedType(6, 3), [1, 3]))
@@ -142,7 +144,9 @@ def streamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("streamed") / "folder"
     source = folder.with_suffix(".mlir")
     source.write_text(to_text(model.returns(y), Context()))
-    mo.load(source).emit(folder, architecture="streamed", verify=0)
+    mo.load(source).emit(
+        folder, architecture="streamed", verify=0, interface=request.param
+    )
     return folder
 
 

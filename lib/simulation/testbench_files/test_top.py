@@ -24,12 +24,22 @@ PORTS: list[Any] = LAYOUT["ports"] if LAYOUT["has_channels"] else []
 """Those at which samples come in beats."""
 
 
+CLOCK, RESET = ("aclk", "aresetn") if LAYOUT["is_axis"] else ("clk", "rst")
+AXIS = {"in": "s_axis", "out": "m_axis"}
+
+
+def signal(dut: Any, port: dict[str, Any], what: str = "data") -> Any:
+    """`data`, `valid` or `ready` of a port at which samples come in beats."""
+    name = port["name"]
+    if LAYOUT["is_axis"]:
+        return getattr(dut, f"{AXIS[port['direction']]}_{name}_t{what}")
+    return getattr(dut, name if what == "data" else f"{name}_{what}")
+
+
 def drive(dut: Any, sample: int) -> None:
     """Put a sample on the inputs."""
     for port in INPUTS:
-        getattr(dut, port["name"]).value = int(
-            VECTORS["data"][port["name"]][sample], 16
-        )
+        signal(dut, port).value = int(VECTORS["data"][port["name"]][sample], 16)
 
 
 def check(dut: Any, sample: int) -> None:
@@ -44,7 +54,7 @@ def compare(
     """Compare elements of an output with those of a row of its vectors."""
     name, width = port["name"], port["width"]
     # What is not compared may be unknown.
-    got = str(getattr(dut, name).value)[::-1]
+    got = str(signal(dut, port).value)[::-1]
     expected = int(VECTORS["data"][name][row], 16)
     for element in elements:
         bits = got[element * width : (element + 1) * width][::-1]
@@ -60,19 +70,20 @@ def compare(
 
 async def reset(dut: Any) -> None:
     """Start the clock, hold reset over two rising edges; ends at a falling edge."""
-    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
-    dut.rst.value = 1
+    cocotb.start_soon(Clock(getattr(dut, CLOCK), 10, "ns").start())
+    reset = getattr(dut, RESET)
+    reset.value = int(not LAYOUT["is_axis"])
     if LAYOUT["has_valid"]:
         dut.in_valid.value = 0
     if LAYOUT["has_ready"]:
         dut.out_ready.value = 1
     for port in PORTS:
         what = "valid" if port["direction"] == "in" else "ready"
-        getattr(dut, f"{port['name']}_{what}").value = 0
+        signal(dut, port, what).value = 0
     drive(dut, 0)
     for _ in range(3):
-        await FallingEdge(dut.clk)
-    dut.rst.value = 0
+        await FallingEdge(getattr(dut, CLOCK))
+    reset.value = int(LAYOUT["is_axis"])
 
 
 @cocotb.test(skip=LAYOUT["has_clock"])
@@ -147,20 +158,23 @@ async def beats(dut: Any, rate: float) -> list[int]:
         tried: list[tuple[dict[str, Any], Any]] = []
         for port in PORTS:
             name, rows = port["name"], VECTORS["data"][port["name"]]
-            signals = [getattr(dut, f"{name}_{what}") for what in ("valid", "ready")]
+            signals = [signal(dut, port, what) for what in ("valid", "ready")]
             ours, theirs = signals if port["direction"] == "in" else signals[::-1]
             go = moved[name] < len(rows) and choose.random() < rate
             ours.value = int(go)
             if port["direction"] == "in":
                 row = moved[name] if go else choose.randrange(len(rows))
-                getattr(dut, name).value = int(rows[row], 16)
+                signal(dut, port).value = int(rows[row], 16)
+                if LAYOUT["is_axis"]:
+                    last = (row + 1) % len(VECTORS["defined"][name]) == 0
+                    signal(dut, port, "last").value = int(last)
             tried.append((port, theirs if go else None))
         await ReadOnly()
         for port, other in tried:
             name, defined = port["name"], VECTORS["defined"][port["name"]]
             if port["direction"] == "out":
-                valid = int(getattr(dut, f"{name}_valid").value)
-                data = str(getattr(dut, name).value)
+                valid = int(signal(dut, port, "valid").value)
+                data = str(signal(dut, port).value)
                 if name in waiting:
                     assert valid, f"{name}_valid falls before the beat is taken"
                     assert data == waiting[name], f"{name} changes before it is taken"
@@ -173,13 +187,16 @@ async def beats(dut: Any, rate: float) -> list[int]:
             if port["direction"] == "out":
                 where = f"sample {sample}, beat {beat}"
                 compare(dut, port, moved[name], where, defined[beat])
+                if LAYOUT["is_axis"]:
+                    last = int(signal(dut, port, "last").value)
+                    assert last == (beat + 1 == len(defined)), f"{where}: TLAST {last}"
             moved[name] += 1
             if moved[name] == len(defined):
                 ends[name] = cycle
         if all(moved[p["name"]] == len(VECTORS["data"][p["name"]]) for p in PORTS):
             return [ends[port["name"]] for port in OUTPUTS]
-        await RisingEdge(dut.clk)
-        await FallingEdge(dut.clk)
+        await RisingEdge(getattr(dut, CLOCK))
+        await FallingEdge(getattr(dut, CLOCK))
     raise AssertionError(f"only {moved} beats of {SAMPLES} samples")
 
 
