@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import ceil, gcd, prod
 
 from xdsl.dialects import func
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.base import ints, is_constant
 from mase_opt.dialects.mase.shape import ReshapeOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+)
+from mase_opt.lib.analysis.devices import Resources, dsp_blocks, half_blocks
 
 PARALLELISM = "mase.parallelism"
 """
@@ -22,6 +28,20 @@ worked on at a time. Without it, all of the channels are.
 
 Choice = tuple[int, int]
 """Outputs, and inputs for each of them."""
+
+
+CONTROL = 200
+"""Tables that counters and addresses of a process take, about."""
+
+
+def bits_of(value: SSAValue) -> int:
+    """Bits of an element; those of floats, which are not hardware yet, as 32."""
+    element = element_of(value)
+    if (format := exact_format(element)) is not None:
+        return format.width
+    if isinstance(element, ElementType):
+        return ceil(element.format.bits_per_element)
+    return 32
 
 
 def channel_axis(shape: Sequence[int]) -> int:
@@ -54,6 +74,12 @@ class Work:
     positions: int
     """Places of what it reads, each with all of the channels."""
     channels: int
+    weights: int
+    """All of them."""
+    bits: tuple[int, int]
+    """Of an element that it reads, and of a weight."""
+    lines: int
+    """Places of what it reads that windows need at a time."""
 
     @property
     def products(self) -> int:
@@ -69,6 +95,26 @@ class Work:
 
     def multipliers(self, choice: Choice) -> int:
         return choice[0] if self.depthwise else choice[0] * choice[1]
+
+    def resources(self, choice: Choice) -> Resources:
+        """
+        What multipliers, accumulators, weights and windows take, by estimate.
+
+        Block memories and multipliers are those that synthesis chooses for such sizes.
+        """
+        data, weight = self.bits
+        count, lanes = self.multipliers(choice), min(choice[1], self.channels)
+        outputs = min(choice[0], self.outputs)
+        blocks = dsp_blocks(data, weight)
+        sums = data + weight + (self.products // self.outputs).bit_length()
+        in_tables = 0 if blocks else data * weight
+        halves = half_blocks(-(-self.weights // count), count * weight)
+        halves += half_blocks(self.lines * -(-self.channels // lanes), lanes * data)
+        return Resources(
+            CONTROL + count * (in_tables + sums) + outputs * 2 * sums,
+            count * blocks,
+            halves / 2,
+        )
 
     def cheapest(self, interval: int, arriving: int | None) -> Choice | None:
         """
@@ -137,6 +183,11 @@ class Layers:
         """Multipliers of all layers."""
         return sum(self.works[op].multipliers(c) for op, c in choices.items())
 
+    def resources(self, choices: dict[Operation, Choice]) -> Resources:
+        """What all layers take, by estimate."""
+        found = (self.works[op].resources(c) for op, c in choices.items())
+        return sum(found, Resources())
+
     @property
     def fastest(self) -> tuple[str, int]:
         """The slowest layer if all is worked on at a time, and its cycles."""
@@ -160,6 +211,7 @@ class Layers:
         shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
         channels = channels_in(shape)
         positions = prod(shape) // channels
+        bits = bits_of(op.input), bits_of(op.weight)
         if isinstance(op, layers.LinearOp):
             outputs, features = shape_of(op.weight)
             rows = prod(shape_of(op.input)[:-1])
@@ -174,14 +226,32 @@ class Layers:
                 root,
                 positions,
                 channels,
+                outputs * features,
+                bits,
+                positions if features != channels else 1,
             )
         outputs, per_group, *kernel = shape_of(op.weight)
         groups = op.groups.value.data
         batch, _, *places = shape_of(op.result)
         repeats = batch * prod(places) * prod(kernel)
+        weights = prod(shape_of(op.weight))
+        # Up to the last row of a window, and the places of that.
+        rows, row = ints(op.dilation), prod(shape_of(op.input)[3:])
+        lines = (kernel[0] - 1) * rows[0] * row + (kernel[-1] - 1) * rows[-1] + 1
         if groups > 1 and groups == channels == outputs:
             return Work(
-                name, outputs, 1, repeats, False, True, root, positions, channels
+                name,
+                outputs,
+                1,
+                repeats,
+                False,
+                True,
+                root,
+                positions,
+                channels,
+                weights,
+                bits,
+                lines,
             )
         return Work(
             name,
@@ -193,4 +263,7 @@ class Layers:
             root,
             positions,
             channels,
+            weights,
+            bits,
+            lines,
         )

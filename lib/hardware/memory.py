@@ -41,19 +41,6 @@ class Memory:
         return np.frombuffer(joined, np.uint8)
 
 
-SHORT = 64
-"""Words that are kept in LUTs, not in a block memory."""
-_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-"""Words and bits of half a block memory (RAMB18) that is written and read."""
-
-
-def half_blocks(words: int, width: int) -> int:
-    """How many RAMB18 so many words of `width` bits take."""
-    if words <= SHORT:
-        return 0
-    return min(-(-words // deep) * -(-width // wide) for deep, wide in _SHAPES)
-
-
 def joined(codes: NDArray[np.generic], bits: int) -> list[int]:
     """Codes `[words, elements]` side by side, the first of each in the lowest bits."""
     unsigned = codes.astype(np.int64).view(np.uint64)

@@ -17,11 +17,11 @@ from mase_opt.dialects.circt import CompRegClockEnabledOp, FirMemOp
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.devices import half_blocks
 from mase_opt.lib.console import tell
 from mase_opt.lib.conversion.unrolled.top import LAYER
 from mase_opt.lib.hardware.builder import LATENCY
 from mase_opt.lib.hardware.interface import PortLayout, rate
-from mase_opt.lib.hardware.memory import half_blocks
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.table import Column, Table
 from mase_opt.lib.target.yosys import Resources

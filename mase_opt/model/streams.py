@@ -15,9 +15,9 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute
 
+from mase_opt.lib.analysis.devices import half_blocks
 from mase_opt.lib.conversion.convert_stream_to_hw import PROCESS
 from mase_opt.lib.hardware.interface import PortLayout
-from mase_opt.lib.hardware.memory import half_blocks
 from mase_opt.lib.table import Column, Table
 
 if TYPE_CHECKING:
