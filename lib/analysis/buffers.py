@@ -34,7 +34,11 @@ def role_of(process: ProcessOp, operand: int) -> Role:
     )
     if windows and least > 1:
         return Role.LINES
-    if least > 1:
+    again = any(
+        size > 1 and not any(tile.factors[level] for tile in read.tiles)
+        for level, size in enumerate(schedule.loops)
+    )
+    if again and least > 1:
         return Role.VECTOR
     parted = len(list(process.inputs[operand].uses)) > 1
     return Role.SKIP if parted or len(process.inputs) > 1 else Role.FIFO

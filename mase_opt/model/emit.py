@@ -7,6 +7,7 @@ A folder that it writes holds
 - `model.mlir`: the quantized model, lowered as far as the mase dialect goes;
 - `circuit.mlir`: the circuit, in CIRCT's hw, comb and seq dialects;
 - `<memory>.hex`, if it is streamed: what memories start with;
+- `network.svg`, if it is streamed: processes and channels with their rates;
 - `manifest.json`: ports, bit layout, formats, latency, versions, the command;
 - `report.json`: the table that goes to standard error, as data;
 - `tb/`: a cocotb test bench with vectors and expected outputs.
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 MODEL = "model.mlir"
 CIRCUIT = "circuit.mlir"
+PICTURE = "network.svg"
 TEST_BENCH_SAMPLES = 32
 """Vectors in the test bench that is written, behind the corners."""
 TEST_BENCH_CYCLES = 6_000
@@ -280,6 +282,9 @@ class Result:
             for name, memory in self.memories.items():
                 (folder / file_name(name)).write_text(memory.text, encoding="utf-8")
             _write_json(folder / "report.json", self.report.to_json())
+            if self.report.streams is not None:
+                picture = self.report.streams.picture()
+                (folder / PICTURE).write_text(picture, encoding="utf-8")
             (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
             _write_json(folder / MANIFEST, self._manifest(command))
             if self.reference is not None:

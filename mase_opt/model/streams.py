@@ -18,6 +18,7 @@ from xdsl.ir import Attribute
 from mase_opt.lib.analysis.devices import half_blocks
 from mase_opt.lib.conversion.convert_stream_to_hw import PROCESS
 from mase_opt.lib.hardware.interface import PortLayout
+from mase_opt.lib.reports.graph import Box, Edge, drawing
 from mase_opt.lib.table import Column, Table
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Buffer:
     """The places without which the process could not run at all."""
     bits: int
     """Of a beat."""
+    beats: int
+    """Of a sample."""
     ramb18: int
     """Half block memories; 0: tables, or registers."""
 
@@ -105,6 +108,40 @@ class Streams:
             ),
         ]
 
+    def picture(self) -> str:
+        """
+        The processes and channels, as an SVG file.
+
+        Boxes say how busy processes are, edges how many beats of how many bits a sample
+        has there, and how many can wait.
+        """
+        names = {process.name for process in self.processes}
+        inputs = dict.fromkeys(b.source for b in self.buffers if b.source not in names)
+        boxes = [Box(name, ["input"], f"input {name}") for name in inputs]
+        boxes += [
+            Box(
+                process.name,
+                [
+                    process.operation,
+                    f"{process.cycles} cycles, {process.busy:.0%} busy",
+                ],
+                f"{process.name}: {process.multipliers} multipliers, "
+                f"{process.memory_bits} bits of memory",
+            )
+            for process in self.processes
+        ]
+        edges = [
+            Edge(
+                buffer.source,
+                buffer.process,
+                f"{buffer.beats} x {buffer.bits} bit, room for {buffer.places}",
+                f"{buffer.role}: {buffer.least} places at least",
+            )
+            for buffer in self.buffers
+        ]
+        text = drawing(boxes, edges)
+        return text.replace("<svg ", f'<svg xmlns="{SVG}" ', 1) + "\n"
+
     def notes(self) -> str:
         """The bottleneck and the throughput, a line each."""
         busy = max(process.busy for process in self.processes)
@@ -117,6 +154,7 @@ class Streams:
         )
 
 
+SVG = "http://www.w3.org/2000/svg"
 PROCESS_COLUMNS = (
     Column("process"),
     Column("operation", fold=1),
@@ -204,6 +242,7 @@ def _buffers(process: str, described: Attribute) -> Iterator[Buffer]:
             places,
             _integer(data["least"]),
             bits,
+            _integer(data["beats"]),
             half_blocks(places, bits),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,6 +369,11 @@ def test_folder(tmp_path: Path) -> None:
         "fc": "vector kept",
         "out0": "fifo",
     }
+    picture = (folder / "network.svg").read_text()
+    assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+    assert ">576 cycles, 100% busy<" in picture
+    # Of 10 results, 2 are worked on at a time, with 6 bits each.
+    assert ">5 x 12 bit, room for 1<" in picture
     text = repr(result)
     assert "bottleneck: conv, busy in 100% of the cycles" in text
     # 576 cycles of 5 ns.
