@@ -34,9 +34,14 @@ def channels_in(shape: Sequence[int]) -> int:
     return shape[channel_axis(shape)] if shape else 1
 
 
+def divisor(size: int, limit: int) -> int:
+    """The largest divisor of a size that is at most `limit`."""
+    return max(n for n in range(1, min(size, limit) + 1) if size % n == 0)
+
+
 @dataclass(frozen=True)
 class Work:
-    """The products of a layer."""
+    """The sums of products of a layer."""
 
     name: str
     outputs: int
@@ -54,6 +59,8 @@ class Work:
     positions: int
     """Places of what it reads, each with all of the channels."""
     channels: int
+    matrices: int = 0
+    """Of the second operand, if that is a stream; each is put together in a buffer."""
 
     @property
     def products(self) -> int:
@@ -65,7 +72,9 @@ class Work:
         outputs, inputs = choice
         if self.depthwise:
             inputs = 1
-        return self.repeats * -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        folds = -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        loads = self.matrices * self.outputs * self.inputs // min(choice)
+        return max(self.repeats * folds, loads)
 
     def multipliers(self, choice: Choice) -> int:
         return choice[0] if self.depthwise else choice[0] * choice[1]
@@ -83,6 +92,11 @@ class Work:
             if folds < 1 or (self.divided and self.inputs % inputs):
                 continue
             outputs = -(-self.outputs // folds)
+            if self.matrices:
+                loads = self.matrices * self.outputs * self.inputs
+                if inputs * interval < loads:
+                    continue
+                outputs = max(outputs, -(-loads // interval))
             while self.divided and self.outputs % outputs:
                 outputs += 1
             taken = outputs if self.depthwise else inputs
@@ -102,7 +116,7 @@ class Work:
 
 @dataclass
 class Layers:
-    """The layers of a function that multiply by weights, in order."""
+    """The layers of a function that add up products, in order."""
 
     function: func.FuncOp
     works: dict[Operation, Work] = field(init=False)
@@ -148,17 +162,18 @@ class Layers:
         return name, cycles
 
     def _work(self, op: Operation) -> Work | None:
+        if isinstance(op, layers.MatmulOp):
+            return _product(op)
         if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
             return None
         if not is_constant(op.weight):
             return None
         name = op.layer.data if op.layer else op.name
-        root = op.input
-        while isinstance(root.owner, ReshapeOp):
-            root = root.owner.input
+        root = _root(op.input)
         # What is reshaped before it arrives is made in the shape that is read.
         shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
-        channels = channels_in(shape)
+        rows_arrive = isinstance(op, layers.LinearOp) and shape == shape_of(op.input)
+        channels = shape[-1] if rows_arrive else channels_in(shape)
         positions = prod(shape) // channels
         if isinstance(op, layers.LinearOp):
             outputs, features = shape_of(op.weight)
@@ -194,3 +209,30 @@ class Layers:
             positions,
             channels,
         )
+
+
+def _root(value: SSAValue) -> SSAValue:
+    """What has been reshaped to `value`."""
+    while isinstance(value.owner, ReshapeOp):
+        value = value.owner.input
+    return value
+
+
+def _product(op: layers.MatmulOp) -> Work | None:
+    """That of two streams."""
+    if is_constant(op.lhs) or is_constant(op.rhs):
+        return None
+    *batch, rows, columns = shape_of(op.result)
+    *lead, terms, _ = shape_of(op.rhs)
+    return Work(
+        op.layer.data if op.layer else op.name,
+        columns,
+        terms,
+        prod(batch) * rows,
+        True,
+        False,
+        _root(op.lhs),
+        prod(shape_of(op.lhs)) // terms,
+        terms,
+        prod(lead),
+    )

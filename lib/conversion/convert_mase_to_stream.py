@@ -12,10 +12,11 @@ from xdsl.ir import Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
+from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp, TransposeOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
 from mase_opt.lib.conversion.streamed.datapath import set_stages
+from mase_opt.lib.conversion.streamed.matmul import only_for_products
 from mase_opt.lib.conversion.streamed.registry import KINDS
 from mase_opt.lib.conversion.unrolled.legality import only_function
 from mase_opt.lib.conversion.unrolled.top import describe, live_ops
@@ -94,6 +95,8 @@ class ConvertMaseToStreamPass(ModulePass):
                     builder.reshape(inner)
                 case ConstantOp():
                     pass
+                case TransposeOp() if only_for_products(inner):
+                    pass
                 case _:
                     self._add(builder, inner)
         builder.block.add_op(func.ReturnOp(*results))
@@ -135,7 +138,7 @@ def check_streamed(op: func.FuncOp) -> None:
     for inner in live_ops(op):
         if isinstance(inner, func.ReturnOp | ConstantOp | ReshapeOp):
             continue
-        if type(inner) in KINDS:
+        if type(inner) in KINDS or only_for_products(inner):
             continue
         problems.append(
             f"{describe(inner)}: no process{did_you_mean(inner.name, known)} "

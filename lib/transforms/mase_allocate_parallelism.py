@@ -56,7 +56,7 @@ class MaseAllocateParallelismPass(ModulePass):
         choices: dict[str, Choice] = {}
         if self.interval is not None or self.multipliers is not None:
             if not found.works:
-                raise PassFailedException("no layer multiplies by constant weights")
+                raise PassFailedException("no layer adds up products")
             chosen = self._within(found)
             choices = {found.works[op].name: c for op, c in chosen.items()}
         choices |= self._decided(found)
@@ -104,8 +104,7 @@ class MaseAllocateParallelismPass(ModulePass):
             outputs, _, inputs = numbers.partition("x")
             if name not in names:
                 raise PassFailedException(
-                    f"no layer '{name}' multiplies by constant weights"
-                    f"{did_you_mean(name, names)}"
+                    f"no layer '{name}' adds up products{did_you_mean(name, names)}"
                 )
             if not (outputs.isdecimal() and inputs.isdecimal()) or "0" in (
                 outputs,

@@ -22,7 +22,7 @@
 // FAST: error: {{.*}}interval=8 cannot be met: layer conv takes 36 cycles at least
 // FEW: error: {{.*}}multipliers=1 cannot be met: the layers need 2 at least, one each
 // BOTH: error: {{.*}}give interval or multipliers, not both
-// NAME: error: {{.*}}no layer 'cnv' multiplies by constant weights; did you mean 'conv'?
+// NAME: error: {{.*}}no layer 'cnv' adds up products; did you mean 'conv'?
 // FORM: error: {{.*}}layers: 'fc:4x0', expected a layer, outputs and inputs at a time, as fc1:4x8
 
 func.func @f(%x: tensor<1x2x4x4x!mase.fixed<4, 2>>) -> tensor<1x5x!mase.fixed<8, 4>> {

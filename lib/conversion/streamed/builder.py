@@ -36,7 +36,6 @@ from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
 from mase_opt.lib.analysis.parallelism import (
     PARALLELISM,
     channel_axis,
-    channels_in,
 )
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import layer_of
@@ -105,12 +104,15 @@ class StreamBuilder:
         self.roots[op.result] = self.roots.get(op.input, op.input)
 
     @staticmethod
-    def natural(shape: Sequence[int], lanes: int | None) -> Layout:
-        """Positions one after the other, at each of them its channels."""
-        axis, count = channel_axis(shape), channels_in(shape)
+    def natural(
+        shape: Sequence[int], lanes: int | None, axis: int | None = None
+    ) -> Layout:
+        """Positions one after the other, at each of them its channels, or `axis`."""
+        if axis is None:
+            axis = channel_axis(shape)
         tile = [1] * len(shape)
         if shape:
-            tile[axis] = min(lanes or count, count)
+            tile[axis] = min(lanes or shape[axis], shape[axis])
         rest = [d for d in range(len(shape)) if d != axis]
         order = [*rest, axis] if shape else []
         return Layout(tuple(shape), tuple(tile), tuple(order))

@@ -34,11 +34,12 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     given = parallelism(op)
     count = min(given[0], outputs) if given else outputs
     lanes = given[1] if given else None
-    channel = convert(b, b.channel(op.input, lanes), lanes)
+    channel, shape = b.channel(op.input, lanes), shape_of(op.input)
+    whole_rows = channel_of(channel).layout.shape == shape
+    channel = convert(b, channel, lanes, len(shape) - 1 if whole_rows else None)
     source = channel_of(channel).layout
-    shape = shape_of(op.input)
     nest = Nest()
-    if source.shape == shape:
+    if whole_rows:
         rows = [nest.add(f"row{d}", n) for d, n in enumerate(shape[:-1])]
         output = nest.add("output", -(-outputs // count))
         inner = {len(shape) - 1: nest.add("feature", source.grid[-1])}
@@ -73,7 +74,7 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
         for d in range(len(source.shape))
     ]
     result = shape_of(op.result)
-    layout = b.natural(result, count)
+    layout = b.natural(result, count, len(result) - 1)
     write = [nest.at(**{f"row{d}": 1}) for d in range(len(result) - 1)]
     write.append(nest.at(**{output: 1}))
     name = op.layer.data if op.layer else "linear"
