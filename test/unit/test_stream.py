@@ -192,20 +192,11 @@ def test_reductions(kind: str, keepdims: bool) -> None:
     assert_minimal(network_of(network_function(network)).network)
 
 
-@pytest.mark.parametrize(
-    ("kind", "axes", "message"),
-    [
-        ("min", [2, 3], "it takes the minimum: only sum, mean and max can be"),
-        ("mean", [3], r"it reduces axes 3 of 2x3x5x2: only all behind"),
-        ("mean", [1, 2, 3], r"it reduces axes 1x2x3 of 2x3x5x2: only all behind"),
-    ],
-)
-def test_other_reductions_are_refused(kind: str, axes: list[int], message: str) -> None:
+def test_minima_are_refused() -> None:
     model = Model((X, [2, 3, 5, 2]))
     with model as (x,):
-        element = None if kind == "min" else FixedType(8, 3)
-        y = pooling.ReduceOp(x, kind, axes, element=element)
-    with pytest.raises(PassFailedException, match=message):
+        y = pooling.ReduceOp(x, "min", [2, 3])
+    with pytest.raises(PassFailedException, match=r"only sum, mean and max can be"):
         streamed(model.returns(y))
 
 

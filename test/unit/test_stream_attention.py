@@ -9,7 +9,7 @@ from streams import assert_minimal, assert_streams, streamed
 from xdsl.context import Context
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import layers, shape
+from mase_opt.dialects.mase import elementwise, layers, pooling, shape
 from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
@@ -82,3 +82,64 @@ def test_budgets_of_products() -> None:
         MaseAllocateParallelismPass(interval=interval).apply(Context(), chosen)
         network = network_of(network_function(streamed(chosen))).network
         assert interval / 2 < network.run().interval <= interval
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "axes", "folding"),
+    [
+        ("max", [3, 6], [1], (6, 1)),
+        ("sum", [3, 6], [1], (4, 1)),
+        ("mean", [2, 3, 5], [2], (2, 1)),
+        ("max", [2, 3, 4], [1, 2], (2, 1)),
+        ("mean", [3, 5], [0], (2, 1)),
+        ("sum", [1, 2, 3, 4], [3], (1, 1)),
+    ],
+)
+def test_rows_are_reduced(
+    kind: str, size: list[int], axes: list[int], folding: tuple[int, int]
+) -> None:
+    """Whatever takes turns, and whatever lies in a beat, ragged ones too."""
+    rng = np.random.default_rng(0)
+    model = Model((X, size))
+    with model as (x,):
+        weight = shape.ConstantOp.of(rng.integers(-16, 16, (size[-1], size[-1])), Y)
+        y = layers.LinearOp(x, weight, layer="fc")
+        element = None if kind == "max" else FixedType(9, 4)
+        z = pooling.ReduceOp(y, kind, axes, keepdims=len(size) == 3, element=element)
+    network = assert_streams(model.returns(z), {"fc": folding})
+    assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize("lanes", [5, 3, 1])
+def test_scalars_of_rows(lanes: int) -> None:
+    """A row waits for what is computed of it, and meets it."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [2, 3, 5]), (X, [5]))
+    with model as (x, s):
+        weight = shape.ConstantOp.of(rng.integers(-16, 16, (5, 5)), Y)
+        y = layers.LinearOp(x, weight, layer="fc")
+        most = pooling.ReduceOp(y, "max", [2], keepdims=True)
+        below = elementwise.SubOp(y, most, element=FixedType(7, 3))
+        z = elementwise.MulOp(below, s, element=FixedType(8, 4))
+    network = assert_streams(model.returns(z), {"fc": (lanes, 5)})
+    assert_minimal(network_of(network_function(network)).network)
+
+
+def test_operands_in_other_orders() -> None:
+    """A sum of beats along the rows and beats along the channels of an image."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [1, 2, 3, 4]))
+    with model as (x,):
+        weight = shape.ConstantOp.of(rng.integers(-16, 16, (4, 4)), Y)
+        y = layers.LinearOp(x, weight, layer="fc")
+        z = elementwise.AddOp(y, x, element=FixedType(8, 4))
+    network = assert_streams(model.returns(z), {"fc": (4, 4)})
+    assert_minimal(network_of(network_function(network)).network)
+
+
+def test_only_spread_operands_are_refused() -> None:
+    model = Model((X, [3, 1]), (X, [1, 4]))
+    with model as (x, y):
+        z = elementwise.AddOp(x, y)
+    with pytest.raises(PassFailedException, match=r"one of them must have that shape"):
+        streamed(model.returns(z))

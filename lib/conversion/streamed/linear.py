@@ -24,7 +24,7 @@ from mase_opt.lib.conversion.streamed.builder import (
 from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.hardware.number import HardwareError
-from mase_opt.lib.streams.layout import BEYOND
+from mase_opt.lib.streams.layout import BEYOND, Layout
 
 
 @streamed(layers.LinearOp)
@@ -53,9 +53,8 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
             f"its rows of {features} features arrive in another shape, "
             f"{'x'.join(map(str, source.shape))}: only one row is flattened"
         )
-    place = source.indices.reshape(-1, source.lanes)
-    if rows:
-        place = place[: source.grid[-1]]
+    row = Layout((features,), (source.lanes,), (0,))
+    place = (row if whole_rows else source).indices
     beats = len(place)
     element = element_of(op.weight)
     folds = nest.sizes[nest.names.index(output)]
@@ -69,7 +68,7 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     words = words.transpose(0, 2, 1, 3).reshape(folds * beats, count, source.lanes)
     reads = [
         nest.at(**{rows[d]: 1})
-        if d < len(rows) and rows
+        if d < len(rows)
         else nest.at(**({inner[d]: 1} if d in inner else {}))
         for d in range(len(source.shape))
     ]

@@ -1,4 +1,4 @@
-"""Pools and reductions: windows as those of convolutions, a maximum or a mean each."""
+"""Pools: windows as those of convolutions, a maximum or a mean each."""
 
 from __future__ import annotations
 
@@ -80,29 +80,6 @@ def adaptive_pool(op: pooling.AdaptivePoolOp, b: StreamBuilder) -> SSAValue:
         strides=kernel,
         padding=[0] * len(kernel),
         dilation=[1] * len(kernel),
-    )
-
-
-@streamed(pooling.ReduceOp)
-def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
-    sizes = shape_of(op.input)[2:]
-    if sorted(ints(op.axes)) != list(range(2, 2 + len(sizes))) or not sizes:
-        raise HardwareError(
-            f"it reduces axes {show(ints(op.axes))} of {show(shape_of(op.input))}: "
-            "only all behind batch and channels together can be"
-        )
-    name = op.kind.data
-    if name == "min":
-        raise HardwareError("it takes the minimum: only sum, mean and max can be")
-    return _pool(
-        op,
-        b,
-        Kind.MAX if name == "max" else Kind.SUM,
-        prod(sizes) if name == "mean" else 1,
-        sizes,
-        strides=[1] * len(sizes),
-        padding=[0] * len(sizes),
-        dilation=[1] * len(sizes),
     )
 
 
