@@ -2,5 +2,5 @@
 
 from importlib import import_module
 
-for _name in ("linear", "conv", "pool", "elementwise"):
+for _name in ("linear", "conv", "pool", "elementwise", "concat", "pad"):
     import_module(f"{__name__}.{_name}")

@@ -11,10 +11,10 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.stream.ops import JoinOp, SelectOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.parallelism import channel_axis, channels_in
-from mase_opt.lib.conversion.streamed.builder import Nest, StreamBuilder
+from mase_opt.lib.conversion.streamed.processes import Nest, ProcessBuilder
 
 
-def convert(b: StreamBuilder, channel: SSAValue, lanes: int | None) -> SSAValue:
+def convert(b: ProcessBuilder, channel: SSAValue, lanes: int | None) -> SSAValue:
     """
     The same channel with beats of `lanes` channels, if that is given.
 
@@ -31,7 +31,7 @@ def convert(b: StreamBuilder, channel: SSAValue, lanes: int | None) -> SSAValue:
     return channel if common == lanes else _resize(b, channel, lanes)
 
 
-def _resize(b: StreamBuilder, channel: SSAValue, lanes: int) -> SSAValue:
+def _resize(b: ProcessBuilder, channel: SSAValue, lanes: int) -> SSAValue:
     """Beats of `lanes` channels, which divide those there are, or the reverse."""
     type = channel_of(channel)
     source = type.layout
@@ -56,4 +56,4 @@ def _resize(b: StreamBuilder, channel: SSAValue, lanes: int) -> SSAValue:
         return JoinOp(x, beat).result
 
     read, write = (places, fine) if narrow else (fine, places)
-    return b.add(channel, type.element, nest, read, write, target, body)
+    return b.add([channel], type.element, nest, [read], write, target, body)

@@ -1,0 +1,120 @@
+"""Elements in another order, and from constants: ops that only move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from xdsl.dialects.builtin import i64
+from xdsl.ir import Operation, SSAValue
+
+from mase_opt.dialects.mase import shape
+from mase_opt.dialects.mase.base import MaseOp, ints, show
+from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest, ProcessBuilder
+from mase_opt.lib.hardware.number import HardwareError, not_constant
+from mase_opt.lib.streams.layout import Index, Layout
+from mase_opt.lib.streams.movement import Movement, fastest
+
+MOVES: tuple[type[Operation], ...] = (
+    shape.ReshapeOp,
+    shape.TransposeOp,
+    shape.BroadcastOp,
+    shape.SliceOp,
+    shape.GatherOp,
+)
+"""What gives elements of its first operand in another order."""
+
+
+def indices(size: Sequence[int]) -> Index:
+    """The flat place of every element."""
+    return np.arange(prod(size)).reshape(tuple(size))
+
+
+def moved(op: MaseOp, index: Index) -> Index:
+    """
+    What is in the places of the result, from what is in those of the operand.
+
+    Raises `HardwareError` for indices that are not constant, or outside.
+    """
+    match op:
+        case shape.TransposeOp():
+            return index.transpose(ints(op.permutation))
+        case shape.BroadcastOp():
+            return np.broadcast_to(index, shape_of(op.result))
+        case shape.SliceOp():
+            spans = zip(ints(op.starts), ints(op.stops), ints(op.strides), strict=True)
+            return index[tuple(slice(*span) for span in spans)]
+        case shape.GatherOp():
+            constant, axis = op.indices.owner, op.axis.value.data
+            if not isinstance(constant, shape.ConstantOp):
+                raise HardwareError(not_constant("index"))
+            places, size = constant.codes().astype(np.int64), index.shape[axis]
+            if places.min(initial=0) < -size or places.max(initial=0) >= size:
+                raise HardwareError(f"an index is outside of {size} elements")
+            return np.take(index, places, axis=axis)
+        case _:
+            return index.reshape(shape_of(op.results[0]))
+
+
+def rearranged(b: ProcessBuilder, channel: SSAValue, index: Index) -> SSAValue:
+    """
+    The channel of a tensor shaped like `index`, which says where its elements lie.
+
+    Raises `HardwareError` if they do not follow each other in loops.
+    """
+    source = channel_of(channel).layout
+
+    def natural(lanes: int) -> Layout:
+        return b.natural(index.shape, lanes)
+
+    if (found := fastest(source, index, natural)) is not None:
+        return _process(b, channel, found)
+    # One element after the other, in the order of the tensor, has both their loops.
+    flat = fastest(source, indices([index.size]), lambda _: b.natural([index.size], 1))
+    if flat is not None and index.size == prod(source.shape):
+        found = fastest(flat.result, index, natural)
+        if found is not None:
+            return _process(b, _process(b, channel, flat), found)
+    raise HardwareError(
+        f"the elements of its operand of shape {show(index.shape)} follow each other "
+        "in no loops: take them from regular places, as slices and strides do"
+    )
+
+
+def _process(b: ProcessBuilder, channel: SSAValue, movement: Movement) -> SSAValue:
+    source, result, places = movement.source, movement.result, movement.places
+    channel = convert(b, channel, source.lanes)
+    if movement.is_view:
+        return b.view(channel, result)
+    nest = Nest()
+    position: dict[str, int] = {}
+    place: dict[str, int] = {}
+    step = result.beats
+    for level, size in enumerate(places.sizes):
+        loop = nest.add(f"loop{level}", size)
+        step //= size
+        position[loop], place[loop] = places.steps[level], step
+    if not places.sizes:
+        nest.add("once", 1)
+    element = channel_of(channel).element
+    read = [nest.at(places.start, **position), nest.at()]
+    write = [nest.at(**place), nest.at()]
+
+    def body(x: SSAValue) -> SSAValue | Operation:
+        if movement.lanes == tuple(range(source.lanes)):
+            return x
+        which = shape.ConstantOp.of(np.array(movement.lanes), i64)
+        return shape.GatherOp(x, which, 1)
+
+    row = b.view(channel, rows(source))
+    beats = b.add([row], element, nest, [read], write, rows(result), body)
+    return b.view(beats, result)
+
+
+def rows(layout: Layout) -> Layout:
+    """Beats as the rows of a matrix."""
+    return Layout((layout.beats, layout.lanes), (1, layout.lanes), (0, 1))
