@@ -13,9 +13,11 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    ViewOp,
     YieldOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
@@ -26,16 +28,28 @@ __all__ = [
     "FifoOp",
     "JoinOp",
     "Kind",
+    "MergeOp",
     "ProcessOp",
     "RomOp",
     "SelectOp",
     "Stream",
+    "ViewOp",
     "YieldOp",
     "channel_of",
 ]
 
 Stream = Dialect(
     "stream",
-    [ProcessOp, RomOp, SelectOp, AccumulateOp, JoinOp, YieldOp, FifoOp],
+    [
+        ProcessOp,
+        RomOp,
+        SelectOp,
+        MergeOp,
+        AccumulateOp,
+        JoinOp,
+        YieldOp,
+        ViewOp,
+        FifoOp,
+    ],
     [ChannelType],
 )

@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import (
     TensorType,
     i64,
 )
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 from xdsl.irdl import (
     BaseAttr,
@@ -227,6 +227,36 @@ class JoinOp(IRDLOperation):
         _check_parts(self.result, self.input)
 
 
+@irdl_op_definition
+class MergeOp(IRDLOperation):
+    """
+    The tile of the first operand whose place lies inside of its tensor, or the last.
+
+    Operands are tiles that the process reads.
+
+    ```mlir
+    %2 = stream.merge %0, %1 : tensor<1x4x!mase.fixed<8, 4>>
+    ```
+    """
+
+    name = "stream.merge"
+
+    TILE: ClassVar = VarConstraint("Tile", AnyTensorTypeConstr)
+
+    inputs = var_operand_def(TILE)
+    result = result_def(TILE)
+
+    traits = traits_def(Pure())
+    assembly_format = "$inputs attr-dict `:` type($result)"
+
+    def __init__(self, inputs: Sequence[SSAValue]):
+        super().__init__(operands=[inputs], result_types=[inputs[0].type])
+
+    def verify_(self) -> None:
+        if any(not isinstance(value, BlockArgument) for value in self.inputs):
+            raise VerifyException("expected tiles that are read, not what is computed")
+
+
 def _check_parts(whole: SSAValue, part: SSAValue) -> None:
     """Raises `VerifyException` unless `whole` is so many times `part`."""
     (lanes, one), (large, small) = (
@@ -253,7 +283,7 @@ class ProcessOp(IRDLOperation):
     the map from their counters to the place in the grid of tiles that an iteration
     reads; where it lies outside, elements are the code in `fill`. What is read comes
     from a buffer of `capacity` beats, which drops those that lie before the first tile
-    of the iteration of the `held` outermost loops. `write` is the map for the result;
+    that is read in an iteration of the `held` outermost loops. `write` is the map for the result;
     an iteration writes if it is the last one of the loops that the map leaves out and
     if the place lies inside. The body is what an iteration computes, on tiles. Its
     circuit has `stages` registers in each part: before, between and behind
@@ -420,6 +450,44 @@ class ProcessOp(IRDLOperation):
                         f"stream.rom has {len(op.words())} tiles, expected {words}, "
                         "one for each iteration of its loops"
                     )
+
+
+@irdl_op_definition
+class ViewOp(IRDLOperation):
+    """
+    The same beats as those of another tensor: no circuit, only another name.
+
+    What lies in lanes beyond the end on one side is not defined on the other.
+
+    ```mlir
+    %1 = stream.view %0
+      : !stream.channel<tensor<1x6x2x2x!mase.fixed<8, 4>>, tile [1, 6, 1, 1],
+          order [0, 2, 3, 1]>
+      -> !stream.channel<tensor<4x6x!mase.fixed<8, 4>>, tile [1, 6], order [0, 1]>
+    ```
+    """
+
+    name = "stream.view"
+
+    input = operand_def(ChannelType)
+    result = result_def(ChannelType)
+
+    traits = traits_def(Pure())
+    assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
+
+    def __init__(self, input: SSAValue, type: ChannelType):
+        super().__init__(operands=[input], result_types=[type])
+
+    def verify_(self) -> None:
+        source, result = channel_of(self.input), channel_of(self.result)
+        if source.element != result.element:
+            raise VerifyException(
+                f"elements are {result.element}, expected {source.element}"
+            )
+        for what in ("beats", "lanes"):
+            found, wanted = getattr(result.layout, what), getattr(source.layout, what)
+            if found != wanted:
+                raise VerifyException(f"result has {found} {what}, expected {wanted}")
 
 
 @irdl_op_definition

@@ -29,9 +29,11 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    ViewOp,
     YieldOp,
 )
 from mase_opt.dialects.stream.types import channel_of
@@ -39,7 +41,7 @@ from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.values import exact_sum
 from mase_opt.lib.interpreters.mase import evaluate_op, main_function
-from mase_opt.lib.streams.schedule import Schedule
+from mase_opt.lib.streams.schedule import Read, Schedule
 
 ELEMENTS = 1 << 22
 """About as many elements of what a process reads are worked on at a time."""
@@ -67,7 +69,7 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
         match op:
             case ProcessOp():
                 beats[op.result] = run_process(op, [beats[v] for v in op.inputs])
-            case FifoOp():
+            case ViewOp() | FifoOp():
                 beats[op.result] = beats[op.input]
             case func.ReturnOp():
                 return [channel_of(v).layout.from_beats(beats[v]) for v in op.operands]
@@ -119,6 +121,8 @@ class _Run:
                     self.values[op.result] = self._rom(op)
                 case SelectOp():
                     self.values[op.result] = self._select(op)
+                case MergeOp():
+                    self.values[op.result] = self._merge(op)
                 case AccumulateOp():
                     self._accumulate(op)
                 case JoinOp():
@@ -161,6 +165,17 @@ class _Run:
         counter = self.schedule.counters[op.loop.value.data][self.rows]
         which = np.tile(counter, self.samples)
         return parts[np.arange(len(parts)), which].reshape(-1, *shape)
+
+    def _merge(self, op: MergeOp) -> Array:
+        pairs = zip(self.op.body.block.args, self.schedule.reads, strict=True)
+        reads: dict[SSAValue, Read] = dict(pairs)
+        *others, last = op.inputs
+        result = self.values[last]
+        for value in reversed(others):
+            inside = self.schedule.inside(reads[value])[self.rows]
+            where = np.tile(inside, self.samples).reshape(-1, *[1] * (result.ndim - 1))
+            result = np.where(where, self.values[value], result)
+        return result
 
     def _grouped(self, value: SSAValue) -> Array:
         """The tiles of each group of iterations."""

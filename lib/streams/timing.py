@@ -138,10 +138,11 @@ class Times:
     @property
     def interval(self) -> int:
         """Cycles from one sample to the next in the end, on the average, rounded up."""
-        first = min(2, self.frames - 1)
+        # Where samples leave: what comes in may run ahead for some of them.
+        first = self.frames // 2
         spans = [
             -(-int(ends[-1] - ends[first - 1]) // (self.frames - first))
-            for ends in map(self.ends, range(len(self.network.stations)))
+            for ends in map(self.ends, self.network.outputs)
         ]
         return max(spans)
 

@@ -2,5 +2,14 @@
 
 from importlib import import_module
 
-for _name in ("linear", "matmul", "conv", "pool", "reduce", "elementwise"):
+for _name in (
+    "linear",
+    "matmul",
+    "conv",
+    "pool",
+    "reduce",
+    "elementwise",
+    "concat",
+    "pad",
+):
     import_module(f"{__name__}.{_name}")

@@ -11,13 +11,13 @@ and `ready` as usual.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects import comb, hw
 from xdsl.dialects.builtin import IntegerType, StringAttr, SymbolRefAttr, i1
-from xdsl.ir import SSAValue
+from xdsl.ir import BlockArgument, SSAValue
 
 from mase_opt.dialects.circt import FirMemOp, FirMemReadOp, FirMemWriteOp
 from mase_opt.dialects.mase.base import ints
@@ -26,6 +26,7 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
@@ -131,7 +132,7 @@ class BufferEnd:
         )
         self.data = m.input(name, bits)
         beats = read.layout.beats
-        position, dropped = read.position, read.released
+        position, dropped = read.position, read.released(schedule.loops)
         places, drops = schedule.positions(read), schedule.drops(read)
         needs = schedule.needs(read)
         # What has come for sure when an iteration is looked at.
@@ -319,6 +320,9 @@ class _Datapath:
         for op in self.op.body.block.ops:
             if isinstance(op, SelectOp):
                 self.values[op.result] = self._select(op)
+            if isinstance(op, MergeOp):
+                ends = dict(zip(arguments, buffers, strict=True))
+                self.values[op.result] = self._merge(op, ends)
         modules: list[hw.HWModuleOp] = []
         stages = ints(self.op.stages) if self.op.stages is not None else ()
         accumulators = iter(self.op.accumulators)
@@ -398,6 +402,19 @@ class _Datapath:
         for part in range(1, len_of(op.input) // len_of(op.result)):
             here = equals(b, which, part)
             result = arith.select(b, here, b.slice(value, part * width, width), result)
+        return result
+
+    def _merge(
+        self, op: MergeOp, buffers: Mapping[BlockArgument, BufferEnd]
+    ) -> SSAValue:
+        """The word of the first operand that lies inside."""
+        b = self.b
+        *others, last = op.inputs
+        result = self.values[last]
+        for value in reversed(others):
+            assert isinstance(value, BlockArgument), "verified"
+            inside = b.register(buffers[value].inside)
+            result = arith.select(b, inside, self.values[value], result)
         return result
 
     def _join(self, op: JoinOp, value: SSAValue) -> SSAValue:

@@ -11,12 +11,12 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.stream.ops import JoinOp, SelectOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.parallelism import channel_axis
-from mase_opt.lib.conversion.streamed.builder import Nest, StreamBuilder
+from mase_opt.lib.conversion.streamed.processes import Nest, ProcessBuilder
 from mase_opt.lib.streams.layout import Layout
 
 
 def convert(
-    b: StreamBuilder, channel: SSAValue, lanes: int | None, axis: int | None = None
+    b: ProcessBuilder, channel: SSAValue, lanes: int | None, axis: int | None = None
 ) -> SSAValue:
     """
     The same channel with beats of `lanes` elements of a dimension.
@@ -33,7 +33,7 @@ def convert(
     if axis is None:
         axis = channel_axis(layout.shape)
     size = layout.shape[axis]
-    if layout.lanes != layout.tile[axis]:
+    if layout.axis not in (None, axis):
         return _turn(b, channel, axis, min(lanes or size, size))
     if lanes is None:
         return channel
@@ -44,11 +44,12 @@ def convert(
     return channel if common == lanes else _resize(b, channel, lanes, axis)
 
 
-def _turn(b: StreamBuilder, channel: SSAValue, axis: int, lanes: int) -> SSAValue:
+def _turn(b: ProcessBuilder, channel: SSAValue, axis: int, lanes: int) -> SSAValue:
     """Beats along another dimension: elements are taken out one by one, and joined."""
     type = channel_of(channel)
     source = type.layout
-    (before,) = (d for d, n in enumerate(source.tile) if n > 1)
+    before = source.axis
+    assert before is not None
     nest = Nest()
     tile = [1] * len(source.shape)
     tile[axis] = lanes
@@ -69,10 +70,10 @@ def _turn(b: StreamBuilder, channel: SSAValue, axis: int, lanes: int) -> SSAValu
         part = SelectOp(x, nest.names.index("part"), one).result
         return JoinOp(part, TensorType(type.element, tile)).result
 
-    return b.add(channel, type.element, nest, read, write, target, body)
+    return b.add([channel], type.element, nest, [read], write, target, body)
 
 
-def _resize(b: StreamBuilder, channel: SSAValue, lanes: int, axis: int) -> SSAValue:
+def _resize(b: ProcessBuilder, channel: SSAValue, lanes: int, axis: int) -> SSAValue:
     """Beats of `lanes` elements, which divide those there are, or the reverse."""
     type = channel_of(channel)
     source = type.layout
@@ -96,4 +97,4 @@ def _resize(b: StreamBuilder, channel: SSAValue, lanes: int, axis: int) -> SSAVa
         return JoinOp(x, beat).result
 
     read, write = (places, fine) if narrow else (fine, places)
-    return b.add(channel, type.element, nest, read, write, target, body)
+    return b.add([channel], type.element, nest, [read], write, target, body)

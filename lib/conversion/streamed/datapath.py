@@ -15,6 +15,7 @@ from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.ops import (
     AccumulateOp,
     JoinOp,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
@@ -55,7 +56,7 @@ def parts_of(process: ProcessOp) -> list[Part]:
     ops: list[Operation] = []
     for op in process.body.block.ops:
         match op:
-            case RomOp() | SelectOp():
+            case RomOp() | SelectOp() | MergeOp():
                 continue
             case AccumulateOp() | JoinOp():
                 result.append(_part(ops, op.input))

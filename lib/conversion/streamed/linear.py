@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import prod
+
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
@@ -11,7 +12,6 @@ from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
     StreamBuilder,
     accumulated,
     constant_codes,
@@ -22,8 +22,8 @@ from mase_opt.lib.conversion.streamed.builder import (
     with_bias,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.streams.layout import BEYOND, Layout
 
 
@@ -34,27 +34,25 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     given = parallelism(op)
     count = min(given[0], outputs) if given else outputs
     lanes = given[1] if given else None
-    channel, shape = b.channel(op.input, lanes), shape_of(op.input)
-    whole_rows = channel_of(channel).layout.shape == shape
-    channel = convert(b, channel, lanes, len(shape) - 1 if whole_rows else None)
-    source = channel_of(channel).layout
+    shape = shape_of(op.input)
     nest = Nest()
-    if whole_rows:
+    rows: list[str] = []
+    if prod(shape[:-1]) > 1:
+        last = len(shape) - 1
+        channel = convert(b, b.along(op.input, (last,), lanes), lanes, last)
+        source = channel_of(channel).layout
         rows = [nest.add(f"row{d}", n) for d, n in enumerate(shape[:-1])]
         output = nest.add("output", -(-outputs // count))
-        inner = {len(shape) - 1: nest.add("feature", source.grid[-1])}
-    elif features == np.prod(source.shape):
-        rows = []
-        output = nest.add("output", -(-outputs // count))
-        # Whatever was flattened: in the order in which it arrives.
-        inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
+        inner = {last: nest.add("feature", source.grid[-1])}
+        place = Layout((features,), (source.lanes,), (0,)).indices
     else:
-        raise HardwareError(
-            f"its rows of {features} features arrive in another shape, "
-            f"{'x'.join(map(str, source.shape))}: only one row is flattened"
-        )
-    row = Layout((features,), (source.lanes,), (0,))
-    place = (row if whole_rows else source).indices
+        # Whatever was flattened: in the order in which it arrives.
+        channel = b.channel(op.input, lanes)
+        channel = convert(b, channel, lanes, channel_of(channel).layout.axis)
+        source = channel_of(channel).layout
+        output = nest.add("output", -(-outputs // count))
+        inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
+        place = source.indices
     beats = len(place)
     element = element_of(op.weight)
     folds = nest.sizes[nest.names.index(output)]
@@ -67,9 +65,7 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     words = whole[:, place].reshape(folds, count, beats, source.lanes)
     words = words.transpose(0, 2, 1, 3).reshape(folds * beats, count, source.lanes)
     reads = [
-        nest.at(**{rows[d]: 1})
-        if d < len(rows)
-        else nest.at(**({inner[d]: 1} if d in inner else {}))
+        nest.at(**{rows[d]: 1}) if d < len(rows) else nest.at(**{inner[d]: 1})
         for d in range(len(source.shape))
     ]
     result = shape_of(op.result)

@@ -14,13 +14,12 @@ from mase_opt.dialects.mase.types import FixedType, element_of, exact_format, sh
 from mase_opt.dialects.stream.ops import AccumulateOp, Kind
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
     StreamBuilder,
     accumulated,
-    cast_to,
     exactly,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.streams.layout import Layout
