@@ -61,6 +61,7 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
             f"function {function.sym_name.data} takes {len(arguments)} inputs, got "
             f"{len(inputs)}"
         )
+    samples = len(inputs[0]) if inputs else 1
     beats: dict[SSAValue, Array] = {
         argument: channel_of(argument).layout.to_beats(array)
         for argument, array in zip(arguments, inputs, strict=True)
@@ -68,7 +69,9 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
     for op in function.body.block.ops:
         match op:
             case ProcessOp():
-                beats[op.result] = run_process(op, [beats[v] for v in op.inputs])
+                beats[op.result] = run_process(
+                    op, [beats[v] for v in op.inputs], samples
+                )
             case ViewOp() | FifoOp():
                 beats[op.result] = beats[op.input]
             case func.ReturnOp():
@@ -85,16 +88,17 @@ def held(element: Attribute, codes: Array) -> Array:
     return integers(codes)
 
 
-def run_process(op: ProcessOp, inputs: Sequence[Array]) -> Array:
+def run_process(op: ProcessOp, inputs: Sequence[Array], samples: int) -> Array:
     """What a process writes, `[samples, beats, lanes]`, from what its operands hold."""
     schedule = op.schedule
-    samples = len(inputs[0])
     groups = schedule.iterations // schedule.group
     widest = max((a.shape[-1] for a in inputs), default=1)
     per_group = samples * schedule.group * widest
     step = max(ELEMENTS // max(per_group, 1), 1)
     parts = [
-        _Run(op, schedule, range(start, min(start + step, groups))).result(inputs)
+        _Run(op, schedule, range(start, min(start + step, groups)), samples).result(
+            inputs
+        )
         for start in range(0, groups, step)
     ]
     return np.concatenate(parts, axis=1)
@@ -103,17 +107,16 @@ def run_process(op: ProcessOp, inputs: Sequence[Array]) -> Array:
 class _Run:
     """Some of the groups of iterations that lead to a written beat each."""
 
-    def __init__(self, op: ProcessOp, schedule: Schedule, groups: range):
+    def __init__(self, op: ProcessOp, schedule: Schedule, groups: range, samples: int):
         self.op = op
         self.schedule = schedule
         size = schedule.group
         self.rows = np.arange(groups.start * size, groups.stop * size)
         """The iterations that values stand for."""
         self.values: dict[SSAValue, Array] = {}
-        self.samples = 1
+        self.samples = samples
 
     def result(self, inputs: Sequence[Array]) -> Array:
-        self.samples = len(inputs[0])
         self._read(inputs)
         for op in self.op.body.block.ops:
             match op:

@@ -329,8 +329,9 @@ class _Datapath:
         for index, (part, count) in enumerate(
             zip(parts_of(self.op), stages, strict=True)
         ):
-            value = self.values.get(part.output)
-            if not part.is_wire:
+            if part.is_wire:
+                value = self._operand(part.output)
+            else:
                 name = f"{b.name}_part{index}" if len(stages) > 1 else f"{b.name}_part"
                 circuit = build(part, name, stages=count)
                 modules += circuit.modules
@@ -341,7 +342,6 @@ class _Datapath:
                     f"part{index}", SymbolRefAttr(name), inputs, [("out", b.type(bits))]
                 )
                 value = b.emit(op)
-            assert value is not None, "a part without ops gives what it gets"
             self.stage += count
             if (accumulator := next(accumulators, None)) is not None:
                 if isinstance(accumulator, JoinOp):
@@ -374,6 +374,8 @@ class _Datapath:
             sum((code & mask) << bits * i for i, code in enumerate(row))
             for row in op.words().tolist()
         ]
+        if len(words) == 1:
+            return b.literal(words[0], bits * op.words().shape[1])
         factors = [0] * len(self.schedule.loops)
         step = 1
         for level in reversed(ints(op.loops)):

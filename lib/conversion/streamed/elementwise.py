@@ -38,7 +38,8 @@ from mase_opt.lib.streams.layout import Layout
 )
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None
-    moving = [v for v in op.operands if v is not table and not is_constant(v)]
+    others = [v for v in op.operands if v is not table]
+    moving = [v for v in others if not is_constant(v)] or others
     size = shape_of(op.result)
     whole = [v for v in moving if shape_of(v) == size]
     channels = [b.channel(v) for v in moving]

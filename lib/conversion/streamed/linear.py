@@ -37,7 +37,11 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     shape = shape_of(op.input)
     nest = Nest()
     rows: list[str] = []
-    if prod(shape[:-1]) > 1:
+    flattened = prod(shape[:-1]) == 1
+    if flattened:
+        arriving = channel_of(b.channel(op.input, lanes)).layout
+        flattened = arriving.shape != shape
+    if not flattened:
         last = len(shape) - 1
         channel = convert(b, b.along(op.input, (last,), lanes), lanes, last)
         source = channel_of(channel).layout
