@@ -55,6 +55,7 @@ class Kind(StrEnum):
 
     SUM = "sum"
     MAX = "max"
+    MIN = "min"
 
 
 @irdl_op_definition
@@ -119,8 +120,8 @@ class AccumulateOp(IRDLOperation):
     """
     A tile combined with those of the iterations before, back to the last written beat.
 
-    What it gives in an iteration that writes is the sum or the maximum of all tiles
-    that lead to the written beat. It is exact: the result has the fraction of the
+    What it gives in an iteration that writes is the sum, maximum or minimum of all
+    tiles that lead to the written beat. It is exact: the result has the fraction of the
     input, and must be wide enough.
 
     ```mlir

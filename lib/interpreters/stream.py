@@ -195,8 +195,10 @@ class _Run:
         groups = self._grouped(op.input)
         if op.kind.data == Kind.SUM:
             total = exact_sum(integers(groups), (1,))
-        else:
+        elif op.kind.data == Kind.MAX:
             total = groups.max(axis=1)
+        else:
+            total = groups.min(axis=1)
         self._go_on(op.result, total)
 
     def _written(self, op: YieldOp) -> Array:

@@ -447,8 +447,10 @@ class _Datapath:
                 more = add(b, register.value, x)
             else:
                 less = 2 if target.min_code < 0 else 6
-                smaller = arith.icmp(b, less, register.value, x)
-                more = arith.select(b, smaller, x, register.value)
+                pair = register.value, x
+                smaller = arith.icmp(b, less, *pair)
+                low, high = pair if op.kind.data == Kind.MAX else reversed(pair)
+                more = arith.select(b, smaller, high, low)
             following = arith.select(b, first, x, more)
             register.follow_if(go, following)
             found.append(register.value)

@@ -35,6 +35,7 @@ from mase_opt.lib.streams.layout import Layout
     elementwise.DivOp,
     elementwise.MaximumOp,
     elementwise.MinimumOp,
+    elementwise.SelectOp,
 )
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None

@@ -28,8 +28,7 @@ from mase_opt.lib.streams.layout import Layout
 @streamed(pooling.ReduceOp)
 def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
     name = op.kind.data
-    if name == "min":
-        raise HardwareError("it takes the minimum: only sum, mean and max can be")
+    kind = Kind.SUM if name == "mean" else Kind(name)
     if exact_format(element_of(op.input)) is None:
         raise HardwareError(
             f"it compares or adds {element_of(op.input)}, expected fixed point: cast "
@@ -65,12 +64,11 @@ def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
     beats = prod(source.grid[axis] for axis in axes)
 
     def body(x: SSAValue) -> SSAValue:
-        kind = "max" if name == "max" else "sum"
         if count > beats:
             x = exactly(pooling.ReduceOp(x, kind, axes, keepdims=True))
-        if kind == "max":
-            most = AccumulateOp(Kind.MAX, x, element_of(x)).result if beats > 1 else x
-            return cast_to(op, most)
+        if kind is not Kind.SUM:
+            found = AccumulateOp(kind, x, element_of(x)) if beats > 1 else x
+            return cast_to(op, found)
         total = accumulated(x, beats)
         if name == "sum":
             return cast_to(op, total)
