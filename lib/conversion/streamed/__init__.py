@@ -2,5 +2,16 @@
 
 from importlib import import_module
 
-for _name in ("linear", "conv", "pool", "elementwise", "concat", "pad"):
+for _name in (
+    "linear",
+    "conv",
+    "conv_transposed",
+    "pool",
+    "elementwise",
+    "concat",
+    "pad",
+    "resample",
+    "embedding",
+    "argmax",
+):
     import_module(f"{__name__}.{_name}")
