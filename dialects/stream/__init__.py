@@ -17,6 +17,7 @@ from mase_opt.dialects.stream.ops import (
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     ViewOp,
     YieldOp,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "RomOp",
     "SelectOp",
     "Stream",
+    "TableOp",
     "ViewOp",
     "YieldOp",
     "channel_of",
@@ -47,6 +49,7 @@ Stream = Dialect(
         MergeOp,
         AccumulateOp,
         JoinOp,
+        TableOp,
         YieldOp,
         ViewOp,
         FifoOp,

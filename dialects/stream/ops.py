@@ -258,6 +258,47 @@ class MergeOp(IRDLOperation):
             raise VerifyException("expected tiles that are read, not what is computed")
 
 
+@irdl_op_definition
+class TableOp(IRDLOperation):
+    """
+    A tile of constant data, chosen by a number that is read.
+
+    `value` holds the codes of the tiles one after the other, from number 0 on. Numbers
+    beyond the last one give anything.
+
+    ```mlir
+    %1 = stream.table %0, <i8, wte_0123456789ab>
+      : tensor<1x1x!mase.ufixed<7, 0>> -> tensor<1x1x8x!mase.fixed<8, 6>>
+    ```
+    """
+
+    name = "stream.table"
+
+    input = operand_def(AnyTensorTypeConstr)
+    value = prop_def(DenseAttr)
+    result = result_def(AnyTensorTypeConstr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = "$input `,` $value attr-dict `:` type($input) `->` type($result)"
+
+    def __init__(self, input: SSAValue, value: DenseAttr, type: TensorType[Attribute]):
+        super().__init__(
+            operands=[input], properties={"value": value}, result_types=[type]
+        )
+
+    def words(self) -> NDArray[np.generic]:
+        """The codes, `[words, elements]`. Raises `ValueError` without data."""
+        return self.value.array().reshape(-1, int(np.prod(shape_of(self.result))))
+
+    def verify_(self) -> None:
+        format = exact_format(element_of(self.input))
+        if prod(shape_of(self.input)) != 1 or format is None or format.frac:
+            raise VerifyException(
+                f"{self.input.type} chooses, expected one number without fraction bits"
+            )
+
+
 def _check_parts(whole: SSAValue, part: SSAValue) -> None:
     """Raises `VerifyException` unless `whole` is so many times `part`."""
     (lanes, one), (large, small) = (
@@ -271,7 +312,7 @@ def _check_parts(whole: SSAValue, part: SSAValue) -> None:
         )
 
 
-Accumulator = AccumulateOp | JoinOp
+Accumulator = AccumulateOp | JoinOp | TableOp
 """What has registers of its own, and divides a body into parts."""
 
 
@@ -283,12 +324,12 @@ class ProcessOp(IRDLOperation):
     `loops` are the sizes of the loops, outermost first. For each operand, `reads` has
     the map from their counters to the place in the grid of tiles that an iteration
     reads; where it lies outside, elements are the code in `fill`. What is read comes
-    from a buffer of `capacity` beats, which drops those that lie before the first tile
-    that is read in an iteration of the `held` outermost loops. `write` is the map for the result;
-    an iteration writes if it is the last one of the loops that the map leaves out and
-    if the place lies inside. The body is what an iteration computes, on tiles. Its
-    circuit has `stages` registers in each part: before, between and behind
-    `stream.accumulate`.
+    from a buffer of `capacity` beats, which drops those that lie before the first one
+    that is read in an iteration of the `held` outermost loops. `write` is the map for
+    the result; an iteration writes if it is the last one of the loops that the map
+    leaves out and if the place lies inside. The body is what an iteration computes, on
+    tiles. Its circuit has `stages` registers in each part: before, between and behind
+    `stream.accumulate`, `stream.join` and `stream.table`.
 
     ```mlir
     %1 = stream.process %0 {layer = "fc", loops = array<i64: 3, 8>,

@@ -33,6 +33,7 @@ from mase_opt.dialects.stream.ops import (
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     ViewOp,
     YieldOp,
 )
@@ -126,6 +127,8 @@ class _Run:
                     self.values[op.result] = self._select(op)
                 case MergeOp():
                     self.values[op.result] = self._merge(op)
+                case TableOp():
+                    self.values = {op.result: self._table(op)}
                 case AccumulateOp():
                     self._accumulate(op)
                 case JoinOp():
@@ -152,15 +155,28 @@ class _Run:
             self.values[argument] = tiles.reshape(-1, *shape_of(argument))
 
     def _rom(self, op: RomOp) -> Array:
-        shape = shape_of(op.result)
-        words = held(element_of(op.result), op.words()).reshape(-1, *shape)
+        words = self._words(op)
         if len(words) == 1:
             return words
         index = np.zeros(len(self.rows), np.int64)
         for level in ints(op.loops):
             counter = self.schedule.counters[level][self.rows]
             index = index * self.schedule.loops[level] + counter
-        return np.tile(words[index], (self.samples, *[1] * len(shape)))
+        return words[np.tile(index, self.samples)]
+
+    def _table(self, op: TableOp) -> Array:
+        words = self._words(op)
+        chosen = integers(self.values[op.input]).reshape(-1).astype(np.int64)
+        if chosen.min(initial=0) < 0 or chosen.max(initial=0) >= len(words):
+            raise InterpretationError(
+                f"an index lies outside of the {len(words)} rows of a table"
+            )
+        return words[chosen]
+
+    @staticmethod
+    def _words(op: RomOp | TableOp) -> Array:
+        shape = shape_of(op.result)
+        return held(element_of(op.result), op.words()).reshape(-1, *shape)
 
     def _select(self, op: SelectOp) -> Array:
         array, shape = self.values[op.input], shape_of(op.result)

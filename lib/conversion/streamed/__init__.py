@@ -6,10 +6,14 @@ for _name in (
     "linear",
     "matmul",
     "conv",
+    "conv_transposed",
     "pool",
     "reduce",
     "elementwise",
     "concat",
     "pad",
+    "resample",
+    "embedding",
+    "argmax",
 ):
     import_module(f"{__name__}.{_name}")

@@ -243,14 +243,18 @@ def rom(
 ) -> SSAValue:
     """A `stream.rom` of `[words, …]`, one for each iteration of the named loops."""
     levels = [nest.names.index(loop) for loop in loops]
+    assert len(words) == prod(nest.sizes[level] for level in levels)
+    result = RomOp(rom_data(words, name), levels, type).result
+    result.name_hint = name.rpartition(".")[2]
+    return result
+
+
+def rom_data(words: Codes, name: str) -> DenseAttr:
+    """Codes in the narrowest type that holds them."""
     dtype = np.min_scalar_type(-int(np.abs(words).max(initial=1)) - 1)
     if words.min(initial=0) >= 0:
         dtype = np.min_scalar_type(int(words.max(initial=0)))
-    assert len(words) == prod(nest.sizes[level] for level in levels)
-    data = DenseAttr.from_array(np.ascontiguousarray(words.astype(dtype)), name)
-    result = RomOp(data, levels, type).result
-    result.name_hint = name.rpartition(".")[2]
-    return result
+    return DenseAttr.from_array(np.ascontiguousarray(words.astype(dtype)), name)
 
 
 def constant_tiles(

@@ -30,6 +30,7 @@ from mase_opt.dialects.stream.ops import (
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.conversion.streamed.datapath import build, parts_of, rom_of
@@ -344,10 +345,13 @@ class _Datapath:
                 value = b.emit(op)
             self.stage += count
             if (accumulator := next(accumulators, None)) is not None:
-                if isinstance(accumulator, JoinOp):
-                    value = self._join(accumulator, value)
-                else:
-                    value = self._accumulate(accumulator, value)
+                match accumulator:
+                    case JoinOp():
+                        value = self._join(accumulator, value)
+                    case TableOp():
+                        value = self._table(accumulator, value)
+                    case AccumulateOp():
+                        value = self._accumulate(accumulator, value)
                 self.values[accumulator.result] = value
                 self.stage += 1
             self.result = value
@@ -368,26 +372,47 @@ class _Datapath:
     def _rom(self, op: RomOp) -> SSAValue:
         """The word of the iteration that is at this stage."""
         b = self.b
-        bits = codes_of(op.result).bits
-        mask = (1 << bits) - 1
-        words = [
-            sum((code & mask) << bits * i for i, code in enumerate(row))
-            for row in op.words().tolist()
-        ]
+        words, label = self._words(op)
         if len(words) == 1:
-            return b.literal(words[0], bits * op.words().shape[1])
+            return b.literal(words[0], self._bits(op))
         factors = [0] * len(self.schedule.loops)
         step = 1
         for level in reversed(ints(op.loops)):
             factors[level] = step
             step *= self.schedule.loops[level]
         steps = Affine(0, tuple(factors)).steps(self.schedule.loops, 0)
-        label = f"{b.name}_{op.result.name_hint or 'rom'}"
         address = Address(self.loops, self.m.reset, steps, 0, len(words), f"{label}_at")
         self.followers.append(address)
-        memory = b.emit(FirMemOp(len(words), bits * op.words().shape[1], label, words))
+        memory = b.emit(FirMemOp(len(words), self._bits(op), label, words))
         place = delayed(b, address.value, self.stage - 1)
         return b.register(b.emit(FirMemReadOp(memory, place, b.clock())))
+
+    def _table(self, op: TableOp, value: SSAValue) -> SSAValue:
+        """The word of a number."""
+        b = self.b
+        words, label = self._words(op)
+        width = bits_for(0, len(words) - 1)
+        known = min(width, width_of(value))
+        place = b.slice(value, 0, known)
+        if known < width:
+            place = b.concat(b.literal(0, width - known), place)
+        memory = b.emit(FirMemOp(len(words), self._bits(op), label, words))
+        return b.register(b.emit(FirMemReadOp(memory, place, b.clock())))
+
+    def _words(self, op: RomOp | TableOp) -> tuple[list[int], str]:
+        """The words of a memory with contents, and what it is called."""
+        bits = codes_of(op.result).bits
+        mask = (1 << bits) - 1
+        words = [
+            sum((code & mask) << bits * i for i, code in enumerate(row))
+            for row in op.words().tolist()
+        ]
+        name = f"{self.b.name}_{op.result.name_hint or 'rom'}"
+        return words, self.b.design.unique(name)
+
+    @staticmethod
+    def _bits(op: RomOp | TableOp) -> int:
+        return codes_of(op.result).bits * op.words().shape[1]
 
     def _select(self, op: SelectOp) -> SSAValue:
         """The part of a word that the counter says."""

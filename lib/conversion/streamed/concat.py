@@ -1,4 +1,4 @@
-"""Tensors one behind the other: beats of one, then of the next, or side by side."""
+"""Tensors joined: beats of one behind those of the other, or side by side."""
 
 from __future__ import annotations
 

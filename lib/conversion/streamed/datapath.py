@@ -19,6 +19,7 @@ from mase_opt.dialects.stream.ops import (
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     YieldOp,
 )
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
@@ -58,7 +59,7 @@ def parts_of(process: ProcessOp) -> list[Part]:
         match op:
             case RomOp() | SelectOp() | MergeOp():
                 continue
-            case AccumulateOp() | JoinOp():
+            case AccumulateOp() | JoinOp() | TableOp():
                 result.append(_part(ops, op.input))
                 ops = []
             case YieldOp():

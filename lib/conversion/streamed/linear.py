@@ -31,9 +31,8 @@ from mase_opt.lib.streams.layout import BEYOND, Layout
 def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     weights = constant_codes(op.weight, "weight")
     outputs, features = weights.shape
-    given = parallelism(op)
-    count = min(given[0], outputs) if given else outputs
-    lanes = given[1] if given else None
+    given, lanes = parallelism(op) or (outputs, features)
+    count = min(given, outputs)
     shape = shape_of(op.input)
     nest = Nest()
     rows: list[str] = []

@@ -1,4 +1,4 @@
-"""`mase.matmul` of two streams: the second one stays while rows of the first pass."""
+"""Products of two streams: the second one stays while rows of the first pass."""
 
 from __future__ import annotations
 
@@ -21,18 +21,15 @@ from mase_opt.lib.conversion.streamed.builder import (
 from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.hardware.number import HardwareError
+from mase_opt.lib.conversion.streamed.resample import resample
 from mase_opt.lib.streams.layout import Layout
 from mase_opt.lib.streams.schedule import Affine
 
 
 @streamed(layers.MatmulOp)
 def matmul(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
-    for name, value in (("first", op.lhs), ("second", op.rhs)):
-        if is_constant(value):
-            raise HardwareError(
-                f"the {name} operand is a constant: expected a stream, or mase.linear"
-            )
+    if is_constant(op.lhs) or is_constant(op.rhs):
+        return resample(op, b)
     *batch, rows, columns = shape_of(op.result)
     terms = shape_of(op.lhs)[-1]
     given = parallelism(op) or (columns, terms)

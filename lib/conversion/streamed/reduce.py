@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from math import gcd, prod
 
-import numpy as np
 from xdsl.ir import SSAValue
 
-from mase_opt.dialects.mase import elementwise, pooling
-from mase_opt.dialects.mase.base import ints, rounding_of
-from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import FixedType, element_of, exact_format, shape_of
+from mase_opt.dialects.mase import pooling
+from mase_opt.dialects.mase.base import ints
+from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.dialects.stream.ops import AccumulateOp, Kind
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
@@ -19,6 +17,7 @@ from mase_opt.lib.conversion.streamed.builder import (
     exactly,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.pool import mean_of
 from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.hardware.number import HardwareError
@@ -72,10 +71,6 @@ def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
         total = accumulated(x, beats)
         if name == "sum":
             return cast_to(op, total)
-        divisor = ConstantOp.of(
-            np.full(shape_of(x), count), FixedType(count.bit_length() + 1, 0)
-        )
-        mean, rounding = element_of(op.result), rounding_of(op)
-        return elementwise.DivOp(total, divisor, element=mean, rounding=rounding).result
+        return mean_of(op, total, count)
 
     return b.process(op, [channel], nest, [places], write, layout, body)

@@ -88,8 +88,8 @@ func.func @inexact(%x: tensor<2x!mase.fixed<8, 4>>) {
 // -----
 
 func.func @kind(%x: tensor<2x!mase.fixed<8, 4>>) {
-  // expected-error@+1 {{kind is 'min', expected one of sum, max}}
-  %s = stream.accumulate "min" %x : tensor<2x!mase.fixed<8, 4>> -> tensor<2x!mase.fixed<8, 4>>
+  // expected-error@+1 {{kind is 'mean', expected one of sum, max, min}}
+  %s = stream.accumulate "mean" %x : tensor<2x!mase.fixed<8, 4>> -> tensor<2x!mase.fixed<8, 4>>
   func.return
 }
 
