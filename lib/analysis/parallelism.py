@@ -10,9 +10,11 @@ from xdsl.dialects import func
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.base import ints, is_constant
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.windows import Windows, transposed
 
 PARALLELISM = "mase.parallelism"
 """
@@ -32,6 +34,22 @@ def channel_axis(shape: Sequence[int]) -> int:
 def channels_in(shape: Sequence[int]) -> int:
     """How many channels there are."""
     return shape[channel_axis(shape)] if shape else 1
+
+
+def transposed_windows(
+    op: layers.ConvTranspose2dOp,
+) -> list[tuple[Windows, Index]]:
+    """By dimension: the windows, and the place in the kernel by phase and tap."""
+    return [
+        transposed(*options)
+        for options in zip(
+            shape_of(op.weight)[2:],
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,9 @@ class Layers:
         return name, cycles
 
     def _work(self, op: Operation) -> Work | None:
-        if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
+        if not isinstance(
+            op, layers.LinearOp | layers.ConvOp | layers.ConvTranspose2dOp
+        ):
             return None
         if not is_constant(op.weight):
             return None
@@ -175,10 +195,17 @@ class Layers:
                 positions,
                 channels,
             )
-        outputs, per_group, *kernel = shape_of(op.weight)
         groups = op.groups.value.data
-        batch, _, *places = shape_of(op.result)
-        repeats = batch * prod(places) * prod(kernel)
+        batch, outputs, *places = shape_of(op.result)
+        per_group = channels // groups
+        repeats = batch * prod(places)
+        if isinstance(op, layers.ConvTranspose2dOp):
+            # A period that ends beyond the result goes on to its end.
+            for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
+                rounds = windows.rounds(size) * windows.period
+                repeats = repeats // size * rounds * windows.taps
+        else:
+            repeats *= prod(shape_of(op.weight)[2:])
         if groups > 1 and groups == channels == outputs:
             return Work(
                 name, outputs, 1, repeats, False, True, root, positions, channels
