@@ -197,7 +197,8 @@ class Layers:
             )
         groups = op.groups.value.data
         batch, outputs, *places = shape_of(op.result)
-        per_group = channels // groups
+        per_group = shape_of(op.input)[1] // groups
+        depthwise = False
         repeats = batch * prod(places)
         if isinstance(op, layers.ConvTranspose2dOp):
             # A period that ends beyond the result goes on to its end.
@@ -206,7 +207,8 @@ class Layers:
                 repeats = repeats // size * rounds * windows.taps
         else:
             repeats *= prod(shape_of(op.weight)[2:])
-        if groups > 1 and groups == channels == outputs:
+            depthwise = groups > 1 and groups == channels == outputs
+        if depthwise:
             return Work(
                 name, outputs, 1, repeats, False, True, root, positions, channels
             )
