@@ -10,9 +10,11 @@ from xdsl.dialects import func
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.base import ints, is_constant
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import shape_of
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.windows import Windows, transposed
 
 PARALLELISM = "mase.parallelism"
 """
@@ -37,6 +39,22 @@ def channels_in(shape: Sequence[int]) -> int:
 def divisor(size: int, limit: int) -> int:
     """The largest divisor of a size that is at most `limit`."""
     return max(n for n in range(1, min(size, limit) + 1) if size % n == 0)
+
+
+def transposed_windows(
+    op: layers.ConvTranspose2dOp,
+) -> list[tuple[Windows, Index]]:
+    """By dimension: the windows, and the place in the kernel by phase and tap."""
+    return [
+        transposed(*options)
+        for options in zip(
+            shape_of(op.weight)[2:],
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
+        )
+    ]
 
 
 @dataclass(frozen=True)
@@ -164,7 +182,9 @@ class Layers:
     def _work(self, op: Operation) -> Work | None:
         if isinstance(op, layers.MatmulOp):
             return _product(op)
-        if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
+        if not isinstance(
+            op, layers.LinearOp | layers.ConvOp | layers.ConvTranspose2dOp
+        ):
             return None
         if not is_constant(op.weight):
             return None
@@ -190,11 +210,20 @@ class Layers:
                 positions,
                 channels,
             )
-        outputs, per_group, *kernel = shape_of(op.weight)
         groups = op.groups.value.data
-        batch, _, *places = shape_of(op.result)
-        repeats = batch * prod(places) * prod(kernel)
-        if groups > 1 and groups == channels == outputs:
+        batch, outputs, *places = shape_of(op.result)
+        per_group = shape_of(op.input)[1] // groups
+        depthwise = False
+        repeats = batch * prod(places)
+        if isinstance(op, layers.ConvTranspose2dOp):
+            # A period that ends beyond the result goes on to its end.
+            for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
+                rounds = windows.rounds(size) * windows.period
+                repeats = repeats // size * rounds * windows.taps
+        else:
+            repeats *= prod(shape_of(op.weight)[2:])
+            depthwise = groups > 1 and groups == channels == outputs
+        if depthwise:
             return Work(
                 name, outputs, 1, repeats, False, True, root, positions, channels
             )

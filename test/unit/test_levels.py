@@ -370,7 +370,10 @@ def test_embedding(data: st.DataObject, option: dict[str, Any], index: Any) -> N
     model = Model((index, data.draw(shapes)))
     with model as (x,):
         table = data.draw(constants(data.draw(narrow), (rows, 3)))
-        result = {"element": data.draw(elements()), "rounding": data.draw(roundings)}
+        result: dict[str, Any] = {
+            "element": data.draw(elements()),
+            "rounding": data.draw(roundings),
+        }
         y = layers.EmbeddingOp(table, x, layer="wte", **result)
         known = shape.ConstantOp.of(np.arange(rows)[::-1].copy(), i64)
         z = layers.EmbeddingOp(table, known, **result)

@@ -13,8 +13,8 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.types import element_of
+from mase_opt.lib.analysis.parallelism import transposed_windows
 from mase_opt.lib.conversion.streamed.builder import (
     StreamBuilder,
     constant_codes,
@@ -22,23 +22,17 @@ from mase_opt.lib.conversion.streamed.builder import (
 )
 from mase_opt.lib.conversion.streamed.conv import convolution
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.streams.windows import transposed
 
 
 @streamed(layers.ConvTranspose2dOp)
 def conv_transposed(op: layers.ConvTranspose2dOp, b: StreamBuilder) -> SSAValue:
     weights = constant_codes(op.weight, "weight")
     groups = op.groups.value.data
-    inputs, per_output, *kernel = weights.shape
+    inputs, per_output, *_ = weights.shape
     # A place more in each dimension, for taps that meet no weight.
     zero = zero_code(element_of(op.weight))
     whole = np.pad(weights, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=zero)
-    (rows, row), (columns, column) = (
-        transposed(*sizes)
-        for sizes in zip(
-            kernel, ints(op.strides), ints(op.padding), ints(op.dilation), strict=True
-        )
-    )
+    (rows, row), (columns, column) = transposed_windows(op)
     chosen = whole[:, :, row[:, None, :, None], column[None, :, None, :]]
     shape = (
         groups,
