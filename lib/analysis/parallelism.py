@@ -19,6 +19,8 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib.analysis.devices import Resources, dsp_blocks, half_blocks
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.windows import Windows, transposed
 
 PARALLELISM = "mase.parallelism"
 """
@@ -54,9 +56,30 @@ def channels_in(shape: Sequence[int]) -> int:
     return shape[channel_axis(shape)] if shape else 1
 
 
+def divisor(size: int, limit: int) -> int:
+    """The largest divisor of a size that is at most `limit`."""
+    return max(n for n in range(1, min(size, limit) + 1) if size % n == 0)
+
+
+def transposed_windows(
+    op: layers.ConvTranspose2dOp,
+) -> list[tuple[Windows, Index]]:
+    """By dimension: the windows, and the place in the kernel by phase and tap."""
+    return [
+        transposed(*options)
+        for options in zip(
+            shape_of(op.weight)[2:],
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
+        )
+    ]
+
+
 @dataclass(frozen=True)
 class Work:
-    """The products of a layer."""
+    """The sums of products of a layer."""
 
     name: str
     outputs: int
@@ -74,11 +97,13 @@ class Work:
     positions: int
     """Places of what it reads, each with all of the channels."""
     channels: int
-    weights: int
-    """All of them."""
-    bits: tuple[int, int]
+    matrices: int = 0
+    """Of the second operand, if that is a stream; each is put together in a buffer."""
+    weights: int = 0
+    """All of them, or of a matrix that is put together."""
+    bits: tuple[int, int] = (0, 0)
     """Of an element that it reads, and of a weight."""
-    lines: int
+    lines: int = 1
     """Places of what it reads that windows need at a time."""
 
     @property
@@ -91,7 +116,9 @@ class Work:
         outputs, inputs = choice
         if self.depthwise:
             inputs = 1
-        return self.repeats * -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        folds = -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        loads = self.matrices * self.outputs * self.inputs // min(choice)
+        return max(self.repeats * folds, loads)
 
     def multipliers(self, choice: Choice) -> int:
         return choice[0] if self.depthwise else choice[0] * choice[1]
@@ -129,6 +156,11 @@ class Work:
             if folds < 1 or (self.divided and self.inputs % inputs):
                 continue
             outputs = -(-self.outputs // folds)
+            if self.matrices:
+                loads = self.matrices * self.outputs * self.inputs
+                if inputs * interval < loads:
+                    continue
+                outputs = max(outputs, -(-loads // interval))
             while self.divided and self.outputs % outputs:
                 outputs += 1
             taken = outputs if self.depthwise else inputs
@@ -148,7 +180,7 @@ class Work:
 
 @dataclass
 class Layers:
-    """The layers of a function that multiply by weights, in order."""
+    """The layers of a function that add up products, in order."""
 
     function: func.FuncOp
     works: dict[Operation, Work] = field(init=False)
@@ -199,17 +231,20 @@ class Layers:
         return name, cycles
 
     def _work(self, op: Operation) -> Work | None:
-        if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
+        if isinstance(op, layers.MatmulOp):
+            return _product(op)
+        if not isinstance(
+            op, layers.LinearOp | layers.ConvOp | layers.ConvTranspose2dOp
+        ):
             return None
         if not is_constant(op.weight):
             return None
         name = op.layer.data if op.layer else op.name
-        root = op.input
-        while isinstance(root.owner, ReshapeOp):
-            root = root.owner.input
+        root = _root(op.input)
         # What is reshaped before it arrives is made in the shape that is read.
         shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
-        channels = channels_in(shape)
+        rows_arrive = isinstance(op, layers.LinearOp) and shape == shape_of(op.input)
+        channels = shape[-1] if rows_arrive else channels_in(shape)
         positions = prod(shape) // channels
         bits = bits_of(op.input), bits_of(op.weight)
         if isinstance(op, layers.LinearOp):
@@ -226,19 +261,26 @@ class Layers:
                 root,
                 positions,
                 channels,
-                outputs * features,
-                bits,
-                positions if features != channels else 1,
+                weights=outputs * features,
+                bits=bits,
+                lines=positions if features != channels else 1,
             )
-        outputs, per_group, *kernel = shape_of(op.weight)
         groups = op.groups.value.data
-        batch, _, *places = shape_of(op.result)
-        repeats = batch * prod(places) * prod(kernel)
+        batch, outputs, *places = shape_of(op.result)
+        per_group = shape_of(op.input)[1] // groups
+        depthwise = False
+        repeats = batch * prod(places)
+        if isinstance(op, layers.ConvTranspose2dOp):
+            # A period that ends beyond the result goes on to its end.
+            for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
+                rounds = windows.rounds(size) * windows.period
+                repeats = repeats // size * rounds * windows.taps
+        else:
+            repeats *= prod(shape_of(op.weight)[2:])
+            depthwise = groups > 1 and groups == channels == outputs
         weights = prod(shape_of(op.weight))
-        # Up to the last row of a window, and the places of that.
-        rows, row = ints(op.dilation), prod(shape_of(op.input)[3:])
-        lines = (kernel[0] - 1) * rows[0] * row + (kernel[-1] - 1) * rows[-1] + 1
-        if groups > 1 and groups == channels == outputs:
+        lines = _lines(op)
+        if depthwise:
             return Work(
                 name,
                 outputs,
@@ -249,9 +291,9 @@ class Layers:
                 root,
                 positions,
                 channels,
-                weights,
-                bits,
-                lines,
+                weights=weights,
+                bits=bits,
+                lines=lines,
             )
         return Work(
             name,
@@ -263,7 +305,43 @@ class Layers:
             root,
             positions,
             channels,
-            weights,
-            bits,
-            lines,
+            weights=weights,
+            bits=bits,
+            lines=lines,
         )
+
+
+def _lines(op: layers.ConvOp | layers.ConvTranspose2dOp) -> int:
+    """The places from the first one of a window to its last."""
+    kernel, sizes = shape_of(op.weight)[2:], shape_of(op.input)[2:]
+    spans = [(k - 1) * d for k, d in zip(kernel, ints(op.dilation), strict=True)]
+    return 1 + sum(span * prod(sizes[i + 1 :]) for i, span in enumerate(spans))
+
+
+def _root(value: SSAValue) -> SSAValue:
+    """What has been reshaped to `value`."""
+    while isinstance(value.owner, ReshapeOp):
+        value = value.owner.input
+    return value
+
+
+def _product(op: layers.MatmulOp) -> Work | None:
+    """That of two streams."""
+    if is_constant(op.lhs) or is_constant(op.rhs):
+        return None
+    *batch, rows, columns = shape_of(op.result)
+    *lead, terms, _ = shape_of(op.rhs)
+    return Work(
+        op.layer.data if op.layer else op.name,
+        columns,
+        terms,
+        prod(batch) * rows,
+        True,
+        False,
+        _root(op.lhs),
+        prod(shape_of(op.lhs)) // terms,
+        terms,
+        prod(lead),
+        weights=terms * columns,
+        bits=(bits_of(op.lhs), bits_of(op.rhs)),
+    )

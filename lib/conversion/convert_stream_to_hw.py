@@ -23,7 +23,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import int_array, ints
-from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
+from mase_opt.dialects.stream.ops import FifoOp, ProcessOp, ViewOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
@@ -176,6 +176,8 @@ class _Top:
         for op in function.body.block.ops:
             if isinstance(op, ProcessOp):
                 self._process(op)
+            elif isinstance(op, ViewOp):
+                self.channels[op.result] = self.channels[op.input]
             elif isinstance(op, FifoOp):
                 index = fifos.index(op.result)
                 found[op.result] = self._fifo(op, outs[index], readies[index])

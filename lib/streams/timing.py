@@ -137,11 +137,15 @@ class Times:
 
     @property
     def interval(self) -> int:
-        """Cycles from one sample to the next in the end, on the average, rounded up."""
+        """
+        Cycles from one sample to the next in the end, on the average, rounded up.
+
+        At the outputs: what is before them may be some samples ahead at first.
+        """
         first = min(2, self.frames - 1)
         spans = [
             -(-int(ends[-1] - ends[first - 1]) // (self.frames - first))
-            for ends in map(self.ends, range(len(self.network.stations)))
+            for ends in map(self.ends, self.network.outputs)
         ]
         return max(spans)
 

@@ -157,7 +157,7 @@ class MaseAllocateParallelismPass(ModulePass):
         choices: dict[str, Choice] = {}
         if not budget.is_empty:
             if not found.works:
-                raise PassFailedException("no layer multiplies by constant weights")
+                raise PassFailedException("no layer adds up products")
             chosen = budget.choose(found)
             choices = {found.works[op].name: c for op, c in chosen.items()}
         choices |= self._decided(found)
@@ -203,8 +203,7 @@ class MaseAllocateParallelismPass(ModulePass):
             outputs, _, inputs = numbers.partition("x")
             if name not in names:
                 raise PassFailedException(
-                    f"no layer '{name}' multiplies by constant weights"
-                    f"{did_you_mean(name, names)}"
+                    f"no layer '{name}' adds up products{did_you_mean(name, names)}"
                 )
             if not (outputs.isdecimal() and inputs.isdecimal()) or "0" in (
                 outputs,

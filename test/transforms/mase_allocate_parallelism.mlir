@@ -42,7 +42,7 @@
 // ZERO: error: {{.*}}clock is 2e+08 and rate 0, expected hertz and samples a second
 // BOTH: error: {{.*}}give interval, or clock and rate, not both
 // DEVICE: error: {{.*}}unknown device 'xc7z200'; did you mean 'xc7z020'? (known: xc7z020, {{.*}}or give lut, dsp and bram)
-// NAME: error: {{.*}}no layer 'cnv' multiplies by constant weights; did you mean 'conv'?
+// NAME: error: {{.*}}no layer 'cnv' adds up products; did you mean 'conv'?
 // FORM: error: {{.*}}layers: 'fc:4x0', expected a layer, outputs and inputs at a time, as fc1:4x8
 
 func.func @f(%x: tensor<1x2x4x4x!mase.fixed<4, 2>>) -> tensor<1x5x!mase.fixed<8, 4>> {

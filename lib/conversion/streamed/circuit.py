@@ -11,13 +11,13 @@ and `ready` as usual.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects import comb, hw
 from xdsl.dialects.builtin import IntegerType, StringAttr, SymbolRefAttr, i1
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.circt import FirMemOp, FirMemReadOp, FirMemWriteOp
 from mase_opt.dialects.mase.base import ints, show
@@ -28,9 +28,11 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     YieldOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
@@ -160,7 +162,7 @@ class BufferEnd:
         )
         self.data = m.input(name, bits)
         beats = read.layout.beats
-        position, dropped = read.position, read.released
+        position, dropped = read.position, read.released(schedule.loops)
         places, drops = schedule.positions(read), schedule.drops(read)
         needs = schedule.needs(read)
         # What has come for sure when an iteration is looked at.
@@ -414,6 +416,9 @@ class _Datapath:
         for op in self.op.body.block.ops:
             if isinstance(op, SelectOp):
                 self.values[op.result] = self._select(op)
+            if isinstance(op, MergeOp):
+                ends = dict(zip(arguments, buffers, strict=True))
+                self.values[op.result] = self._merge(op, ends)
         path = datapath_of(self.op)
         steps = self._steps(path)
         if path.lanes == 1:
@@ -456,6 +461,8 @@ class _Datapath:
     def _controls(self, op: Accumulator) -> tuple[SSAValue, ...]:
         """What says when an accumulator takes a tile."""
         b = self.b
+        if isinstance(op, TableOp):
+            return ()
         go = delayed(b, self.go, self.stage, self.m.reset)
         if isinstance(op, JoinOp):
             return (go,)
@@ -496,13 +503,13 @@ class _Datapath:
         words = joined(op.words(), bits)
         if len(words) == 1:
             return b.literal(words[0], bits * op.words().shape[1])
+        label = b.design.unique(f"{b.name}_{op.result.name_hint or 'rom'}")
         factors = [0] * len(self.schedule.loops)
         step = 1
         for level in reversed(ints(op.loops)):
             factors[level] = step
             step *= self.schedule.loops[level]
         steps = Affine(0, tuple(factors)).steps(self.schedule.loops, 0)
-        label = f"{b.name}_{op.result.name_hint or 'rom'}"
         address = Address(self.loops, self.m.reset, steps, 0, len(words), f"{label}_at")
         self.followers.append(address)
         memory = b.emit(FirMemOp(len(words), bits * op.words().shape[1], label, words))
@@ -535,6 +542,19 @@ class _Datapath:
                     high = b.concat(b.literal(0, (half - rest) * width), high)
             value, parts = arith.select(b, b.slice(which, place, 1), high, low), half
         return value
+
+    def _merge(
+        self, op: MergeOp, buffers: Mapping[BlockArgument, BufferEnd]
+    ) -> SSAValue:
+        """The word of the first operand that lies inside."""
+        b = self.b
+        *others, last = op.inputs
+        result = self.values[last]
+        for value in reversed(others):
+            assert isinstance(value, BlockArgument), "verified"
+            inside = b.register(buffers[value].inside)
+            result = arith.select(b, inside, self.values[value], result)
+        return result
 
 
 def _words(steps: Sequence[_Step]) -> list[SSAValue]:
@@ -595,10 +615,28 @@ def _assemble(
                 value = _join(b, op, value, next(words))
             case AccumulateOp() as op:
                 value = _accumulate(b, op, value, next(words), next(words))
+            case TableOp() as op:
+                value = _table(b, op, value)
             case None:
                 pass
     assert value is not None
     return value
+
+
+def _table(b: Builder, op: TableOp, value: SSAValue) -> SSAValue:
+    """The word of a number."""
+    bits = codes_of(op.result).bits
+    words = joined(op.words(), bits)
+    label = b.design.unique(f"{b.name}_{op.result.name_hint or 'table'}")
+    width = bits_for(0, len(words) - 1)
+    known = min(width, width_of(value))
+    place = b.slice(value, 0, known)
+    if known < width:
+        place = b.concat(b.literal(0, width - known), place)
+    memory = b.emit(FirMemOp(len(words), bits * op.words().shape[1], label, words))
+    word = b.register(b.emit(FirMemReadOp(memory, place, b.clock())))
+    word.name_hint = "word"
+    return word
 
 
 def _join(b: Builder, op: JoinOp, value: SSAValue, go: SSAValue) -> SSAValue:
@@ -618,16 +656,19 @@ def _accumulate(
     source, target = codes_of(op.input), codes_of(op.result)
     found: list[SSAValue] = []
     for lane in range(width_of(value) // source.bits):
-        low = lane * source.bits
-        wire = Wire(value, low, source.bits, source.min_code, source.max_code)
+        wire = Wire(
+            value, lane * source.bits, source.bits, source.min_code, source.max_code
+        )
         x = b.read(wire, target.bits)
         register = Register(b, target.bits, None, 0, f"acc{lane}")
         if op.kind.data == Kind.SUM:
             more = add(b, register.value, x)
         else:
             less = 2 if target.min_code < 0 else 6
-            smaller = arith.icmp(b, less, register.value, x)
-            more = arith.select(b, smaller, x, register.value)
+            pair = register.value, x
+            smaller = arith.icmp(b, less, *pair)
+            low, high = pair if op.kind.data == Kind.MAX else reversed(pair)
+            more = arith.select(b, smaller, high, low)
         register.follow_if(go, arith.select(b, first, x, more))
         found.append(register.value)
     return b.concat(*reversed(found))

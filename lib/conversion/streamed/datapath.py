@@ -14,9 +14,11 @@ from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.ops import (
     AccumulateOp,
     JoinOp,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     YieldOp,
 )
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
@@ -90,9 +92,9 @@ def parts_of(process: ProcessOp) -> list[Part]:
     ops: list[Operation] = []
     for op in process.body.block.ops:
         match op:
-            case RomOp() | SelectOp():
+            case RomOp() | SelectOp() | MergeOp():
                 continue
-            case AccumulateOp() | JoinOp():
+            case AccumulateOp() | JoinOp() | TableOp():
                 result.append(_part(ops, op.input))
                 ops = []
             case YieldOp():

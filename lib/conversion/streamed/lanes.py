@@ -19,7 +19,7 @@ from mase_opt.dialects.mase import elementwise, layers
 from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
-from mase_opt.dialects.stream.ops import JoinOp, ProcessOp, YieldOp
+from mase_opt.dialects.stream.ops import AccumulateOp, ProcessOp, YieldOp
 from mase_opt.lib.conversion.streamed.datapath import Part, build, parts_of, rom_of
 
 _EACH = (
@@ -54,7 +54,9 @@ def datapath_of(process: ProcessOp) -> Datapath:
     last = process.body.block.last_op
     assert isinstance(last, YieldOp)
     lanes = prod(shape_of(last.value))
-    if lanes == 1 or any(isinstance(op, JoinOp) for op in process.accumulators):
+    if lanes == 1 or any(
+        not isinstance(op, AccumulateOp) for op in process.accumulators
+    ):
         return Datapath(parts)
     found = [_Cutter(part, lanes).cut() for part in parts]
     cut = [part for part in found if part is not None]
