@@ -8,7 +8,7 @@
 // RUN: mase-opt %s --allocate-parallelism="device=xc7z020 interval=36" | filecheck %s
 // RUN: mase-opt %s --allocate-parallelism="lut=100000" | filecheck %s --check-prefix=MANY
 // RUN: not mase-opt %s --allocate-parallelism="multipliers=9 interval=40 clock=90e6" 2>&1 | filecheck %s --check-prefix=BEST
-// RUN: not mase-opt %s --allocate-parallelism="lut=500 interval=36" 2>&1 | filecheck %s --check-prefix=TABLES
+// RUN: not mase-opt %s --allocate-parallelism="lut=600 interval=36" 2>&1 | filecheck %s --check-prefix=TABLES
 // RUN: not mase-opt %s --allocate-parallelism="lut=50" 2>&1 | filecheck %s --check-prefix=NONE
 // RUN: not mase-opt %s --allocate-parallelism="clock=200e6 rate=100e6" 2>&1 | filecheck %s --check-prefix=RATE
 // RUN: not mase-opt %s --allocate-parallelism="rate=100e6" 2>&1 | filecheck %s --check-prefix=NOCLOCK
@@ -35,7 +35,7 @@
 // MANY: mase.parallelism = array<i64: 3, 2>, layer = "conv"
 // MANY: mase.parallelism = array<i64: 5, 1>, layer = "fc"
 // BEST: error: {{.*}}a sample every 40 cycles cannot be met: it takes 11 multipliers of 9; the best within that is interval=45, 2e+06 samples a second
-// TABLES: error: {{.*}}interval=36 cannot be met: it takes {{[0-9]+}} lut of 500; the best within that is interval={{[0-9]+}}
+// TABLES: error: {{.*}}interval=36 cannot be met: it takes {{[0-9]+}} lut of 600; the best within that is interval={{[0-9]+}}
 // NONE: error: {{.*}}the limits cannot be met: the layers take {{[0-9]+}} lut of 50 at least, with one multiplier each
 // RATE: error: {{.*}}a sample every 2 cycles cannot be met: layer conv takes 36 cycles at least, 5.55556e+06 samples a second
 // NOCLOCK: error: {{.*}}rate needs a clock in hertz, as clock=200e6
