@@ -18,7 +18,12 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
-from mase_opt.lib.analysis.devices import Resources, dsp_blocks, half_blocks
+from mase_opt.lib.analysis.devices import (
+    SHORT,
+    Resources,
+    dsp_blocks,
+    half_blocks,
+)
 from mase_opt.lib.streams.layout import Index
 from mase_opt.lib.streams.windows import Windows, transposed
 
@@ -135,12 +140,15 @@ class Work:
         blocks = dsp_blocks(data, weight)
         sums = data + weight + (self.products // self.outputs).bit_length()
         in_tables = 0 if blocks else data * weight
-        halves = half_blocks(-(-self.weights // count), count * weight)
-        halves += half_blocks(self.lines * -(-self.channels // lanes), lanes * data)
+        memories = [
+            (-(-self.weights // count), count * weight),
+            (self.lines * -(-self.channels // lanes), lanes * data),
+        ]
+        tables = sum(width for words, width in memories if 1 < words <= SHORT)
         return Resources(
-            CONTROL + count * (in_tables + sums) + outputs * 2 * sums,
+            CONTROL + tables + count * (in_tables + sums) + outputs * 2 * sums,
             count * blocks,
-            halves / 2,
+            sum(half_blocks(*memory) for memory in memories) / 2,
         )
 
     def cheapest(self, interval: int, arriving: int | None) -> Choice | None:

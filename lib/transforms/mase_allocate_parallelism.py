@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
+from math import ceil, inf
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -16,6 +16,9 @@ from mase_opt.lib.analysis.devices import DEVICES, RESOURCES, Resources
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Choice, Layers
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.suggest import did_you_mean
+
+STEP = 1.05
+"""How much longer an interval is that is tried after one for which limits are short."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +63,30 @@ class Budget:
         self, layers: Layers, least: int
     ) -> tuple[int, dict[Operation, Choice]]:
         """The shortest interval within the limits, and the choice for it."""
-        low, high = least, sum(w.products for w in layers.works.values())
-        cheapest = layers.choose(high)
-        assert cheapest is not None, "one after the other, all is possible"
-        if over := self._over(layers, cheapest):
+        slowest = sum(w.products for w in layers.works.values())
+        low, high = least, least
+        # From the fast end, since fewer multipliers can take more block memories.
+        while (found := self._fitting(layers, high)) is None and high < slowest:
+            low, high = high + 1, min(ceil(high * STEP), slowest)
+        if found is None:
+            chosen = layers.choose(slowest)
+            assert chosen is not None, "one after the other, all is possible"
             raise PassFailedException(
-                f"the limits cannot be met: the layers take {over} at least, with one "
-                "multiplier each"
+                "the limits cannot be met: the layers take "
+                f"{self._over(layers, chosen)} at least, with one multiplier each"
             )
         while low < high:
             middle = (low + high) // 2
-            chosen = layers.choose(middle)
-            if chosen is not None and not self._over(layers, chosen):
-                high, cheapest = middle, chosen
+            if (chosen := self._fitting(layers, middle)) is not None:
+                high, found = middle, chosen
             else:
                 low = middle + 1
-        return high, cheapest
+        return high, found
+
+    def _fitting(self, layers: Layers, interval: int) -> dict[Operation, Choice] | None:
+        """The cheapest choice for an interval, if it is within the limits."""
+        chosen = layers.choose(interval)
+        return None if chosen is None or self._over(layers, chosen) else chosen
 
     def _over(self, layers: Layers, chosen: dict[Operation, Choice]) -> str:
         """What a choice takes more of than there is, in words; empty if all fits."""

@@ -26,6 +26,7 @@ from mase_opt.dialects.mase.formats import TernaryType
 from mase_opt.dialects.mase.types import FixedType, UFixedType
 from mase_opt.dialects.stream.ops import ProcessOp
 from mase_opt.lib.analysis.buffers import Role, role_of
+from mase_opt.lib.analysis.devices import dsp_blocks, half_blocks
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
 from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
@@ -492,6 +493,37 @@ def test_unknown_architecture() -> None:
 
 
 # ---- budgets ------------------------------------------------------------------------
+
+
+def test_blocks_of_devices() -> None:
+    # Up to 64 words are tables; then 512 x 36, 1024 x 18, … bits are a block.
+    sizes = [(64, 512), (65, 36), (65, 37), (1024, 18), (4096, 64), (16384, 1)]
+    assert [half_blocks(*size) for size in sizes] == [0, 1, 2, 1, 16, 1]
+    widths = [(1, 20), (4, 4), (4, 5), (8, 8), (27, 18), (27, 19), (54, 18)]
+    assert [dsp_blocks(*pair) for pair in widths] == [0, 0, 1, 1, 1, 2, 2]
+    assert [dsp_blocks(*reversed(pair)) for pair in widths] == [0, 0, 1, 1, 1, 2, 2]
+
+
+def test_limits_of_a_device() -> None:
+    """The fastest choice that a device has room for, by all of its resources."""
+    model = Model((FixedType(8, 4), [1, 16, 8, 8]))
+    with model as (x,):
+        weight = constant(np.random.default_rng(0), (32, 16, 3, 3), FixedType(8, 4))
+        y = layers.Conv2dOp(x, weight, layer="conv")
+    module = model.returns(y)
+    # 36 positions of 9 places and 16 channels, of which 32 outputs are made.
+    for limits, expected in (
+        ({"dsp": 8}, 20736),
+        ({"dsp": 100}, 36 * 9 * 6),
+        # Weights of 64 words at most are no block memories: 72 multipliers at least.
+        ({"dsp": 100, "bram": 0}, 36 * 9 * 6),
+        ({"device": "xc7a35t", "dsp": 100}, 36 * 9 * 6),
+    ):
+        chosen = module.clone()
+        MaseAllocateParallelismPass(**limits).apply(Context(), chosen)
+        found = Layers(model_function(chosen))
+        ((op, work),) = found.works.items()
+        assert work.cycles(ints(op.attributes[PARALLELISM])) == expected, limits
 
 
 def test_budgets_are_used() -> None:
