@@ -10,7 +10,7 @@ waits within a process: times are the least solution of equations in maximum and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,8 +20,8 @@ from mase_opt.lib.streams.schedule import Schedule
 
 PASSES = 50
 """Rounds after which it is looked whether the network stands still."""
-SEARCHED = 20_000
-"""Events of a sample up to which smaller buffers are tried one by one."""
+SEARCHED = 20_000, 100
+"""Events of a sample, and buffers, up to which smaller ones are tried one by one."""
 FRAMES = 6
 """Samples in a row after which the interval between them is steady."""
 
@@ -215,13 +215,15 @@ class Network:
         totals = (frame * that.beats[port] + counts).ravel()
         return times.at[station][places], totals
 
-    def run(self, frames: int = FRAMES) -> Times:
+    def run(self, frames: int = FRAMES, before: Times | None = None) -> Times:
         """
         The times of `frames` samples that come as fast as they are taken.
 
-        Raises `DeadlockError` if they never come to an end.
+        `before` are those of the same network with buffers that are not smaller, from
+        which it does not take long. Raises `DeadlockError` if samples never come to an
+        end.
         """
-        solver = _Solver(self, frames)
+        solver = _Solver(self, frames, before)
         passes = 0
         while solver.sweep():
             passes += 1
@@ -238,18 +240,16 @@ class Network:
             raise DeadlockError(waiting)
 
 
-@dataclass
 class _Solver:
     """Raises all times until they fulfil every equation."""
 
-    network: Network
-    frames: int
-    times: list[Index] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, network: Network, frames: int, before: Times | None):
+        self.network, self.frames = network, frames
         self.forward = True
         self.slack: list[Index] = []
-        self.times = []
+        self.times: list[Index] = []
+        self.waiting: set[int] = set()
+        """Stations of which a neighbour has changed."""
         for station, buffers in zip(
             self.network.stations, self.network.buffers, strict=True
         ):
@@ -261,13 +261,28 @@ class _Solver:
                 beats = station.at * self.network.pace // station.iterations
                 times = (frame * self.network.pace + beats).ravel()
             self.times.append(times.copy())
+        self.waiting.update(range(len(self.times)))
+        if before is not None:
+            self.times = [times.copy() for times in before.at]
+            self.waiting = {
+                buffer.source
+                for old, new in zip(
+                    before.network.buffers, self.network.buffers, strict=True
+                )
+                for was, buffer in zip(old, new, strict=True)
+                if was != buffer
+            }
 
     def sweep(self) -> bool:
-        """One round over all stations; whether anything has changed."""
+        """One round over all stations that may change; whether any has."""
         order = range(len(self.times))
         changed = False
         for station in order if self.forward else reversed(order):
-            changed |= self._update(station)
+            if station in self.waiting and self._update(station):
+                changed = True
+                self.waiting.update(b.source for b in self.network.buffers[station])
+                self.waiting.update(r for r, _ in self.network.readers[station])
+            self.waiting.discard(station)
         self.forward = not self.forward
         return changed
 
@@ -377,10 +392,10 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
     The same network with buffers as small as its interval allows.
 
     They hold what lies in them if samples come at the interval of the slowest station,
-    and everything is written as late as its readers allow. Up to `SEARCHED` events,
-    none of them can be smaller then: one place less, and the interval would exceed the
-    bound, or all would stand still. `least` are the sizes below which a buffer cannot
-    be, by station.
+    and everything is written as late as its readers allow. Up to `SEARCHED`, none of
+    them can be smaller then: one place less, and the interval would exceed the bound,
+    or all would stand still. `least` are the sizes below which a buffer cannot be, by
+    station.
     """
     paced = replace(
         network,
@@ -395,19 +410,24 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
         for port in range(len(buffers)):
             size = max(times.occupancy(station, port), least[station][port])
             result = result.with_capacity(station, port, size)
-    if sum(len(station.at) for station in network.stations) > SEARCHED:
+    events = sum(len(station.at) for station in network.stations)
+    buffers = sum(len(of) for of in network.buffers)
+    if events > SEARCHED[0] or buffers > SEARCHED[1]:
         return result
+    times = result.run()
     for station, buffers in enumerate(result.buffers):
         for port, buffer in enumerate(buffers):
             assert buffer.capacity is not None
             low, high = least[station][port], buffer.capacity
+            # Mostly there is none that is smaller.
+            middle = high - 1
             while low < high:
-                middle = (low + high) // 2
-                if keeps_up(result.with_capacity(station, port, middle)):
-                    high = middle
+                smaller = result.with_capacity(station, port, middle)
+                if (found := steady(smaller, times)) is not None:
+                    high, result, times = middle, smaller, found
                 else:
                     low = middle + 1
-            result = result.with_capacity(station, port, high)
+                middle = (low + high) // 2
     return result
 
 
@@ -441,7 +461,13 @@ def latest(times: Times) -> Times:
 
 def keeps_up(network: Network) -> bool:
     """Whether samples come at the interval that cannot be undercut."""
+    return steady(network) is not None
+
+
+def steady(network: Network, before: Times | None = None) -> Times | None:
+    """The times if samples come at the interval that cannot be undercut, else None."""
     try:
-        return network.run().interval <= network.bound
+        times = network.run(before=before)
     except DeadlockError:
-        return False
+        return None
+    return times if times.interval <= network.bound else None
