@@ -126,6 +126,8 @@ class Times:
     frames: int
     at: tuple[Index, ...]
     """Per station and event of all samples."""
+    waits: _Waits
+    """Which events waited for which."""
 
     def written(self, station: int) -> Index:
         """When the station has its writing iterations."""
@@ -159,7 +161,8 @@ class Times:
         network = self.network
         buffer = network.buffers[station][port]
         written = self.written(buffer.source)
-        times, dropped = network.dropped(station, port, self)
+        places, dropped = network.dropped(station, port, self.frames)
+        times = self.at[station][places]
         before = np.searchsorted(times + 1, written, side="right")
         levels = np.concatenate([[network.stations[station].first_drop[port]], dropped])
         return int((np.arange(len(written)) + 1 - levels[before]).max(initial=1))
@@ -206,14 +209,14 @@ class Network:
         buffers[station][port] = replace(buffers[station][port], capacity=capacity)
         return replace(self, buffers=tuple(tuple(of) for of in buffers))
 
-    def dropped(self, station: int, port: int, times: Times) -> tuple[Index, Index]:
-        """After which times how many beats of a buffer have been dropped."""
+    def dropped(self, station: int, port: int, frames: int) -> tuple[Index, Index]:
+        """After which events how many beats of a buffer have been dropped."""
         that = self.stations[station]
         events, counts = that.drops[port]
-        frame = np.arange(times.frames)[:, None]
+        frame = np.arange(frames)[:, None]
         places = (frame * len(that.at) + events).ravel()
         totals = (frame * that.beats[port] + counts).ravel()
-        return times.at[station][places], totals
+        return places, totals
 
     def run(self, frames: int = FRAMES, before: Times | None = None) -> Times:
         """
@@ -229,7 +232,7 @@ class Network:
             passes += 1
             if passes == PASSES:
                 self._check_progress(frames)
-        return Times(self, frames, tuple(solver.times))
+        return Times(self, frames, tuple(solver.times), solver.waits)
 
     def _check_progress(self, frames: int) -> None:
         """Raises `DeadlockError` if the samples never come to an end."""
@@ -240,11 +243,54 @@ class Network:
             raise DeadlockError(waiting)
 
 
+class _Waits:
+    """Which events of all samples wait for which, found when it is first asked for."""
+
+    def __init__(self, network: Network, frames: int):
+        self.network, self.frames = network, frames
+        self._arrivals: dict[tuple[int, int], tuple[Index, Index]] = {}
+        self._rooms: dict[tuple[int, int, int], tuple[Index, Index]] = {}
+
+    def arrivals(self, station: int, port: int) -> tuple[Index, Index]:
+        """Events that need beats of a buffer, and those that write the last of them."""
+        if (station, port) not in self._arrivals:
+            that = self.network.stations[station]
+            source = self.network.stations[self.network.buffers[station][port].source]
+            frame = np.arange(self.frames)[:, None]
+            needs = np.broadcast_to(that.needs[port], (self.frames, len(that.at)))
+            which = np.flatnonzero(needs)
+            beats = (frame * that.beats[port] + needs).ravel()[which] - 1
+            written = _framed(source, self.frames)[beats]
+            self._arrivals[station, port] = which, written
+        return self._arrivals[station, port]
+
+    def rooms(self, reader: int, port: int, capacity: int) -> tuple[Index, Index]:
+        """
+        Events that write into a buffer, and those that make room for each of them.
+
+        Without those for which there is room at the start. Raises `DeadlockError` if
+        there is never room.
+        """
+        key = reader, port, capacity
+        if key not in self._rooms:
+            writer = self.network.buffers[reader][port].source
+            writes = _framed(self.network.stations[writer], self.frames)
+            places, dropped = self.network.dropped(reader, port, self.frames)
+            least = np.arange(len(writes)) - capacity + 1
+            waits = least > self.network.stations[reader].first_drop[port]
+            where = np.searchsorted(dropped, least[waits])
+            if (where >= len(places)).any():
+                raise DeadlockError([writer, reader])
+            self._rooms[key] = writes[waits], places[where]
+        return self._rooms[key]
+
+
 class _Solver:
     """Raises all times until they fulfil every equation."""
 
     def __init__(self, network: Network, frames: int, before: Times | None):
         self.network, self.frames = network, frames
+        self.waits = _Waits(network, frames) if before is None else before.waits
         self.forward = True
         self.slack: list[Index] = []
         self.times: list[Index] = []
@@ -287,39 +333,23 @@ class _Solver:
         return changed
 
     def _update(self, station: int) -> bool:
-        network, that = self.network, self.network.stations[station]
-        wanted = self.times[station].copy()
-        frame = np.arange(self.frames)[:, None]
+        network, found = self.network, self.times[station]
+        wanted = found.copy()
         for port, buffer in enumerate(network.buffers[station]):
-            source = network.stations[buffer.source]
-            arrivals = self.times[buffer.source][_framed(source, self.frames)]
-            arrivals = arrivals + source.latency + 1
-            needs = that.needs[port]
-            total = (frame * that.beats[port] + needs).ravel()
-            found = arrivals[np.maximum(total, 1) - 1]
-            need = np.broadcast_to(needs > 0, (self.frames, len(needs))).ravel()
-            np.maximum(wanted, found, out=wanted, where=need)
-        writes = _framed(that, self.frames)
+            delay = network.stations[buffer.source].latency + 1
+            which, written = self.waits.arrivals(station, port)
+            arrivals = self.times[buffer.source][written] + delay
+            wanted[which] = np.maximum(wanted[which], arrivals)
         for reader, port in network.readers[station]:
             capacity = network.buffers[reader][port].capacity
             if capacity is None:
                 continue
-            times, dropped = network.dropped(
-                reader, port, Times(network, self.frames, tuple(self.times))
-            )
-            least = np.arange(len(writes)) - capacity + 1
-            first = network.stations[reader].first_drop[port]
-            where = np.searchsorted(dropped, least)
-            waits = least > first
-            if (where[waits] >= len(times)).any():
-                raise DeadlockError([station, reader])
-            rooms = times[np.minimum(where, len(times) - 1)] + 1
-            wanted[writes] = np.where(
-                waits, np.maximum(wanted[writes], rooms), wanted[writes]
-            )
+            which, dropped = self.waits.rooms(reader, port, capacity)
+            rooms = self.times[reader][dropped] + 1
+            wanted[which] = np.maximum(wanted[which], rooms)
         slack = self.slack[station]
         wanted = slack + np.maximum.accumulate(wanted - slack)
-        changed = bool((wanted != self.times[station]).any())
+        changed = bool((wanted != found).any())
         self.times[station] = wanted
         return changed
 
