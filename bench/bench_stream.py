@@ -12,6 +12,7 @@ multipliers of ResNet-18 work, for many numbers of them.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ from mase_opt.lib.analysis.parallelism import Layers
 from mase_opt.lib.conversion.convert_mase_to_stream import ConvertMaseToStreamPass
 from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
 from mase_opt.lib.conversion.streamed.builder import parallelism
+from mase_opt.lib.hardware.memory import memories_of
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation.simulator import Simulator
 from mase_opt.lib.target.circt import export_verilog
@@ -180,8 +182,13 @@ def main(name: str) -> None:
         lap(step.name)
     text = export_verilog(module)
     lap("SystemVerilog")
+    files = [memory.text for memory in memories_of(module).values()]
+    lap("memory files")
     layout = port_layout(module)
     say("SystemVerilog characters", len(text))
+    say("memory files", len(files))
+    say("memory files, characters", sum(map(len, files)))
+    say("peak, MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
     say("interval, cycles", layout.initiation_interval)
     say("latency, cycles", layout.latency)
     simulator = Simulator(module, layout)
@@ -191,7 +198,12 @@ def main(name: str) -> None:
     found = simulator.run(inputs)
     seconds = time.process_time() - start
     lap("simulate")
-    cycles = int(max(moved[-1] for moved in simulator.transfers.values())) + 1
+    (port,) = layout.outputs
+    assert port.channel is not None
+    ends = simulator.transfers[port.name][port.channel.beats - 1 :: port.channel.beats]
+    cycles = int(ends[-1]) + 1
+    say("images", len(ends))
+    say("steady interval, cycles", float(np.diff(ends)[1:].mean()))
     say("cycles", cycles)
     say("cycles per CPU s", round(cycles / seconds))
     say("same bits", all((found[n] == c).all() for n, c in outputs.items()))

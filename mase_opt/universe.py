@@ -60,6 +60,10 @@ UNIVERSE = Universe(
         "mase-correct-bias": _pass(
             "lib.transforms.mase_correct_bias", "MaseCorrectBiasPass"
         ),
+        "mase-decompose-normalizations": _pass(
+            "lib.transforms.mase_decompose_normalizations",
+            "MaseDecomposeNormalizationsPass",
+        ),
         "mase-equalize": _pass("lib.transforms.mase_equalize", "MaseEqualizePass"),
         "mase-fold-batch-norm": _pass(
             "lib.transforms.mase_fold_batch_norm", "MaseFoldBatchNormPass"

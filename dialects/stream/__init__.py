@@ -13,9 +13,12 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
+    ViewOp,
     YieldOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
@@ -26,16 +29,30 @@ __all__ = [
     "FifoOp",
     "JoinOp",
     "Kind",
+    "MergeOp",
     "ProcessOp",
     "RomOp",
     "SelectOp",
     "Stream",
+    "TableOp",
+    "ViewOp",
     "YieldOp",
     "channel_of",
 ]
 
 Stream = Dialect(
     "stream",
-    [ProcessOp, RomOp, SelectOp, AccumulateOp, JoinOp, YieldOp, FifoOp],
+    [
+        ProcessOp,
+        RomOp,
+        SelectOp,
+        MergeOp,
+        AccumulateOp,
+        JoinOp,
+        TableOp,
+        YieldOp,
+        ViewOp,
+        FifoOp,
+    ],
     [ChannelType],
 )

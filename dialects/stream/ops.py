@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import (
     TensorType,
     i64,
 )
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 from xdsl.irdl import (
     BaseAttr,
@@ -55,6 +55,7 @@ class Kind(StrEnum):
 
     SUM = "sum"
     MAX = "max"
+    MIN = "min"
 
 
 @irdl_op_definition
@@ -119,8 +120,8 @@ class AccumulateOp(IRDLOperation):
     """
     A tile combined with those of the iterations before, back to the last written beat.
 
-    What it gives in an iteration that writes is the sum or the maximum of all tiles
-    that lead to the written beat. It is exact: the result has the fraction of the
+    What it gives in an iteration that writes is the sum, maximum or minimum of all
+    tiles that lead to the written beat. It is exact: the result has the fraction of the
     input, and must be wide enough.
 
     ```mlir
@@ -227,6 +228,77 @@ class JoinOp(IRDLOperation):
         _check_parts(self.result, self.input)
 
 
+@irdl_op_definition
+class MergeOp(IRDLOperation):
+    """
+    The tile of the first operand whose place lies inside of its tensor, or the last.
+
+    Operands are tiles that the process reads.
+
+    ```mlir
+    %2 = stream.merge %0, %1 : tensor<1x4x!mase.fixed<8, 4>>
+    ```
+    """
+
+    name = "stream.merge"
+
+    TILE: ClassVar = VarConstraint("Tile", AnyTensorTypeConstr)
+
+    inputs = var_operand_def(TILE)
+    result = result_def(TILE)
+
+    traits = traits_def(Pure())
+    assembly_format = "$inputs attr-dict `:` type($result)"
+
+    def __init__(self, inputs: Sequence[SSAValue]):
+        super().__init__(operands=[inputs], result_types=[inputs[0].type])
+
+    def verify_(self) -> None:
+        if any(not isinstance(value, BlockArgument) for value in self.inputs):
+            raise VerifyException("expected tiles that are read, not what is computed")
+
+
+@irdl_op_definition
+class TableOp(IRDLOperation):
+    """
+    A tile of constant data, chosen by a number that is read.
+
+    `value` holds the codes of the tiles one after the other, from number 0 on. Numbers
+    beyond the last one give anything.
+
+    ```mlir
+    %1 = stream.table %0, <i8, wte_0123456789ab>
+      : tensor<1x1x!mase.ufixed<7, 0>> -> tensor<1x1x8x!mase.fixed<8, 6>>
+    ```
+    """
+
+    name = "stream.table"
+
+    input = operand_def(AnyTensorTypeConstr)
+    value = prop_def(DenseAttr)
+    result = result_def(AnyTensorTypeConstr)
+
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = "$input `,` $value attr-dict `:` type($input) `->` type($result)"
+
+    def __init__(self, input: SSAValue, value: DenseAttr, type: TensorType[Attribute]):
+        super().__init__(
+            operands=[input], properties={"value": value}, result_types=[type]
+        )
+
+    def words(self) -> NDArray[np.generic]:
+        """The codes, `[words, elements]`. Raises `ValueError` without data."""
+        return self.value.array().reshape(-1, int(np.prod(shape_of(self.result))))
+
+    def verify_(self) -> None:
+        format = exact_format(element_of(self.input))
+        if prod(shape_of(self.input)) != 1 or format is None or format.frac:
+            raise VerifyException(
+                f"{self.input.type} chooses, expected one number without fraction bits"
+            )
+
+
 def _check_parts(whole: SSAValue, part: SSAValue) -> None:
     """Raises `VerifyException` unless `whole` is so many times `part`."""
     (lanes, one), (large, small) = (
@@ -240,7 +312,7 @@ def _check_parts(whole: SSAValue, part: SSAValue) -> None:
         )
 
 
-Accumulator = AccumulateOp | JoinOp
+Accumulator = AccumulateOp | JoinOp | TableOp
 """What has registers of its own, and divides a body into parts."""
 
 
@@ -252,12 +324,12 @@ class ProcessOp(IRDLOperation):
     `loops` are the sizes of the loops, outermost first. For each operand, `reads` has
     the map from their counters to the place in the grid of tiles that an iteration
     reads; where it lies outside, elements are the code in `fill`. What is read comes
-    from a buffer of `capacity` beats, which drops those that lie before the first tile
-    of the iteration of the `held` outermost loops. `write` is the map for the result;
-    an iteration writes if it is the last one of the loops that the map leaves out and
-    if the place lies inside. The body is what an iteration computes, on tiles. Its
-    circuit has `stages` registers in each part: before, between and behind
-    `stream.accumulate`.
+    from a buffer of `capacity` beats, which drops those that lie before the first one
+    that is read in an iteration of the `held` outermost loops. `write` is the map for
+    the result; an iteration writes if it is the last one of the loops that the map
+    leaves out and if the place lies inside. The body is what an iteration computes, on
+    tiles. Its circuit has `stages` registers in each part: before, between and behind
+    `stream.accumulate`, `stream.join` and `stream.table`.
 
     ```mlir
     %1 = stream.process %0 {layer = "fc", loops = array<i64: 3, 8>,
@@ -420,6 +492,44 @@ class ProcessOp(IRDLOperation):
                         f"stream.rom has {len(op.words())} tiles, expected {words}, "
                         "one for each iteration of its loops"
                     )
+
+
+@irdl_op_definition
+class ViewOp(IRDLOperation):
+    """
+    The same beats as those of another tensor: no circuit, only another name.
+
+    What lies in lanes beyond the end on one side is not defined on the other.
+
+    ```mlir
+    %1 = stream.view %0
+      : !stream.channel<tensor<1x6x2x2x!mase.fixed<8, 4>>, tile [1, 6, 1, 1],
+          order [0, 2, 3, 1]>
+      -> !stream.channel<tensor<4x6x!mase.fixed<8, 4>>, tile [1, 6], order [0, 1]>
+    ```
+    """
+
+    name = "stream.view"
+
+    input = operand_def(ChannelType)
+    result = result_def(ChannelType)
+
+    traits = traits_def(Pure())
+    assembly_format = "$input attr-dict `:` type($input) `->` type($result)"
+
+    def __init__(self, input: SSAValue, type: ChannelType):
+        super().__init__(operands=[input], result_types=[type])
+
+    def verify_(self) -> None:
+        source, result = channel_of(self.input), channel_of(self.result)
+        if source.element != result.element:
+            raise VerifyException(
+                f"elements are {result.element}, expected {source.element}"
+            )
+        for what in ("beats", "lanes"):
+            found, wanted = getattr(result.layout, what), getattr(source.layout, what)
+            if found != wanted:
+                raise VerifyException(f"result has {found} {what}, expected {wanted}")
 
 
 @irdl_op_definition

@@ -10,7 +10,7 @@ from xdsl.ir import SSAValue
 from xdsl.utils.exceptions import InterpretationError, PassFailedException
 
 from mase_opt.dialects.mase.base import ints
-from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
+from mase_opt.dialects.stream.ops import FifoOp, ProcessOp, ViewOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.streams.timing import Buffer, Network, Station
@@ -49,7 +49,7 @@ def network_function(module: ModuleOp) -> func.FuncOp:
     except InterpretationError as error:
         raise PassFailedException(str(error)) from error
     for op in function.body.block.ops:
-        if not isinstance(op, ProcessOp | FifoOp | func.ReturnOp):
+        if not isinstance(op, ProcessOp | ViewOp | FifoOp | func.ReturnOp):
             raise PassFailedException(
                 f"{op.name} is no process: run convert-mase-to-stream first"
             )
@@ -100,6 +100,8 @@ def network_of(function: func.FuncOp) -> FunctionNetwork:
                 )
                 sizes = tuple(schedule.least_capacity(r) for r in schedule.reads)
                 writer[op.result] = add(op, Station.of(schedule), reads, sizes)
+            case ViewOp():
+                writer[op.result] = writer[op.input]
             case FifoOp():
                 beats = channel_of(op.input).layout.beats
                 capacity = None if op.capacity is None else op.capacity.value.data

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import ceil, gcd, prod
 
 from xdsl.dialects import func
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import is_constant
+from mase_opt.dialects.mase.base import ints, is_constant
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ReshapeOp
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import (
+    ElementType,
+    element_of,
+    exact_format,
+    shape_of,
+)
+from mase_opt.lib.analysis.devices import (
+    SHORT,
+    Resources,
+    dsp_blocks,
+    half_blocks,
+)
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.windows import Windows, transposed
 
 PARALLELISM = "mase.parallelism"
 """
@@ -23,6 +36,20 @@ worked on at a time. Without it, all of the channels are.
 
 Choice = tuple[int, int]
 """Outputs, and inputs for each of them."""
+
+
+CONTROL = 200
+"""Tables that counters and addresses of a process take, about."""
+
+
+def bits_of(value: SSAValue) -> int:
+    """Bits of an element; those of floats, which are not hardware yet, as 32."""
+    element = element_of(value)
+    if (format := exact_format(element)) is not None:
+        return format.width
+    if isinstance(element, ElementType):
+        return ceil(element.format.bits_per_element)
+    return 32
 
 
 def channel_axis(shape: Sequence[int]) -> int:
@@ -35,9 +62,30 @@ def channels_in(shape: Sequence[int]) -> int:
     return shape[channel_axis(shape)] if shape else 1
 
 
+def divisor(size: int, limit: int) -> int:
+    """The largest divisor of a size that is at most `limit`."""
+    return max(n for n in range(1, min(size, limit) + 1) if size % n == 0)
+
+
+def transposed_windows(
+    op: layers.ConvTranspose2dOp,
+) -> list[tuple[Windows, Index]]:
+    """By dimension: the windows, and the place in the kernel by phase and tap."""
+    return [
+        transposed(*options)
+        for options in zip(
+            shape_of(op.weight)[2:],
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
+        )
+    ]
+
+
 @dataclass(frozen=True)
 class Work:
-    """The products of a layer."""
+    """The sums of products of a layer."""
 
     name: str
     outputs: int
@@ -55,6 +103,14 @@ class Work:
     positions: int
     """Places of what it reads, each with all of the channels."""
     channels: int
+    matrices: int = 0
+    """Of the second operand, if that is a stream; each is put together in a buffer."""
+    weights: int = 0
+    """All of them, or of a matrix that is put together."""
+    bits: tuple[int, int] = (0, 0)
+    """Of an element that it reads, and of a weight."""
+    lines: int = 1
+    """Places of what it reads that windows need at a time."""
 
     @property
     def products(self) -> int:
@@ -66,10 +122,35 @@ class Work:
         outputs, inputs = choice
         if self.depthwise:
             inputs = 1
-        return self.repeats * -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        folds = -(-self.outputs // outputs) * -(-self.inputs // inputs)
+        loads = self.matrices * self.outputs * self.inputs // min(choice)
+        return max(self.repeats * folds, loads)
 
     def multipliers(self, choice: Choice) -> int:
         return choice[0] if self.depthwise else choice[0] * choice[1]
+
+    def resources(self, choice: Choice) -> Resources:
+        """
+        What multipliers, accumulators, weights and windows take, by estimate.
+
+        Block memories and multipliers are those that synthesis chooses for such sizes.
+        """
+        data, weight = self.bits
+        count, lanes = self.multipliers(choice), min(choice[1], self.channels)
+        outputs = min(choice[0], self.outputs)
+        blocks = dsp_blocks(data, weight)
+        sums = data + weight + (self.products // self.outputs).bit_length()
+        in_tables = 0 if blocks else data * weight
+        memories = [
+            (-(-self.weights // count), count * weight),
+            (self.lines * -(-self.channels // lanes), lanes * data),
+        ]
+        tables = sum(width for words, width in memories if 1 < words <= SHORT)
+        return Resources(
+            CONTROL + tables + count * (in_tables + sums) + outputs * 2 * sums,
+            count * blocks,
+            sum(half_blocks(*memory) for memory in memories) / 2,
+        )
 
     def cheapest(self, interval: int, arriving: int | None) -> Choice | None:
         """
@@ -84,6 +165,11 @@ class Work:
             if folds < 1 or (self.divided and self.inputs % inputs):
                 continue
             outputs = -(-self.outputs // folds)
+            if self.matrices:
+                loads = self.matrices * self.outputs * self.inputs
+                if inputs * interval < loads:
+                    continue
+                outputs = max(outputs, -(-loads // interval))
             while self.divided and self.outputs % outputs:
                 outputs += 1
             taken = outputs if self.depthwise else inputs
@@ -103,7 +189,7 @@ class Work:
 
 @dataclass
 class Layers:
-    """The layers of a function that multiply by weights, in order."""
+    """The layers of a function that add up products, in order."""
 
     function: func.FuncOp
     works: dict[Operation, Work] = field(init=False)
@@ -138,6 +224,11 @@ class Layers:
         """Multipliers of all layers."""
         return sum(self.works[op].multipliers(c) for op, c in choices.items())
 
+    def resources(self, choices: dict[Operation, Choice]) -> Resources:
+        """What all layers take, by estimate."""
+        found = (self.works[op].resources(c) for op, c in choices.items())
+        return sum(found, Resources())
+
     @property
     def fastest(self) -> tuple[str, int]:
         """The slowest layer if all is worked on at a time, and its cycles."""
@@ -149,18 +240,22 @@ class Layers:
         return name, cycles
 
     def _work(self, op: Operation) -> Work | None:
-        if not isinstance(op, layers.LinearOp | layers.Conv1dOp | layers.Conv2dOp):
+        if isinstance(op, layers.MatmulOp):
+            return _product(op)
+        if not isinstance(
+            op, layers.LinearOp | layers.ConvOp | layers.ConvTranspose2dOp
+        ):
             return None
         if not _is_weight(op.weight):
             return None
         name = op.layer.data if op.layer else op.name
-        root = op.input
-        while isinstance(root.owner, ReshapeOp):
-            root = root.owner.input
+        root = _root(op.input)
         # What is reshaped before it arrives is made in the shape that is read.
         shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
-        channels = channels_in(shape)
+        rows_arrive = isinstance(op, layers.LinearOp) and shape == shape_of(op.input)
+        channels = shape[-1] if rows_arrive else channels_in(shape)
         positions = prod(shape) // channels
+        bits = bits_of(op.input), bits_of(op.weight)
         if isinstance(op, layers.LinearOp):
             outputs, features = shape_of(op.weight)
             rows = prod(shape_of(op.input)[:-1])
@@ -175,14 +270,39 @@ class Layers:
                 root,
                 positions,
                 channels,
+                weights=outputs * features,
+                bits=bits,
+                lines=positions if features != channels else 1,
             )
-        outputs, per_group, *kernel = shape_of(op.weight)
         groups = op.groups.value.data
-        batch, _, *places = shape_of(op.result)
-        repeats = batch * prod(places) * prod(kernel)
-        if groups > 1 and groups == channels == outputs:
+        batch, outputs, *places = shape_of(op.result)
+        per_group = shape_of(op.input)[1] // groups
+        depthwise = False
+        repeats = batch * prod(places)
+        if isinstance(op, layers.ConvTranspose2dOp):
+            # A period that ends beyond the result goes on to its end.
+            for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
+                rounds = windows.rounds(size) * windows.period
+                repeats = repeats // size * rounds * windows.taps
+        else:
+            repeats *= prod(shape_of(op.weight)[2:])
+            depthwise = groups > 1 and groups == channels == outputs
+        weights = prod(shape_of(op.weight))
+        lines = _lines(op)
+        if depthwise:
             return Work(
-                name, outputs, 1, repeats, False, True, root, positions, channels
+                name,
+                outputs,
+                1,
+                repeats,
+                False,
+                True,
+                root,
+                positions,
+                channels,
+                weights=weights,
+                bits=bits,
+                lines=lines,
             )
         return Work(
             name,
@@ -194,6 +314,9 @@ class Layers:
             root,
             positions,
             channels,
+            weights=weights,
+            bits=bits,
+            lines=lines,
         )
 
 
@@ -201,3 +324,39 @@ def _is_weight(value: SSAValue) -> bool:
     """Whether it is constant: codes, or casts of the numbers that training changes."""
     owner = value.owner
     return is_constant(owner.input if isinstance(owner, CastOp) else value)
+
+
+def _lines(op: layers.ConvOp | layers.ConvTranspose2dOp) -> int:
+    """The places from the first one of a window to its last."""
+    kernel, sizes = shape_of(op.weight)[2:], shape_of(op.input)[2:]
+    spans = [(k - 1) * d for k, d in zip(kernel, ints(op.dilation), strict=True)]
+    return 1 + sum(span * prod(sizes[i + 1 :]) for i, span in enumerate(spans))
+
+
+def _root(value: SSAValue) -> SSAValue:
+    """What has been reshaped to `value`."""
+    while isinstance(value.owner, ReshapeOp):
+        value = value.owner.input
+    return value
+
+
+def _product(op: layers.MatmulOp) -> Work | None:
+    """That of two streams."""
+    if is_constant(op.lhs) or is_constant(op.rhs):
+        return None
+    *batch, rows, columns = shape_of(op.result)
+    *lead, terms, _ = shape_of(op.rhs)
+    return Work(
+        op.layer.data if op.layer else op.name,
+        columns,
+        terms,
+        prod(batch) * rows,
+        True,
+        False,
+        _root(op.lhs),
+        prod(shape_of(op.lhs)) // terms,
+        terms,
+        prod(lead),
+        weights=terms * columns,
+        bits=(bits_of(op.lhs), bits_of(op.rhs)),
+    )

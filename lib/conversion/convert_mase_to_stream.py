@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from typing import TypeVar
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -12,12 +15,15 @@ from xdsl.ir import Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
+from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, SoftmaxOp
+from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
-from mase_opt.lib.conversion.streamed.datapath import set_stages
+from mase_opt.lib.conversion.streamed.lanes import set_stages
+from mase_opt.lib.conversion.streamed.movement import MOVES
 from mase_opt.lib.conversion.streamed.registry import KINDS
-from mase_opt.lib.conversion.unrolled.legality import only_function
+from mase_opt.lib.conversion.unrolled.legality import DECOMPOSE, only_function
 from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import argument_names
@@ -26,6 +32,7 @@ from mase_opt.lib.suggest import did_you_mean
 import_module("mase_opt.lib.conversion.streamed")
 
 MAX_LOGIC_DEPTH = 6
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,20 @@ class ConvertMaseToStreamPass(ModulePass):
             match inner:
                 case func.ReturnOp():
                     for value in inner.operands:
-                        fifo = FifoOp(builder.channel(value))
+                        channel = self._add(
+                            builder, inner, partial(builder.channel, value)
+                        )
+                        fifo = FifoOp(channel)
                         builder.block.add_op(fifo)
                         results.append(fifo.result)
-                case ReshapeOp():
-                    builder.reshape(inner)
                 case ConstantOp():
                     pass
+                case MaseOp() if isinstance(inner, MOVES):
+                    self._add(builder, inner, partial(builder.move, inner))
                 case _:
-                    self._add(builder, inner)
+                    kind = partial(KINDS[type(inner)], inner, builder)
+                    channel = self._add(builder, inner, kind)
+                    builder.channels[inner.results[0]] = channel
         builder.block.add_op(func.ReturnOp(*results))
         types = [a.type for a in builder.block.args], [r.type for r in results]
         return func.FuncOp(
@@ -106,11 +118,13 @@ class ConvertMaseToStreamPass(ModulePass):
             res_attrs=function.res_attrs,
         )
 
-    def _add(self, builder: StreamBuilder, op: Operation) -> None:
-        """The processes of `op`. Raises `PassFailedException`."""
+    def _add(
+        self, builder: StreamBuilder, op: Operation, make: Callable[[], Made]
+    ) -> Made:
+        """The processes that `op` needs. Raises `PassFailedException`."""
         last = builder.block.last_op
         try:
-            builder.channels[op.results[0]] = KINDS[type(op)](op, builder)
+            result = make()
             added = builder.block.first_op if last is None else last.next_op
             while added is not None:
                 if isinstance(added, ProcessOp):
@@ -120,6 +134,7 @@ class ConvertMaseToStreamPass(ModulePass):
             raise PassFailedException(
                 f"no process for {describe_op(op)}: {error}"
             ) from error
+        return result
 
 
 def check_streamed(op: func.FuncOp) -> None:
@@ -133,9 +148,12 @@ def check_streamed(op: func.FuncOp) -> None:
         problems.append("it takes no input: there is nothing to compute")
     known = sorted(kind.name for kind in KINDS)
     for inner in live_ops(op):
-        if isinstance(inner, func.ReturnOp | ConstantOp | ReshapeOp):
+        if isinstance(inner, (func.ReturnOp, ConstantOp, *MOVES)):
             continue
         if type(inner) in KINDS:
+            continue
+        if isinstance(inner, SoftmaxOp | AttentionOp | AffineNormOp):
+            problems.append(f"{describe_op(inner)}: {DECOMPOSE}")
             continue
         problems.append(
             f"{describe_op(inner)}: no process{did_you_mean(inner.name, known)} "

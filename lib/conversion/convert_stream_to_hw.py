@@ -22,14 +22,17 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase.base import int_array
-from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
+from mase_opt.dialects.mase.base import int_array, ints
+from mase_opt.dialects.stream.ops import FifoOp, ProcessOp, ViewOp
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.network import network_function, network_of
+from mase_opt.lib.conversion.streamed.axis import axis_top
 from mase_opt.lib.conversion.streamed.circuit import (
     Module,
     beat_bits,
     fifo_circuit,
+    operations,
     process_circuit,
 )
 from mase_opt.lib.conversion.unrolled.top import CONTROL, port_name
@@ -41,6 +44,12 @@ from mase_opt.lib.hardware.loops import check_loops
 from mase_opt.lib.hardware.names import identifier
 from mase_opt.lib.hardware.sequential import every
 from mase_opt.lib.streams.timing import DeadlockError
+from mase_opt.lib.target.layout import interface_layout
+
+INTERFACES = ("handshake", "axis")
+
+PROCESS = "mase.process"
+"""Attribute of a module: what its process computes, its cycles and its buffers."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,18 @@ class ConvertStreamToHwPass(ModulePass):
 
     name = "convert-stream-to-hw"
 
+    interface: str = "handshake"
+    """Of the top module: handshake, with valid and ready, or axis, AXI4-Streams."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        if self.interface not in INTERFACES:
+            raise PassFailedException(
+                f"interface is '{self.interface}', expected one of "
+                f"{', '.join(INTERFACES)}"
+            )
         function = network_function(op)
         check_sized(function)
-        top = _Top(function)
-        circuits = top.build()
+        circuits = _Top(function, is_axis=self.interface == "axis").build()
         check_loops(circuits)
         function.detach()
         function.erase()
@@ -106,6 +122,8 @@ def check_sized(function: func.FuncOp) -> None:
 class _Channel:
     """What the writer of a channel gives, and what is to be given back to it."""
 
+    name: str
+    """Of what writes it."""
     reserve: SSAValue
     valid: SSAValue
     data: SSAValue
@@ -116,11 +134,12 @@ class _Channel:
 class _Top:
     """Builds the modules of one network."""
 
-    def __init__(self, function: func.FuncOp):
-        self.function = function
+    def __init__(self, function: func.FuncOp, *, is_axis: bool):
+        self.function, self.is_axis = function, is_axis
         self.design = Design(stall=False)
-        name = identifier(function.sym_name.data, "top")
-        self.b = Builder(self.design, self.design.unique(name))
+        self.name = self.design.unique(identifier(function.sym_name.data, "top"))
+        own = self.design.unique(f"{self.name}_core") if is_axis else self.name
+        self.b = Builder(self.design, own)
         self.channels: dict[SSAValue, _Channel] = {}
         self.modules: list[hw.HWModuleOp] = []
         self.waiting: list[tuple[hw.InstanceOp, SSAValue]] = []
@@ -152,11 +171,13 @@ class _Top:
         for argument, name, valid in zip(function.args, ins, valids, strict=True):
             data = self._input(name, beat_bits(channel_of(argument)))
             # Reserved in the cycle in which it comes: filled in below.
-            self.channels[argument] = _Channel(valid, valid, data)
+            self.channels[argument] = _Channel(name, valid, valid, data)
         found: dict[SSAValue, tuple[SSAValue, SSAValue]] = {}
         for op in function.body.block.ops:
             if isinstance(op, ProcessOp):
                 self._process(op)
+            elif isinstance(op, ViewOp):
+                self.channels[op.result] = self.channels[op.input]
             elif isinstance(op, FifoOp):
                 index = fifos.index(op.result)
                 found[op.result] = self._fifo(op, outs[index], readies[index])
@@ -170,8 +191,14 @@ class _Top:
         results += [(n, found[v][1]) for n, v in zip(outs, fifos, strict=True)]
         b.outputs = [name for name, _ in results]
         b.block.add_op(hw.OutputOp([value for _, value in results]))
-        b.attributes[INTERFACE] = self._described()
-        return [*self.modules, b.close(None)]
+        described = self._described()
+        if not self.is_axis:
+            b.attributes[INTERFACE] = described
+            return [*self.modules, b.close(None)]
+        core = b.close()
+        top = axis_top(core, interface_layout(self.name, described))
+        top.attributes[INTERFACE] = described
+        return [*self.modules, core, top]
 
     def _input(self, name: str, bits: int) -> SSAValue:
         return self.b.argument(name, IntegerType(bits), len(self.b.block.args))
@@ -192,26 +219,72 @@ class _Top:
 
     def _process(self, op: ProcessOp) -> None:
         layer = op.layer.data if op.layer else op.result.name_hint or "process"
-        name = self.design.unique(f"{self.b.name}_{identifier(layer, 'process')}")
+        name = self.design.unique(f"{self.name}_{identifier(layer, 'process')}")
         parts, module = process_circuit(op, name)
+        sizes = ints(op.capacity) if op.capacity is not None else ()
+        self._describe(
+            module,
+            operations(op),
+            op.schedule.iterations,
+            [
+                (value, role_of(op, index), size, op.schedule.least_capacity(read))
+                for index, (value, size, read) in enumerate(
+                    zip(op.inputs, sizes, op.schedule.reads, strict=True)
+                )
+            ],
+        )
         self.modules += [*parts, module.op]
         zero = self.b.literal(0, 1)
         outputs = self._instance(name, module, [*op.inputs], zero)
         *readies, reserve, valid, data = outputs.results
         for value, ready in zip(op.inputs, readies, strict=True):
             self.channels[value].ready.append(ready)
-        self.channels[op.result] = _Channel(reserve, valid, data)
+        writer = outputs.instance_name.data
+        self.channels[op.result] = _Channel(writer, reserve, valid, data)
         self.waiting.append((outputs, op.result))
 
     def _fifo(
         self, op: FifoOp, port: str, ready: SSAValue
     ) -> tuple[SSAValue, SSAValue]:
-        name = self.design.unique(f"{self.b.name}_{port}")
+        name = self.design.unique(f"{self.name}_{port}")
         module = fifo_circuit(op, name)
+        assert op.capacity is not None, "checked before"
+        beats = channel_of(op.input).layout.beats
+        size = op.capacity.value.data
+        self._describe(module, "output", beats, [(op.input, Role.FIFO, size, 1)])
         self.modules.append(module.op)
         free, valid, data = self._instance(name, module, [op.input], ready).results
         self.channels[op.input].ready.append(free)
         return valid, data
+
+    def _describe(
+        self,
+        module: Module,
+        operation: str,
+        cycles: int,
+        buffers: list[tuple[SSAValue, Role, int, int]],
+    ) -> None:
+        """What reports say of a process, as an attribute of its module."""
+        described = [
+            DictionaryAttr(
+                {
+                    "from": StringAttr(self.channels[value].name),
+                    "role": StringAttr(role),
+                    "places": IntegerAttr(size, i64),
+                    "least": IntegerAttr(least, i64),
+                    "bits": IntegerAttr(beat_bits(channel_of(value)), i64),
+                    "beats": IntegerAttr(channel_of(value).layout.beats, i64),
+                }
+            )
+            for value, role, size, least in buffers
+        ]
+        module.op.attributes[PROCESS] = DictionaryAttr(
+            {
+                "operation": StringAttr(operation),
+                "cycles": IntegerAttr(cycles, i64),
+                "buffers": ArrayAttr(described),
+            }
+        )
 
     def _instance(
         self, name: str, module: Module, inputs: list[SSAValue], ready: SSAValue
@@ -222,7 +295,7 @@ class _Top:
             operands += [channel.reserve, channel.valid, channel.data]
         operands.append(ready)
         op = hw.InstanceOp(
-            name.removeprefix(f"{self.b.name}_"),
+            name.removeprefix(f"{self.name}_"),
             SymbolRefAttr(name),
             list(zip(["clk", "rst", *module.inputs], operands, strict=True)),
             module.outputs,
@@ -270,8 +343,10 @@ class _Top:
                 f"the buffers are too small, and all stands still: {error}; run "
                 "stream-size-fifos"
             ) from error
+        flags = {"axis": BoolAttr.from_bool(True)} if self.is_axis else {}
         return DictionaryAttr(
             {
+                **flags,
                 "ports": ArrayAttr(self.interface),
                 "latency": IntegerAttr(times.latency, i64),
                 "interval": IntegerAttr(times.interval, i64),

@@ -8,6 +8,8 @@ import numpy as np
 from xdsl.dialects.builtin import i1
 from xdsl.ir import Attribute, SSAValue
 
+from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase.base import SameElementOp
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -44,6 +46,7 @@ def input_vectors(
     All corners and `samples` of random codes; none of infinities and NaN. Corners:
     every element the lowest, the highest, zero, the smallest step above and below zero
     (where these are codes), lowest and highest alternating, and each of them at random.
+    What chooses rows of an embedding chooses some that are there.
     """
     rng = np.random.default_rng(seed)
     return [_vectors(v, samples, rng) for v in values]
@@ -53,6 +56,11 @@ def _vectors(value: SSAValue, samples: int, rng: np.random.Generator) -> Array:
     format = element_codes(element_of(value))
     shape = shape_of(value)
     count = int(np.prod(shape))
+    if (rows := _rows(value)) is not None:
+        last = min(rows - 1, int(format.max_code))
+        ends = [np.full(count, end) for end in (0, last)]
+        random = rng.integers(0, last, (samples + 3, count), endpoint=True)
+        return from_codes(value, np.stack([*ends, *random]).reshape(-1, *shape))
     flags = np.arange(count) % 2 == 1
     ends = rng.integers(0, 2, (2, count)).astype(bool)
     wide = format.max_code >= 1 << 63 or format.min_code < -(1 << 63)
@@ -81,6 +89,21 @@ def _vectors(value: SSAValue, samples: int, rng: np.random.Generator) -> Array:
         powers = _powers(element.format, len(codes), rng)
         return element.held((format.decode(codes).T * powers).T)
     return from_codes(value, codes)
+
+
+def _rows(value: SSAValue) -> int | None:
+    """How many rows there are of what a value, maybe moved, chooses rows of."""
+    found: list[int] = []
+    for use in value.uses:
+        match use.operation:
+            case layers.EmbeddingOp() as op if op.indices is value:
+                found.append(shape_of(op.weight)[0])
+            case SameElementOp() as op if op.moves(value):
+                rows = _rows(op.result)
+                found += [] if rows is None else [rows]
+            case _:
+                pass
+    return min(found, default=None)
 
 
 def _powers(format: Block, count: int, rng: np.random.Generator) -> Array:

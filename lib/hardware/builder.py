@@ -151,9 +151,10 @@ class Builder:
             for i, (lo, hi) in enumerate(port.spans)
         ]
 
-    def clock(self) -> SSAValue:
+    def clock(self, name: str = "clk") -> SSAValue:
+        """The clock; a port of this name if there is none yet."""
         if self._clock is None:
-            self._clock = self.argument("clk", seq.clock, 0)
+            self._clock = self.argument(name, seq.clock, 0)
         return self._clock
 
     def enable(self) -> SSAValue:

@@ -17,6 +17,8 @@ from mase_opt.lib.streams.layout import Layout
 
 INTERFACE = "mase.interface"
 """Attribute of the top module that describes its ports, see `interface_attr`."""
+AXIS_CLOCK = "aclk"
+AXIS_RESET = "aresetn"
 CLOCK = "clk"
 """Clock; registers take their input at the rising edge."""
 RESET = "rst"
@@ -103,6 +105,16 @@ def ready_of(port: Port) -> str:
     return f"{port.name}_ready"
 
 
+def axis_of(port: Port, signal: str) -> str:
+    """The name of a signal of a channel as an AXI4-Stream."""
+    return f"{'s' if port.direction == 'in' else 'm'}_axis_{port.name}_{signal}"
+
+
+def axis_bits(port: Port) -> int:
+    """Bits of TDATA: those of a beat, and zeros up to whole bytes."""
+    return -(-port.bits // 8) * 8
+
+
 @dataclass(frozen=True)
 class PortLayout:
     """
@@ -110,7 +122,8 @@ class PortLayout:
 
     With `has_clock` there are `clk` and `rst`, with `has_valid` `in_valid` and
     `out_valid`, with `has_ready` (which needs `has_valid`) `out_ready` and `in_ready`.
-    With `has_channels`, each data port has a valid and a ready of its own instead.
+    With `has_channels`, each data port has a valid and a ready of its own instead; if
+    it `is_axis`, too, they are AXI4-Streams, with `aclk` and `aresetn`.
     """
 
     top: str
@@ -125,6 +138,7 @@ class PortLayout:
     has_valid: bool = False
     has_ready: bool = False
     has_channels: bool = False
+    is_axis: bool = False
 
     def __post_init__(self) -> None:
         assert self.has_clock or self.latency == 0, "latency needs a clock"
@@ -147,6 +161,9 @@ class PortLayout:
     @property
     def control_inputs(self) -> tuple[str, ...]:
         """The names of the one-bit inputs, in port order."""
+        if self.is_axis:
+            given = [axis_of(p, s) for p in self.inputs for s in ("tvalid", "tlast")]
+            return AXIS_CLOCK, AXIS_RESET, *given, *self._axis(self.outputs, "tready")
         if self.has_channels:
             valids = (valid_of(port) for port in self.inputs)
             return (CLOCK, RESET, *valids, *(ready_of(port) for port in self.outputs))
@@ -159,6 +176,9 @@ class PortLayout:
     @property
     def control_outputs(self) -> tuple[str, ...]:
         """The names of the one-bit outputs, in port order."""
+        if self.is_axis:
+            given = [axis_of(p, s) for p in self.outputs for s in ("tvalid", "tlast")]
+            return *given, *self._axis(self.inputs, "tready")
         if self.has_channels:
             valids = (valid_of(port) for port in self.outputs)
             return (*valids, *(ready_of(port) for port in self.inputs))
@@ -166,6 +186,14 @@ class PortLayout:
             *((OUT_VALID,) if self.has_valid else ()),
             *((IN_READY,) if self.has_ready else ()),
         )
+
+    @staticmethod
+    def _axis(ports: tuple[Port, ...], signal: str) -> list[str]:
+        return [axis_of(port, signal) for port in ports]
+
+    def data_signal(self, port: Port) -> str:
+        """The signal that holds the elements of a port."""
+        return axis_of(port, "tdata") if self.is_axis else port.name
 
     def to_json(self) -> dict[str, Any]:
         """The layout as plain data, for `json.dumps`."""
@@ -189,7 +217,13 @@ class PortLayout:
             "elements are numbered in row-major order of the "
             + ("tile" if self.has_channels else "shape")
         )
-        if self.has_clock:
+        if self.is_axis:
+            lines.append(
+                f"{AXIS_CLOCK}: rising edge; {AXIS_RESET}: synchronous, active low; "
+                "AXI4-Streams, TLAST in the last beat of a sample; TLAST of inputs is "
+                "not looked at"
+            )
+        elif self.has_clock:
             lines.append(f"{CLOCK}: rising edge; {RESET}: synchronous, active high")
         if self.has_valid:
             lines.append(f"{IN_VALID}, {OUT_VALID}: the data of this cycle counts")
@@ -207,8 +241,9 @@ class PortLayout:
                     f"{'x'.join(map(str, port.tile))}, order of dimensions "
                     f"{', '.join(map(str, port.order))}"
                 )
+            name = self.data_signal(port)
             lines.append(
-                f"{port.name}: {port.direction}, {port.elements} x {port.width} bits "
+                f"{name}: {port.direction}, {port.elements} x {port.width} bits "
                 f"{'signed' if port.signed else 'unsigned'}{meaning}"
                 f"{f', shape {shape}' if shape else ''}; element i in bits "
                 f"[{port.width}*i+{port.width - 1}:{port.width}*i], i = 0..{last}"

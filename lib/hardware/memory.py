@@ -41,6 +41,19 @@ class Memory:
         return np.frombuffer(joined, np.uint8)
 
 
+def joined(codes: NDArray[np.generic], bits: int) -> list[int]:
+    """Codes `[words, elements]` side by side, the first of each in the lowest bits."""
+    unsigned = codes.astype(np.int64).view(np.uint64)
+    places = np.arange(bits, dtype=np.uint64)
+    found: list[int] = []
+    # In parts, since each bit takes a byte.
+    for part in np.array_split(unsigned, max(1, unsigned.size >> 20)):
+        digits = (part[..., None] >> places & np.uint64(1)).astype(np.uint8)
+        rows = np.packbits(digits.reshape(len(part), -1), axis=1, bitorder="little")
+        found += [int.from_bytes(row.tobytes(), "little") for row in rows]
+    return found
+
+
 Memories = Mapping[str, Memory]
 """The memories of a circuit that hold something from the start, by their names."""
 

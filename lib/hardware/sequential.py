@@ -84,10 +84,19 @@ def delayed(
     b: Builder, value: SSAValue, cycles: int, reset: SSAValue | None = None
 ) -> SSAValue:
     """`value` some cycles later; 0 until then if there is a reset."""
-    for _ in range(cycles):
-        start = None if reset is None else (reset, b.literal(0, width_of(value)))
-        value = b.register(value, start)
-    return value
+    if cycles == 0:
+        return value
+    width = width_of(value)
+    name = f"{value.name_hint or 'value'}_q"
+    if cycles == 1:
+        start = None if reset is None else (reset, b.literal(0, width))
+        result = b.register(value, start)
+        result.name_hint = name
+        return result
+    # One register for all, the oldest in the highest bits.
+    shift = Register(b, cycles * width, reset, 0, name)
+    shift.follow(b.concat(b.slice(shift.value, 0, (cycles - 1) * width), value))
+    return b.slice(shift.value, (cycles - 1) * width, width)
 
 
 def modulo_increment(b: Builder, x: SSAValue, size: int) -> SSAValue:
@@ -113,6 +122,9 @@ class Loops:
             None if counter is None else equals(b, counter.value, n - 1)
             for counter, n in zip(self._counters, sizes, strict=True)
         ]
+        for level, last in enumerate(self._last):
+            if last is not None:
+                last.name_hint = f"loop{level}_last"
 
     def last(self, inner: int) -> SSAValue:
         """One bit: the `inner` innermost loops are in their last iteration."""
@@ -136,7 +148,7 @@ class Loops:
         b = self.b
         *of_loops, result = (b.literal(value, width) for value in values)
         for last, value in zip(self._last, of_loops, strict=True):
-            if last is not None:
+            if last is not None and value is not result:
                 result = arith.select(b, last, result, value)
         return result
 

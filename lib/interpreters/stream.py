@@ -29,9 +29,12 @@ from mase_opt.dialects.stream.ops import (
     FifoOp,
     JoinOp,
     Kind,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
+    ViewOp,
     YieldOp,
 )
 from mase_opt.dialects.stream.types import channel_of
@@ -39,7 +42,7 @@ from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.values import exact_sum
 from mase_opt.lib.interpreters.mase import evaluate_op, main_function
-from mase_opt.lib.streams.schedule import Schedule
+from mase_opt.lib.streams.schedule import Read, Schedule
 
 ELEMENTS = 1 << 22
 """About as many elements of what a process reads are worked on at a time."""
@@ -59,6 +62,7 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
             f"function {function.sym_name.data} takes {len(arguments)} inputs, got "
             f"{len(inputs)}"
         )
+    samples = len(inputs[0]) if inputs else 1
     beats: dict[SSAValue, Array] = {
         argument: channel_of(argument).layout.to_beats(array)
         for argument, array in zip(arguments, inputs, strict=True)
@@ -66,8 +70,10 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
     for op in function.body.block.ops:
         match op:
             case ProcessOp():
-                beats[op.result] = run_process(op, [beats[v] for v in op.inputs])
-            case FifoOp():
+                beats[op.result] = run_process(
+                    op, [beats[v] for v in op.inputs], samples
+                )
+            case ViewOp() | FifoOp():
                 beats[op.result] = beats[op.input]
             case func.ReturnOp():
                 return [channel_of(v).layout.from_beats(beats[v]) for v in op.operands]
@@ -83,16 +89,17 @@ def held(element: Attribute, codes: Array) -> Array:
     return integers(codes)
 
 
-def run_process(op: ProcessOp, inputs: Sequence[Array]) -> Array:
+def run_process(op: ProcessOp, inputs: Sequence[Array], samples: int) -> Array:
     """What a process writes, `[samples, beats, lanes]`, from what its operands hold."""
     schedule = op.schedule
-    samples = len(inputs[0])
     groups = schedule.iterations // schedule.group
     widest = max((a.shape[-1] for a in inputs), default=1)
     per_group = samples * schedule.group * widest
     step = max(ELEMENTS // max(per_group, 1), 1)
     parts = [
-        _Run(op, schedule, range(start, min(start + step, groups))).result(inputs)
+        _Run(op, schedule, range(start, min(start + step, groups)), samples).result(
+            inputs
+        )
         for start in range(0, groups, step)
     ]
     return np.concatenate(parts, axis=1)
@@ -101,17 +108,16 @@ def run_process(op: ProcessOp, inputs: Sequence[Array]) -> Array:
 class _Run:
     """Some of the groups of iterations that lead to a written beat each."""
 
-    def __init__(self, op: ProcessOp, schedule: Schedule, groups: range):
+    def __init__(self, op: ProcessOp, schedule: Schedule, groups: range, samples: int):
         self.op = op
         self.schedule = schedule
         size = schedule.group
         self.rows = np.arange(groups.start * size, groups.stop * size)
         """The iterations that values stand for."""
         self.values: dict[SSAValue, Array] = {}
-        self.samples = 1
+        self.samples = samples
 
     def result(self, inputs: Sequence[Array]) -> Array:
-        self.samples = len(inputs[0])
         self._read(inputs)
         for op in self.op.body.block.ops:
             match op:
@@ -119,6 +125,10 @@ class _Run:
                     self.values[op.result] = self._rom(op)
                 case SelectOp():
                     self.values[op.result] = self._select(op)
+                case MergeOp():
+                    self.values[op.result] = self._merge(op)
+                case TableOp():
+                    self.values = {op.result: self._table(op)}
                 case AccumulateOp():
                     self._accumulate(op)
                 case JoinOp():
@@ -145,15 +155,28 @@ class _Run:
             self.values[argument] = tiles.reshape(-1, *shape_of(argument))
 
     def _rom(self, op: RomOp) -> Array:
-        shape = shape_of(op.result)
-        words = held(element_of(op.result), op.words()).reshape(-1, *shape)
+        words = self._words(op)
         if len(words) == 1:
             return words
         index = np.zeros(len(self.rows), np.int64)
         for level in ints(op.loops):
             counter = self.schedule.counters[level][self.rows]
             index = index * self.schedule.loops[level] + counter
-        return np.tile(words[index], (self.samples, *[1] * len(shape)))
+        return words[np.tile(index, self.samples)]
+
+    def _table(self, op: TableOp) -> Array:
+        words = self._words(op)
+        chosen = integers(self.values[op.input]).reshape(-1).astype(np.int64)
+        if chosen.min(initial=0) < 0 or chosen.max(initial=0) >= len(words):
+            raise InterpretationError(
+                f"an index lies outside of the {len(words)} rows of a table"
+            )
+        return words[chosen]
+
+    @staticmethod
+    def _words(op: RomOp | TableOp) -> Array:
+        shape = shape_of(op.result)
+        return held(element_of(op.result), op.words()).reshape(-1, *shape)
 
     def _select(self, op: SelectOp) -> Array:
         array, shape = self.values[op.input], shape_of(op.result)
@@ -161,6 +184,17 @@ class _Run:
         counter = self.schedule.counters[op.loop.value.data][self.rows]
         which = np.tile(counter, self.samples)
         return parts[np.arange(len(parts)), which].reshape(-1, *shape)
+
+    def _merge(self, op: MergeOp) -> Array:
+        pairs = zip(self.op.body.block.args, self.schedule.reads, strict=True)
+        reads: dict[SSAValue, Read] = dict(pairs)
+        *others, last = op.inputs
+        result = self.values[last]
+        for value in reversed(others):
+            inside = self.schedule.inside(reads[value])[self.rows]
+            where = np.tile(inside, self.samples).reshape(-1, *[1] * (result.ndim - 1))
+            result = np.where(where, self.values[value], result)
+        return result
 
     def _grouped(self, value: SSAValue) -> Array:
         """The tiles of each group of iterations."""
@@ -177,8 +211,10 @@ class _Run:
         groups = self._grouped(op.input)
         if op.kind.data == Kind.SUM:
             total = exact_sum(integers(groups), (1,))
-        else:
+        elif op.kind.data == Kind.MAX:
             total = groups.max(axis=1)
+        else:
+            total = groups.min(axis=1)
         self._go_on(op.result, total)
 
     def _written(self, op: YieldOp) -> Array:

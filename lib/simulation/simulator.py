@@ -18,6 +18,7 @@ from mase_opt.lib.hardware import packing
 from mase_opt.lib.hardware.interface import CLOCK, OUT_READY, RESET, Port, PortLayout
 from mase_opt.lib.hardware.memory import Memories, memories_of
 from mase_opt.lib.simulation import arc_driver, lanes, transactions
+from mase_opt.lib.simulation.axis import adapter, plain_layout
 from mase_opt.lib.simulation.sign_extension import fold_sign_extensions
 from mase_opt.lib.simulation.transactions import RESET_CYCLES, Codes, StallPattern
 from mase_opt.lib.target import circt
@@ -43,12 +44,15 @@ class Simulator:
         memories: Memories | None = None,
     ):
         transactions.check_widths(layout)
+        if layout.is_axis:
+            inner = circt.to_text(module).rstrip().removesuffix("}")
+            memories = memories if memories is not None else _contents(module)
+            module = f"{inner}{adapter(layout, declare=False)}}}"
+            layout = plain_layout(layout)
         self.layout = layout
         self.transfers: dict[str, NDArray[np.int64]] = {}
         """Of ports that are channels: the cycles of the beats of the last run."""
-        if memories is None:
-            memories = {} if isinstance(module, str) else memories_of(module)
-        self._memories = memories
+        self._memories = memories if memories is not None else _contents(module)
         text, self._state = circt.lower_to_llvm(module, layout)
         text = fold_sign_extensions(text)
         if not (layout.has_ready or layout.has_channels):
@@ -239,6 +243,10 @@ class Simulator:
             for i, port in enumerate(ports)
             if port.direction == "out"
         ]
+
+
+def _contents(module: ModuleOp | str) -> Memories:
+    return {} if isinstance(module, str) else memories_of(module)
 
 
 def _aligned(size: int) -> NDArray[np.uint8]:

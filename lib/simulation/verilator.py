@@ -39,7 +39,9 @@ from mase_opt.lib.hardware.interface import (
 )
 from mase_opt.lib.hardware.memory import Memories, file_name
 from mase_opt.lib.simulation import transactions
+from mase_opt.lib.simulation.axis import adapter, plain_layout
 from mase_opt.lib.simulation.transactions import Codes, StallPattern
+from mase_opt.lib.target import circt
 from mase_opt.lib.temporaries import temporary_folder
 
 BUILD_TIMEOUT = 1800.0
@@ -134,6 +136,9 @@ class VerilatorSimulator:
         memories: Memories | None = None,
     ):
         command, environment = _command()
+        if layout.is_axis:
+            verilog += circt.export_verilog(adapter(layout, declare=True))
+            layout = plain_layout(layout)
         self.layout = layout
         self.transfers: dict[str, NDArray[np.int64]] = {}
         """Of ports that are channels: the cycles of the beats of the last run."""

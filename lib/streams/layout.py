@@ -44,6 +44,13 @@ class Layout:
     def lanes(self) -> int:
         return prod(self.tile)
 
+    @property
+    def axis(self) -> int | None:
+        """The dimension along which a beat lies; None for single elements."""
+        along = [d for d, n in enumerate(self.tile) if n > 1]
+        assert len(along) < 2, f"a beat is a matrix: {self.tile}"
+        return along[0] if along else None
+
     @cached_property
     def strides(self) -> tuple[int, ...]:
         """Beats from one tile to the next along each dimension."""

@@ -8,7 +8,7 @@ what it gives, how many beats it must hold, and the counters of its circuit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -98,15 +98,17 @@ class Read(Access):
     Beats that a process reads, from a buffer of its own.
 
     The buffer keeps beats while the `held` outermost loops stand still: what lies
-    before the first tile of their iteration is dropped.
+    before the first tile that is read in their iteration is dropped.
     """
 
     held: int
 
-    @property
-    def released(self) -> Affine:
+    def released(self, loops: Sequence[int]) -> Affine:
         """The number of beats that are dropped before an iteration."""
-        return self.position.outer(self.held)
+        inner = zip(self.position.factors[self.held :], loops[self.held :], strict=True)
+        back = sum(min(factor * (size - 1), 0) for factor, size in inner)
+        outer = self.position.outer(self.held)
+        return replace(outer, offset=outer.offset + back)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class Schedule:
 
     def drops(self, read: Read) -> Index:
         """How many beats are dropped before each iteration."""
-        return read.released.values(self.counters)
+        return read.released(self.loops).values(self.counters)
 
     def least_capacity(self, read: Read) -> int:
         """The beats that lie in the buffer together, at the least."""

@@ -10,7 +10,7 @@ waits within a process: times are the least solution of equations in maximum and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,8 +20,8 @@ from mase_opt.lib.streams.schedule import Schedule
 
 PASSES = 50
 """Rounds after which it is looked whether the network stands still."""
-SEARCHED = 20_000
-"""Events of a sample up to which smaller buffers are tried one by one."""
+SEARCHED = 20_000, 100
+"""Events of a sample, and buffers, up to which smaller ones are tried one by one."""
 FRAMES = 6
 """Samples in a row after which the interval between them is steady."""
 
@@ -126,6 +126,8 @@ class Times:
     frames: int
     at: tuple[Index, ...]
     """Per station and event of all samples."""
+    waits: _Waits
+    """Which events waited for which."""
 
     def written(self, station: int) -> Index:
         """When the station has its writing iterations."""
@@ -137,11 +139,15 @@ class Times:
 
     @property
     def interval(self) -> int:
-        """Cycles from one sample to the next in the end, on the average, rounded up."""
+        """
+        Cycles from one sample to the next in the end, on the average, rounded up.
+
+        At the outputs: what is before them may be some samples ahead at first.
+        """
         first = min(2, self.frames - 1)
         spans = [
             -(-int(ends[-1] - ends[first - 1]) // (self.frames - first))
-            for ends in map(self.ends, range(len(self.network.stations)))
+            for ends in map(self.ends, self.network.outputs)
         ]
         return max(spans)
 
@@ -155,7 +161,8 @@ class Times:
         network = self.network
         buffer = network.buffers[station][port]
         written = self.written(buffer.source)
-        times, dropped = network.dropped(station, port, self)
+        places, dropped = network.dropped(station, port, self.frames)
+        times = self.at[station][places]
         before = np.searchsorted(times + 1, written, side="right")
         levels = np.concatenate([[network.stations[station].first_drop[port]], dropped])
         return int((np.arange(len(written)) + 1 - levels[before]).max(initial=1))
@@ -202,28 +209,30 @@ class Network:
         buffers[station][port] = replace(buffers[station][port], capacity=capacity)
         return replace(self, buffers=tuple(tuple(of) for of in buffers))
 
-    def dropped(self, station: int, port: int, times: Times) -> tuple[Index, Index]:
-        """After which times how many beats of a buffer have been dropped."""
+    def dropped(self, station: int, port: int, frames: int) -> tuple[Index, Index]:
+        """After which events how many beats of a buffer have been dropped."""
         that = self.stations[station]
         events, counts = that.drops[port]
-        frame = np.arange(times.frames)[:, None]
+        frame = np.arange(frames)[:, None]
         places = (frame * len(that.at) + events).ravel()
         totals = (frame * that.beats[port] + counts).ravel()
-        return times.at[station][places], totals
+        return places, totals
 
-    def run(self, frames: int = FRAMES) -> Times:
+    def run(self, frames: int = FRAMES, before: Times | None = None) -> Times:
         """
         The times of `frames` samples that come as fast as they are taken.
 
-        Raises `DeadlockError` if they never come to an end.
+        `before` are those of the same network with buffers that are not smaller, from
+        which it does not take long. Raises `DeadlockError` if samples never come to an
+        end.
         """
-        solver = _Solver(self, frames)
+        solver = _Solver(self, frames, before)
         passes = 0
         while solver.sweep():
             passes += 1
             if passes == PASSES:
                 self._check_progress(frames)
-        return Times(self, frames, tuple(solver.times))
+        return Times(self, frames, tuple(solver.times), solver.waits)
 
     def _check_progress(self, frames: int) -> None:
         """Raises `DeadlockError` if the samples never come to an end."""
@@ -234,18 +243,59 @@ class Network:
             raise DeadlockError(waiting)
 
 
-@dataclass
+class _Waits:
+    """Which events of all samples wait for which, found when it is first asked for."""
+
+    def __init__(self, network: Network, frames: int):
+        self.network, self.frames = network, frames
+        self._arrivals: dict[tuple[int, int], tuple[Index, Index]] = {}
+        self._rooms: dict[tuple[int, int, int], tuple[Index, Index]] = {}
+
+    def arrivals(self, station: int, port: int) -> tuple[Index, Index]:
+        """Events that need beats of a buffer, and those that write the last of them."""
+        if (station, port) not in self._arrivals:
+            that = self.network.stations[station]
+            source = self.network.stations[self.network.buffers[station][port].source]
+            frame = np.arange(self.frames)[:, None]
+            needs = np.broadcast_to(that.needs[port], (self.frames, len(that.at)))
+            which = np.flatnonzero(needs)
+            beats = (frame * that.beats[port] + needs).ravel()[which] - 1
+            written = _framed(source, self.frames)[beats]
+            self._arrivals[station, port] = which, written
+        return self._arrivals[station, port]
+
+    def rooms(self, reader: int, port: int, capacity: int) -> tuple[Index, Index]:
+        """
+        Events that write into a buffer, and those that make room for each of them.
+
+        Without those for which there is room at the start. Raises `DeadlockError` if
+        there is never room.
+        """
+        key = reader, port, capacity
+        if key not in self._rooms:
+            writer = self.network.buffers[reader][port].source
+            writes = _framed(self.network.stations[writer], self.frames)
+            places, dropped = self.network.dropped(reader, port, self.frames)
+            least = np.arange(len(writes)) - capacity + 1
+            waits = least > self.network.stations[reader].first_drop[port]
+            where = np.searchsorted(dropped, least[waits])
+            if (where >= len(places)).any():
+                raise DeadlockError([writer, reader])
+            self._rooms[key] = writes[waits], places[where]
+        return self._rooms[key]
+
+
 class _Solver:
     """Raises all times until they fulfil every equation."""
 
-    network: Network
-    frames: int
-    times: list[Index] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, network: Network, frames: int, before: Times | None):
+        self.network, self.frames = network, frames
+        self.waits = _Waits(network, frames) if before is None else before.waits
         self.forward = True
         self.slack: list[Index] = []
-        self.times = []
+        self.times: list[Index] = []
+        self.waiting: set[int] = set()
+        """Stations of which a neighbour has changed."""
         for station, buffers in zip(
             self.network.stations, self.network.buffers, strict=True
         ):
@@ -257,50 +307,49 @@ class _Solver:
                 beats = station.at * self.network.pace // station.iterations
                 times = (frame * self.network.pace + beats).ravel()
             self.times.append(times.copy())
+        self.waiting.update(range(len(self.times)))
+        if before is not None:
+            self.times = [times.copy() for times in before.at]
+            self.waiting = {
+                buffer.source
+                for old, new in zip(
+                    before.network.buffers, self.network.buffers, strict=True
+                )
+                for was, buffer in zip(old, new, strict=True)
+                if was != buffer
+            }
 
     def sweep(self) -> bool:
-        """One round over all stations; whether anything has changed."""
+        """One round over all stations that may change; whether any has."""
         order = range(len(self.times))
         changed = False
         for station in order if self.forward else reversed(order):
-            changed |= self._update(station)
+            if station in self.waiting and self._update(station):
+                changed = True
+                self.waiting.update(b.source for b in self.network.buffers[station])
+                self.waiting.update(r for r, _ in self.network.readers[station])
+            self.waiting.discard(station)
         self.forward = not self.forward
         return changed
 
     def _update(self, station: int) -> bool:
-        network, that = self.network, self.network.stations[station]
-        wanted = self.times[station].copy()
-        frame = np.arange(self.frames)[:, None]
+        network, found = self.network, self.times[station]
+        wanted = found.copy()
         for port, buffer in enumerate(network.buffers[station]):
-            source = network.stations[buffer.source]
-            arrivals = self.times[buffer.source][_framed(source, self.frames)]
-            arrivals = arrivals + source.latency + 1
-            needs = that.needs[port]
-            total = (frame * that.beats[port] + needs).ravel()
-            found = arrivals[np.maximum(total, 1) - 1]
-            need = np.broadcast_to(needs > 0, (self.frames, len(needs))).ravel()
-            np.maximum(wanted, found, out=wanted, where=need)
-        writes = _framed(that, self.frames)
+            delay = network.stations[buffer.source].latency + 1
+            which, written = self.waits.arrivals(station, port)
+            arrivals = self.times[buffer.source][written] + delay
+            wanted[which] = np.maximum(wanted[which], arrivals)
         for reader, port in network.readers[station]:
             capacity = network.buffers[reader][port].capacity
             if capacity is None:
                 continue
-            times, dropped = network.dropped(
-                reader, port, Times(network, self.frames, tuple(self.times))
-            )
-            least = np.arange(len(writes)) - capacity + 1
-            first = network.stations[reader].first_drop[port]
-            where = np.searchsorted(dropped, least)
-            waits = least > first
-            if (where[waits] >= len(times)).any():
-                raise DeadlockError([station, reader])
-            rooms = times[np.minimum(where, len(times) - 1)] + 1
-            wanted[writes] = np.where(
-                waits, np.maximum(wanted[writes], rooms), wanted[writes]
-            )
+            which, dropped = self.waits.rooms(reader, port, capacity)
+            rooms = self.times[reader][dropped] + 1
+            wanted[which] = np.maximum(wanted[which], rooms)
         slack = self.slack[station]
         wanted = slack + np.maximum.accumulate(wanted - slack)
-        changed = bool((wanted != self.times[station]).any())
+        changed = bool((wanted != found).any())
         self.times[station] = wanted
         return changed
 
@@ -373,10 +422,10 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
     The same network with buffers as small as its interval allows.
 
     They hold what lies in them if samples come at the interval of the slowest station,
-    and everything is written as late as its readers allow. Up to `SEARCHED` events,
-    none of them can be smaller then: one place less, and the interval would exceed the
-    bound, or all would stand still. `least` are the sizes below which a buffer cannot
-    be, by station.
+    and everything is written as late as its readers allow. Up to `SEARCHED`, none of
+    them can be smaller then: one place less, and the interval would exceed the bound,
+    or all would stand still. `least` are the sizes below which a buffer cannot be, by
+    station.
     """
     paced = replace(
         network,
@@ -391,19 +440,24 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
         for port in range(len(buffers)):
             size = max(times.occupancy(station, port), least[station][port])
             result = result.with_capacity(station, port, size)
-    if sum(len(station.at) for station in network.stations) > SEARCHED:
+    events = sum(len(station.at) for station in network.stations)
+    buffers = sum(len(of) for of in network.buffers)
+    if events > SEARCHED[0] or buffers > SEARCHED[1]:
         return result
+    times = result.run()
     for station, buffers in enumerate(result.buffers):
         for port, buffer in enumerate(buffers):
             assert buffer.capacity is not None
             low, high = least[station][port], buffer.capacity
+            # Mostly there is none that is smaller.
+            middle = high - 1
             while low < high:
-                middle = (low + high) // 2
-                if keeps_up(result.with_capacity(station, port, middle)):
-                    high = middle
+                smaller = result.with_capacity(station, port, middle)
+                if (found := steady(smaller, times)) is not None:
+                    high, result, times = middle, smaller, found
                 else:
                     low = middle + 1
-            result = result.with_capacity(station, port, high)
+                middle = (low + high) // 2
     return result
 
 
@@ -437,7 +491,13 @@ def latest(times: Times) -> Times:
 
 def keeps_up(network: Network) -> bool:
     """Whether samples come at the interval that cannot be undercut."""
+    return steady(network) is not None
+
+
+def steady(network: Network, before: Times | None = None) -> Times | None:
+    """The times if samples come at the interval that cannot be undercut, else None."""
     try:
-        return network.run().interval <= network.bound
+        times = network.run(before=before)
     except DeadlockError:
-        return False
+        return None
+    return times if times.interval <= network.bound else None

@@ -58,6 +58,11 @@ def _only_layout(interfaces: dict[str, Attribute]) -> PortLayout:
             "the model with convert-mase-to-hw"
         )
     ((top, attribute),) = interfaces.items()
+    return interface_layout(top, attribute)
+
+
+def interface_layout(top: str, attribute: Attribute) -> PortLayout:
+    """What `mase.interface` of a module says. Raises `UserError` if it is damaged."""
     fields = _Fields(attribute)
     try:
         return PortLayout(
@@ -70,6 +75,7 @@ def _only_layout(interfaces: dict[str, Attribute]) -> PortLayout:
             has_valid="channels" not in fields.data,
             has_ready=bool(fields.integer("ready")),
             has_channels="channels" in fields.data,
+            is_axis="axis" in fields.data,
         )
     except AssertionError as error:
         raise UserError(f"{INTERFACE} is damaged: {error}") from error

@@ -22,9 +22,9 @@ class StreamSizeFifosPass(ModulePass):
     Samples then come at the interval of the slowest process, as with buffers of any
     size, while inputs offer a beat in each cycle and outputs take one. Sizes are what
     lies in the buffers if everything is written as late as its readers allow; in
-    networks of up to 20,000 beats or so, smaller ones are then tried, and one place
-    less in any buffer would make samples come more slowly or the network stand still.
-    All follows from the schedules, without simulating the circuit.
+    networks of up to 20,000 beats or so and 100 buffers, smaller ones are then tried,
+    and one place less in any buffer would make samples come more slowly or the network
+    stand still. All follows from the schedules, without simulating the circuit.
 
     ```mlir
     %1 = stream.fifo %0 : !c

@@ -79,6 +79,19 @@ class DriverParser(argparse.ArgumentParser):
             help="--emit-sv: all products at a time (default), or in turns",
         )
         self.add_argument(
+            "--interface",
+            metavar="handshake|axis",
+            help="--emit-sv, streamed: ports with valid and ready (default), or "
+            "AXI4-Streams",
+        )
+        self.add_argument(
+            "--clock",
+            type=float,
+            metavar="HERTZ",
+            help="--emit-sv, streamed: the clock of the samples per second in the "
+            "report, as 200e6",
+        )
+        self.add_argument(
             "--verify-rtl",
             type=_count,
             metavar="SAMPLES",

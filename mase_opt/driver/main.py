@@ -42,6 +42,7 @@ from mase_opt.model.stages import (
     IMPORT_PASS,
     MAKE_EXPLICIT,
     Architecture,
+    check_clock,
     needs_mase,
 )
 from mase_opt.pass_options import build_pass, parse_flag_options, parse_pipeline_text
@@ -79,6 +80,7 @@ class MaseOptMain(xDSLOptMain):
         self._follow_run_file()
         self._check_target()
         self._check_emit_options()
+        self._choose_interface()
 
         self.ctx.allow_unregistered = self.args.allow_unregistered_dialect
         if self.args.disable_verify:
@@ -114,6 +116,10 @@ class MaseOptMain(xDSLOptMain):
                 self.args.verify_rtl = run.emit.get("verify-rtl")
             if self.args.architecture is None:
                 self.args.architecture = run.emit.get("architecture")
+            if self.args.interface is None:
+                self.args.interface = run.emit.get("interface")
+            if self.args.clock is None and "clock" in run.emit:
+                self.args.clock = run.emit["clock"]
 
     version_format = f"mase-opt {__version__} (xDSL {{xdsl_version}})"
 
@@ -144,15 +150,38 @@ class MaseOptMain(xDSLOptMain):
             "--synth": self.args.synth,
             "--verify-rtl": self.args.verify_rtl is not None,
             "--architecture": self.args.architecture is not None,
+            "--interface": self.args.interface is not None,
+            "--clock": self.args.clock is not None,
         }
         for option, is_given in given.items():
             if is_given and not self.args.emit_sv:
                 raise UserError(f"{option} is for SystemVerilog: add --emit-sv")
+        if self.args.clock is not None:
+            check_clock(self.args.clock)
         if self.args.synth:
             from mase_opt.lib.target import yosys
 
             if missing := yosys.available():
                 raise UserError(f"--synth: {missing}")
+
+    def _choose_interface(self) -> None:
+        """Hand `--interface` to the pass that builds the top module."""
+        if self.args.interface is None:
+            return
+        name = BUILD_STREAMS[-1]
+        if self.args.passes:
+            raise UserError(
+                f"-p and --interface don't mix: write {name}"
+                f"{{interface={self.args.interface}}}"
+            )
+        if self._architecture() is not Architecture.STREAMED:
+            raise UserError(
+                "--interface is of streamed circuits: add --architecture=streamed"
+            )
+        others = [spec for spec in self.pass_specs if spec[0] != name]
+        options = dict(self.pass_specs).get(name, {})
+        options["interface"] = (self.args.interface,)
+        self.pass_specs = [*others, (name, options)]
 
     # Passes.
 
@@ -423,6 +452,7 @@ class MaseOptMain(xDSLOptMain):
             verify_samples=samples,
             command=shlex.join(self.command),
             architecture=self._architecture(),
+            clock=self.args.clock,
         )
 
     # Failing.

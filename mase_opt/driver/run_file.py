@@ -42,8 +42,10 @@ _EMIT: dict[str, type] = {
     "synth": bool,
     "verify-rtl": int,
     "architecture": str,
+    "interface": str,
+    "clock": float,
 }
-_KINDS = {str: "text", bool: "true or false", int: "a whole number"}
+_KINDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def _emit(tree: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     _check(emit, list(_EMIT), f"{where}: emit: unknown key")
     for key, value in emit.items():
         kind = _EMIT[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        fits = (int, float) if kind is float else kind
+        wrong = isinstance(value, bool) and kind is not bool
+        if not isinstance(value, fits) or wrong:
             raise UserError(
                 f"{where}: emit: {key} is {value!r}, expected {_KINDS[kind]}"
             )

@@ -7,9 +7,10 @@ A folder that it writes holds
 - `model.mlir`: the quantized model, lowered as far as the mase dialect goes;
 - `circuit.mlir`: the circuit, in CIRCT's hw, comb and seq dialects;
 - `<memory>.hex`, if it is streamed: what memories start with;
+- `network.svg`, if it is streamed: processes and channels with their rates;
 - `manifest.json`: ports, bit layout, formats, latency, versions, the command;
 - `report.json`: the table that goes to standard error, as data;
-- `tb/`: a cocotb test bench with vectors and expected outputs, unless it is streamed.
+- `tb/`: a cocotb test bench with vectors and expected outputs.
 """
 
 from __future__ import annotations
@@ -18,18 +19,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
 from xdsl.printer import Printer
 
 from mase_opt import __version__
+from mase_opt.dialects.mase import Mase
+from mase_opt.dialects.mase.types import ElementType, exact_format
 from mase_opt.lib.atomic import atomic_directory, atomic_file, check_directory
 from mase_opt.lib.console import phase
 from mase_opt.lib.errors import UserError
+from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.hardware.interface import BEAT_LAYOUT, BIT_LAYOUT, INPUT_CODES
 from mase_opt.lib.hardware.memory import Memories, file_name, memories_of
 from mase_opt.lib.model_function import model_function
@@ -44,15 +51,18 @@ from mase_opt.model.stages import (
 from mase_opt.model.synthesis import Synthesis
 
 if TYPE_CHECKING:
-    from mase_opt.lib.hardware.interface import PortLayout
+    from mase_opt.lib.hardware.interface import Port, PortLayout
     from mase_opt.model.report import Report
     from mase_opt.model.verify import Lowering
 
 MANIFEST = "manifest.json"
 MODEL = "model.mlir"
 CIRCUIT = "circuit.mlir"
+PICTURE = "network.svg"
 TEST_BENCH_SAMPLES = 32
-"""Vectors in the test bench that is written."""
+"""Vectors in the test bench that is written, behind the corners."""
+TEST_BENCH_CYCLES = 6_000
+"""Cycles that the vectors take at most, if that is enough for two of them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class EmitOptions:
     command: str = ""
     """The command line, for the manifest."""
     architecture: Architecture = Architecture.UNROLLED
+    clock: float | None = None
+    """Hertz, for the throughput in the report."""
 
 
 def emit_sv(
@@ -134,6 +146,7 @@ def emit_sv(
         reference,
         synthesis,
         memories,
+        options.clock,
     )
     if options.output is not None:
         phase(f"write {options.output}")
@@ -210,6 +223,8 @@ class Result:
     """What Yosys says, if it was asked."""
     memories: Memories
     """What memories start with, by their names; files of the folder."""
+    clock: float | None
+    """Hertz, if it was given."""
 
     @property
     def verilog(self) -> str:
@@ -231,7 +246,9 @@ class Result:
         """What each layer costs."""
         from mase_opt.model.report import build_report
 
-        return build_report(self.hardware, self.layout, self.reference, self.synthesis)
+        return build_report(
+            self.hardware, self.layout, self.reference, self.synthesis, self.clock
+        )
 
     @property
     def paths(self) -> list[Path]:
@@ -264,15 +281,16 @@ class Result:
                 (folder / name).write_text(text, encoding="utf-8")
             for name, memory in self.memories.items():
                 (folder / file_name(name)).write_text(memory.text, encoding="utf-8")
-            _write_json(folder / MANIFEST, self._manifest(command))
             _write_json(folder / "report.json", self.report.to_json())
+            if self.report.streams is not None:
+                picture = self.report.streams.picture()
+                (folder / PICTURE).write_text(picture, encoding="utf-8")
             (folder / CIRCUIT).write_text(self.circuit, encoding="utf-8")
+            _write_json(folder / MANIFEST, self._manifest(command))
             if self.reference is not None:
                 text = to_text(self.reference, ctx)
                 (folder / MODEL).write_text(text, encoding="utf-8")
-                if self.layout.has_channels:
-                    return
-                _write_test_bench(folder, self.reference, self.layout)
+                _write_test_bench(folder, self.reference, self.layout, self.memories)
 
     def _manifest(self, command: str) -> dict[str, Any]:
         return {
@@ -282,10 +300,19 @@ class Result:
             **describe_interface(self.layout),
             "sources": [name for name in self.files if name.endswith(".sv")],
             "memories": {
-                name: {"width": memory.width, "words": len(memory.words)}
+                name: {
+                    "width": memory.width,
+                    "words": len(memory.words),
+                    "sha256": digest(memory.text),
+                }
                 for name, memory in self.memories.items()
             },
         }
+
+
+def digest(text: str) -> str:
+    """What tells a text from others."""
+    return sha256(text.encode()).hexdigest()
 
 
 def describe_interface(layout: PortLayout) -> dict[str, Any]:
@@ -294,10 +321,34 @@ def describe_interface(layout: PortLayout) -> dict[str, Any]:
         "interface": layout.to_json(),
         "bit_layout": BEAT_LAYOUT if layout.has_channels else BIT_LAYOUT,
         "input_codes": INPUT_CODES,
+        "numbers": {port.name: _numbers(port) for port in layout.ports},
         "control_inputs": list(layout.control_inputs),
         "control_outputs": list(layout.control_outputs),
         "initiation_interval": layout.initiation_interval,
     }
+
+
+def _numbers(port: Port) -> dict[str, Any]:
+    """
+    What codes at a port stand for: `scale · (code - zero_point)`.
+
+    `fraction` are the bits behind the point, where a scale is no more than that. All
+    are None for formats whose codes lie otherwise: their name says how.
+    """
+    context = Context()
+    context.load_dialect(Mase)
+    element = Parser(context, port.format).parse_attribute()
+    fixed, scale, zero = exact_format(element), 1.0, 0
+    fraction = None if fixed is None else fixed.frac
+    if isinstance(element, ElementType) and isinstance(element.format, Scaled):
+        scaled = element.format
+        if isinstance(scaled.element, Fixed) and scaled.scales.size == 1:
+            fixed, zero = scaled.element, scaled.zero_point
+            scale = float(scaled.scales.reshape(-1)[0])
+    if fixed is None:
+        return {"scale": None, "zero_point": None, "fraction": None}
+    scale *= 2.0**-fixed.frac
+    return {"scale": scale, "zero_point": zero, "fraction": fraction}
 
 
 def check_output(options: EmitOptions) -> None:
@@ -340,12 +391,16 @@ def _write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_test_bench(folder: Path, reference: ModuleOp, layout: PortLayout) -> None:
+def _write_test_bench(
+    folder: Path, reference: ModuleOp, layout: PortLayout, memories: Memories
+) -> None:
     from mase_opt.lib.simulation.testbench import emit_testbench
     from mase_opt.model.verify import reference_vectors
 
-    inputs, outputs = reference_vectors(reference, layout, TEST_BENCH_SAMPLES)
-    for name, content in emit_testbench(layout, inputs, outputs).items():
+    most = max(2, TEST_BENCH_CYCLES // layout.initiation_interval)
+    inputs, outputs = reference_vectors(reference, layout, TEST_BENCH_SAMPLES, most)
+    files = emit_testbench(layout, inputs, outputs, list(memories))
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -17,7 +17,13 @@ from mase_opt.lib.hardware.codec import lanes_of
 from mase_opt.lib.hardware.interface import PortLayout
 from mase_opt.lib.hardware.memory import Memory, file_name
 from mase_opt.lib.target.layout import text_layout
-from mase_opt.model.emit import CIRCUIT, MANIFEST, MODEL, describe_interface
+from mase_opt.model.emit import (
+    CIRCUIT,
+    MANIFEST,
+    MODEL,
+    describe_interface,
+    digest,
+)
 from mase_opt.model.verify import results_of
 
 
@@ -85,12 +91,15 @@ class Folder:
         if not isinstance(names, dict):
             raise self._damaged(MANIFEST, f"its memories are {names!r}")
         found: dict[str, Memory] = {}
-        for name in cast("dict[str, Any]", names):
-            text = self._read(file_name(Path(name).name))
+        for name, described in cast("dict[str, Any]", names).items():
+            file = file_name(Path(name).name)
+            text = self._read(file)
+            if digest(text) != _entry(described, "sha256"):
+                raise self._damaged(file, f"it is not what {MANIFEST} describes")
             try:
                 found[name] = Memory.read(text)
             except ValueError as error:
-                raise self._damaged(file_name(name), str(error)) from error
+                raise self._damaged(file, str(error)) from error
         return found
 
     @cached_property
@@ -120,7 +129,12 @@ class Folder:
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read '{path}': {error}; emit it again") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UserError(f"cannot read '{path}': {reason}; emit it again") from error
+
+
+def _entry(data: Any, key: str) -> Any:
+    return cast("dict[str, Any]", data).get(key) if isinstance(data, dict) else None
 
 
 def _difference(where: str, stated: Any, right: Any) -> str | None:

@@ -66,6 +66,7 @@ from mase_opt.model.stages import (
     MAKE_EXPLICIT,
     Architecture,
     Options,
+    check_clock,
     run_pass,
 )
 from mase_opt.pass_options import build_pass, option_fields
@@ -661,6 +662,7 @@ class Model:
         split: bool = False,
         synth: bool = False,
         architecture: str = "unrolled",
+        clock: float | None = None,
         **options: Any,
     ) -> Result:
         """
@@ -672,7 +674,8 @@ class Model:
         `max_logic_depth`, `stages`, `stall` and so on. With `architecture` "streamed",
         layers share multipliers over time; `options` are then those of
         `mase-allocate-parallelism` and `convert-mase-to-stream`: `multipliers`,
-        `interval`, `layers`, `max_logic_depth`.
+        `interval`, `layers`, `max_logic_depth`; `interface` "axis" gives AXI4-Streams.
+        `clock`, in hertz, is that of the samples per second in the report.
         """
         from mase_opt.model.emit import EmitOptions, check_output, emit_sv
 
@@ -685,7 +688,9 @@ class Model:
             path = None if output is None else Path(output)
             built = Architecture.of(architecture)
             command = f"Model.emit({str(output)!r})"
-            chosen = EmitOptions(path, split, synth, verify, command, built)
+            if clock is not None:
+                check_clock(clock)
+            chosen = EmitOptions(path, split, synth, verify, command, built, clock)
             check_output(chosen)
             module = self._codes().clone()
             hardware = self._hardware_options(options, built)

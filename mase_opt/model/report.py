@@ -17,6 +17,7 @@ from mase_opt.dialects.circt import CompRegClockEnabledOp, FirMemOp
 from mase_opt.dialects.mase.base import show
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.lib.analysis.devices import half_blocks
 from mase_opt.lib.console import tell
 from mase_opt.lib.conversion.unrolled.top import LAYER
 from mase_opt.lib.hardware.builder import LATENCY
@@ -24,6 +25,7 @@ from mase_opt.lib.hardware.interface import PortLayout, rate
 from mase_opt.lib.interpreters.mase import main_function
 from mase_opt.lib.table import Column, Table
 from mase_opt.lib.target.yosys import Resources
+from mase_opt.model.streams import Streams, streams_of
 from mase_opt.model.synthesis import Synthesis
 
 COLUMNS = (
@@ -59,6 +61,8 @@ class LayerCost:
     register_bits: int
     memory_bits: int
     """Bits of lookup tables and memories."""
+    ramb18: int
+    """Half block memories of what does not fit into tables."""
     latency: int
     """Register stages, in cycles."""
 
@@ -79,20 +83,29 @@ class Report:
     """Levels of an and-inverter graph between two registers, if synthesized."""
     synthesis: Resources | None
     """What Yosys makes of it."""
+    streams: Streams | None
+    """Of streamed circuits: processes and buffers, which take the layers' place."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def show(self) -> None:
         """Write the table, and what there is beside it, to standard error."""
-        tell(self.table().text_for(sys.stderr) + self._notes())
+        tables = [table.text_for(sys.stderr) for table in self._tables()]
+        tell("\n".join(tables) + self._notes())
 
     def text(self, width: int | None = 80) -> str:
         """The table, in lines of at most `width` characters, and what is beside it."""
-        return self.table().text(width) + self._notes()
+        return "\n".join(t.text(width) for t in self._tables()) + self._notes()
+
+    def _tables(self) -> list[Table]:
+        title = self.table().title
+        return self.streams.tables(title) if self.streams else [self.table()]
 
     def _notes(self) -> str:
         lines = [f"logic depth: {self.logic_depth} levels between registers"]
+        if self.streams is not None:
+            lines = self.streams.notes().splitlines()
         if self.synthesis is not None:
             found = self.synthesis
             lines += [
@@ -164,6 +177,10 @@ class _Hardware:
                 if (measure := _MEASURES.get(type(op))) is not None:
                     key, size = measure
                     total[key] += size(op)
+                if isinstance(op, FirMemOp):
+                    words = op.memory_type
+                    blocks = half_blocks(words.depth.data, words.width.data)
+                    total["ramb18"] += blocks
             self._known[name] = total
         return self._known[name]
 
@@ -205,10 +222,12 @@ def build_report(
     layout: PortLayout,
     reference: ModuleOp | None,
     synthesis: Synthesis | None = None,
+    clock: float | None = None,
 ) -> Report:
-    """The report of `module`, lowered from `reference`."""
+    """The report of `module`, lowered from `reference`, at a clock in hertz."""
     hardware = _Hardware(module)
-    layers = tuple(_layers(hardware, layout.top, reference))
+    inner = f"{layout.top}_core" if layout.is_axis else layout.top
+    layers = tuple(_layers(hardware, inner, reference))
     whole = hardware.count(layout.top)
     totals = {
         key: whole[key]
@@ -224,6 +243,9 @@ def build_report(
         logic_depth=layout.logic_depth,
         gate_depth=synthesis.gate_depth if synthesis else None,
         synthesis=synthesis.resources if synthesis else None,
+        streams=streams_of(hardware.modules, inner, layout, layers, clock)
+        if layout.has_channels
+        else None,
     )
 
 
@@ -252,6 +274,7 @@ def _layers(
             adders=counts["adders"],
             register_bits=counts["register_bits"],
             memory_bits=counts["memory_bits"],
+            ramb18=counts["ramb18"],
             latency=_integer(attributes.get(LATENCY)),
         )
 

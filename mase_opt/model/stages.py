@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from math import inf
 
 from xdsl.context import Context
 from xdsl.dialects import hw
@@ -63,6 +64,13 @@ class Architecture(StrEnum):
             raise UserError(
                 f"architecture is '{name}', expected one of {', '.join(Architecture)}"
             ) from None
+
+
+def check_clock(clock: float) -> float:
+    """A clock in hertz. Raises `UserError` unless it is positive."""
+    if not (0 < clock < inf):
+        raise UserError(f"clock is {clock:g}, expected hertz, as 200e6")
+    return clock
 
 
 def needs_mase(name: str) -> bool:

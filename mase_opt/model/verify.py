@@ -79,12 +79,16 @@ def results_of(function: FuncOp) -> Sequence[SSAValue]:
 
 
 def reference_vectors(
-    reference: ModuleOp, layout: PortLayout, samples: int
+    reference: ModuleOp, layout: PortLayout, samples: int, most: int | None = None
 ) -> tuple[Codes, Codes]:
-    """Codes of corner and `samples` random inputs, and what the interpreter says."""
+    """
+    Codes of corner and `samples` random inputs, and what the interpreter says.
+
+    Of more than `most`, the last ones, which are random, are kept.
+    """
     function = main_function(reference)
     arguments = function.body.block.args
-    inputs = input_vectors(arguments, samples)
+    inputs = [v[-most:] if most else v for v in input_vectors(arguments, samples)]
     outputs = evaluate(function, inputs)
     return (
         to_ports(inputs, arguments, layout, "in"),

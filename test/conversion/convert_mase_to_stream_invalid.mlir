@@ -3,8 +3,16 @@
 
 // DEPTH: error: {{.*}}max-logic-depth is -1, expected at least 0
 
-// expected-error@below {{mase.softmax act: no process}}
+// expected-error@below {{mase.sigmoid act: no process}}
 func.func @none(%x: tensor<1x4x!mase.fixed<8, 4>>) -> tensor<1x4x!mase.fixed<8, 4>> {
+  %0 = mase.sigmoid %x {layer = "act"} : (tensor<1x4x!mase.fixed<8, 4>>) -> tensor<1x4x!mase.fixed<8, 4>>
+  func.return %0 : tensor<1x4x!mase.fixed<8, 4>>
+}
+
+// -----
+
+// expected-error@below {{mase.softmax act: no circuit of its own: make it explicit}}
+func.func @whole(%x: tensor<1x4x!mase.fixed<8, 4>>) -> tensor<1x4x!mase.fixed<8, 4>> {
   %0 = mase.softmax %x {axis = 1 : i64, layer = "act"} : (tensor<1x4x!mase.fixed<8, 4>>) -> tensor<1x4x!mase.fixed<8, 4>>
   func.return %0 : tensor<1x4x!mase.fixed<8, 4>>
 }
@@ -19,10 +27,18 @@ func.func @unused(%x: tensor<1x4x!mase.fixed<8, 4>>, %y: tensor<1x4x!mase.fixed<
 
 // -----
 
-func.func @reshaped(%x: tensor<1x8x!mase.fixed<8, 4>>) -> tensor<1x2x1x1x!mase.fixed<8, 4>> {
-  %r = mase.relu %x : (tensor<1x8x!mase.fixed<8, 4>>) -> tensor<1x8x!mase.fixed<8, 4>>
-  %0 = mase.reshape %r : tensor<1x8x!mase.fixed<8, 4>> -> tensor<1x2x2x2x!mase.fixed<8, 4>>
-  // expected-error@below {{no process for mase.max_pool pool: its operand of shape 1x2x2x2 arrives as 1x8: between processes, only what goes into mase.linear is reshaped}}
-  %1 = mase.max_pool %0 {layer = "pool", kernel = array<i64: 2, 2>, strides = array<i64: 1, 1>, padding = array<i64: 0, 0>, dilation = array<i64: 1, 1>} : (tensor<1x2x2x2x!mase.fixed<8, 4>>) -> tensor<1x2x1x1x!mase.fixed<8, 4>>
-  func.return %1 : tensor<1x2x1x1x!mase.fixed<8, 4>>
+func.func @irregular(%x: tensor<8x1x!mase.fixed<8, 4>>) -> tensor<5x1x!mase.fixed<8, 4>> {
+  %i = mase.constant <i64, [0, 1, 3, 7, 6]> : tensor<5xi64>
+  %g = mase.gather %x, %i {axis = 0 : i64} : (tensor<8x1x!mase.fixed<8, 4>>, tensor<5xi64>) -> tensor<5x1x!mase.fixed<8, 4>>
+  // expected-error@below {{no process for mase.relu act: the elements of its operand of shape 5x1 follow each other in no loops: take them from regular places, as slices and strides do}}
+  %0 = mase.relu %g {layer = "act"} : (tensor<5x1x!mase.fixed<8, 4>>) -> tensor<5x1x!mase.fixed<8, 4>>
+  func.return %0 : tensor<5x1x!mase.fixed<8, 4>>
+}
+
+// -----
+
+func.func @computed(%x: tensor<1x8x!mase.fixed<8, 4>>, %i: tensor<5xi64>) -> tensor<1x5x!mase.fixed<8, 4>> {
+  // expected-error@below {{no process for mase.gather rows: the index is}}
+  %0 = mase.gather %x, %i {axis = 1 : i64, layer = "rows"} : (tensor<1x8x!mase.fixed<8, 4>>, tensor<5xi64>) -> tensor<1x5x!mase.fixed<8, 4>>
+  func.return %0 : tensor<1x5x!mase.fixed<8, 4>>
 }

@@ -334,6 +334,53 @@ def test_conv(
 
 
 @examples
+@given(st.data(), options(), st.sampled_from([1, 1, 2]))
+def test_conv_transposed(
+    data: st.DataObject, option: dict[str, Any], groups: int
+) -> None:
+    def numbers(low: int, high: int) -> list[int]:
+        return [data.draw(st.integers(low, high)) for _ in range(2)]
+
+    kernel, strides = numbers(1, 3), numbers(1, 3)
+    padding = [data.draw(st.integers(0, (k - 1) // 2)) for k in kernel]
+    model = Model((data.draw(elements(widest=16)), (1, 2, *numbers(1, 3))))
+    with model as (x,):
+        weight = data.draw(constants(data.draw(narrow), (2, 2 // groups, *kernel)))
+        bias = data.draw(constants(data.draw(narrow), (2,)))
+        y = layers.ConvTranspose2dOp(
+            x,
+            weight,
+            bias if data.draw(st.booleans()) else None,
+            strides=strides,
+            padding=padding,
+            output_padding=[data.draw(st.integers(0, s - 1)) for s in strides],
+            dilation=numbers(1, 2),
+            groups=groups,
+            element=data.draw(elements()),
+            layer="up",
+            rounding=data.draw(roundings),
+        )
+    assert_levels_agree(model.returns(y), samples=8, **option)
+
+
+@examples
+@given(st.data(), options(), st.sampled_from([i64, UFixedType(4, 0), FixedType(5, 0)]))
+def test_embedding(data: st.DataObject, option: dict[str, Any], index: Any) -> None:
+    rows = data.draw(st.integers(1, 9))
+    model = Model((index, data.draw(shapes)))
+    with model as (x,):
+        table = data.draw(constants(data.draw(narrow), (rows, 3)))
+        result: dict[str, Any] = {
+            "element": data.draw(elements()),
+            "rounding": data.draw(roundings),
+        }
+        y = layers.EmbeddingOp(table, x, layer="wte", **result)
+        known = shape.ConstantOp.of(np.arange(rows)[::-1].copy(), i64)
+        z = layers.EmbeddingOp(table, known, **result)
+    assert_levels_agree(model.returns(y, z), samples=8, **option)
+
+
+@examples
 @given(st.data(), options())
 def test_pools(data: st.DataObject, option: dict[str, Any]) -> None:
     size = (2, *(data.draw(st.integers(3, 5)) for _ in range(2)))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model
-from streams import assert_minimal, assert_streams, streamed
+from streams import assert_minimal, assert_streams, circuit_of, streamed
 from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
@@ -20,16 +24,29 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
 from mase_opt.dialects.mase.types import FixedType, UFixedType
+from mase_opt.dialects.stream.ops import ProcessOp
+from mase_opt.lib.analysis.buffers import Role, role_of
+from mase_opt.lib.analysis.devices import dsp_blocks, half_blocks
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
+from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.hardware.interface import Port, PortLayout
+from mase_opt.lib.hardware.memory import memories_of
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation import verilator
+from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.simulation.transactions import SimulationError, StallPattern
+from mase_opt.lib.simulation.verilator import VerilatorSimulator
+from mase_opt.lib.target.circt import export_verilog
+from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
+from mase_opt.model.emit import describe_interface
+from mase_opt.model.verify import reference_vectors
 
 examples = settings(
     # Shrinking compiles a circuit at every step and takes minutes.
@@ -107,6 +124,23 @@ def test_linear(data: st.DataObject) -> None:
     assert_minimal(network_of(network_function(network)).network)
 
 
+@pytest.mark.parametrize(("lanes", "rows"), [(3, 0), (8, 0), (9, 1), (19, 2)])
+def test_lanes(lanes: int, rows: int) -> None:
+    """Outputs that are worked on together are instances of one module."""
+    rng = np.random.default_rng(lanes)
+    model = Model((X, [1, 6]))
+    with model as (x,):
+        weight = constant(rng, (2 * lanes - 1, 6))
+        bias = constant(rng, (2 * lanes - 1,), FixedType(9, 6))
+        y = elementwise.ReluOp(layers.LinearOp(x, weight, bias, layer="fc"))
+    network = assert_streams(model.returns(y), {"fc": (lanes, 2)}, depth=1)
+    text = export_verilog(circuit_of(network))
+    assert text.count("\nmodule top_fc_lane(") == 1
+    assert text.count("  top_fc_row row") == rows
+    alone = lanes - 8 * rows if rows else lanes
+    assert text.count("  top_fc_lane lane") == alone + 8 * (rows > 0)
+
+
 @examples
 @given(st.data())
 def test_conv(data: st.DataObject) -> None:
@@ -182,31 +216,14 @@ def test_pools(kind: str) -> None:
 
 
 @pytest.mark.parametrize("keepdims", [False, True])
-@pytest.mark.parametrize("kind", ["mean", "sum", "max"])
+@pytest.mark.parametrize("kind", ["mean", "sum", "max", "min"])
 def test_reductions(kind: str, keepdims: bool) -> None:
     model = Model((X, [2, 3, 5, 2]))
     with model as (x,):
-        element = None if kind == "max" else FixedType(8, 3)
+        element = None if kind in ("max", "min") else FixedType(8, 3)
         y = pooling.ReduceOp(x, kind, [2, 3], keepdims=keepdims, element=element)
     network = assert_streams(model.returns(y))
     assert_minimal(network_of(network_function(network)).network)
-
-
-@pytest.mark.parametrize(
-    ("kind", "axes", "message"),
-    [
-        ("min", [2, 3], "it takes the minimum: only sum, mean and max can be"),
-        ("mean", [3], r"it reduces axes 3 of 2x3x5x2: only all behind"),
-        ("mean", [1, 2, 3], r"it reduces axes 1x2x3 of 2x3x5x2: only all behind"),
-    ],
-)
-def test_other_reductions_are_refused(kind: str, axes: list[int], message: str) -> None:
-    model = Model((X, [2, 3, 5, 2]))
-    with model as (x,):
-        element = None if kind == "min" else FixedType(8, 3)
-        y = pooling.ReduceOp(x, kind, axes, element=element)
-    with pytest.raises(PassFailedException, match=message):
-        streamed(model.returns(y))
 
 
 def test_functions_of_elements() -> None:
@@ -267,8 +284,12 @@ def test_everything_without_a_process_is_named() -> None:
     model = Model((X, [1, 4]))
     with model as (x,):
         a = normalization.SoftmaxOp(x, 1, element=X, layer="act")
-    with pytest.raises(PassFailedException, match=r"mase\.softmax act: no process"):
-        streamed(model.returns(a))
+        b = elementwise.TanhOp(a, layer="last")
+    with pytest.raises(
+        PassFailedException,
+        match=r"softmax act: .*decompose-normalizations.*\n.*tanh last: no process",
+    ):
+        streamed(model.returns(b))
 
 
 def test_computed_weights() -> None:
@@ -325,7 +346,9 @@ def test_folder(tmp_path: Path) -> None:
     """A folder runs as it was written, and says what is missing in it."""
     model = digits("cnn")
     folder = tmp_path / "cnn"
-    result = model.emit(folder, architecture="streamed", multipliers=8, verify=2)
+    result = model.emit(
+        folder, architecture="streamed", multipliers=8, verify=2, clock=200e6
+    )
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["initiation_interval"] == result.initiation_interval == 576
     ports = {port["name"]: port for port in manifest["interface"]["ports"]}
@@ -336,10 +359,147 @@ def test_folder(tmp_path: Path) -> None:
     assert (
         model.run(data, codes=True) == again.run(data, level="rtl", codes=True)
     ).all()
+    assert manifest["numbers"] == {
+        "x": {"scale": 0.03125, "zero_point": 0, "fraction": 5},
+        "out0": {"scale": 0.5, "zero_point": 0, "fraction": 1},
+    }
+    report = json.loads((folder / "report.json").read_text())["streams"]
+    assert report["bottleneck"] == "conv"
+    assert [p["busy"] for p in report["processes"]][:2] == [1.0, 64 / 576]
+    roles = {b["process"]: b["role"] for b in report["buffers"]}
+    assert roles == {
+        "conv": "line buffer",
+        "relu": "fifo",
+        "pool": "line buffer",
+        "beats": "fifo",
+        "fc": "vector kept",
+        "out0": "fifo",
+    }
+    picture = (folder / "network.svg").read_text()
+    assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+    assert ">576 cycles, 100% busy<" in picture
+    # Of 10 results, 2 are worked on at a time, with 6 bits each.
+    assert ">5 x 12 bit, room for 1<" in picture
+    text = repr(result)
+    assert "bottleneck: conv, busy in 100% of the cycles" in text
+    # 576 cycles of 5 ns.
+    assert "at 200 MHz: 347222 samples/s" in text
+    assert max(map(len, text.splitlines()[:-1])) <= 80
     (memory,) = folder.glob("*fc_weight.hex")
-    memory.unlink()
-    with pytest.raises(UserError, match=r"fc_weight\.hex"):
+    content = memory.read_text()
+    memory.write_text(content[::-1].lstrip("\n") + "\n")
+    with pytest.raises(UserError, match=r"fc_weight\.hex' is damaged: it is not what"):
         mo.load(folder).run(data, level="rtl")
+    memory.unlink()
+    with pytest.raises(UserError, match=r"cannot read .*fc_weight\.hex': No such file"):
+        mo.load(folder).run(data, level="rtl")
+
+
+def test_numbers_of_codes() -> None:
+    formats = [
+        "!mase.scaled<!mase.fixed<4, 1>, 0.25>",
+        "!mase.minifloat<4, 3, fn>",
+        "i8",
+    ]
+    ports = [Port(f"p{i}", "in", 1, 8, format=f) for i, f in enumerate(formats)]
+    numbers = describe_interface(PortLayout("top", tuple(ports)))["numbers"]
+    assert numbers == {
+        "p0": {"scale": 0.125, "zero_point": 0, "fraction": None},
+        "p1": {"scale": None, "zero_point": None, "fraction": None},
+        "p2": {"scale": 1.0, "zero_point": 0, "fraction": 0},
+    }
+
+
+AXIS = """
+builtin.module {
+  hw.module @top(in %aclk: !seq.clock, in %aresetn: i1, in %s_axis_x_tvalid: i1,
+      in %s_axis_x_tlast: i1, in %m_axis_y_tready: i1, in %s_axis_x_tdata: i8,
+      out m_axis_y_tvalid: i1, out m_axis_y_tlast: i1, out s_axis_x_tready: i1,
+      out m_axis_y_tdata: i8) {
+    %never = hw.constant false
+    hw.output %s_axis_x_tvalid, %LAST, %m_axis_y_tready, %s_axis_x_tdata
+      : i1, i1, i1, i8
+  }
+}
+"""
+
+
+def test_last_beats_are_checked() -> None:
+    """A simulation finds a TLAST that is not where a sample ends."""
+    shaped: Any = {"width": 6, "shape": (1, 4), "tile": (1, 1), "order": (0, 1)}
+    ports = Port("x", "in", 1, **shaped), Port("y", "out", 1, **shaped)
+    layout = PortLayout(
+        "top", ports, 1, 4, has_clock=True, has_channels=True, is_axis=True
+    )
+    text = AXIS.replace("%LAST", "%never")
+    with pytest.raises(SimulationError, match="stands still or loses data"):
+        Simulator(text, layout).run({"x": np.array([[1, 2, 3, 4]])})
+    # Of samples with a beat each, it is always there.
+    alone = [replace(port, shape=(1, 1)) for port in ports]
+    text = AXIS.replace("%LAST", "%s_axis_x_tlast")
+    simulator = Simulator(text, replace(layout, ports=tuple(alone)))
+    codes = simulator.run({"x": np.array([[1], [-2]])}, StallPattern(0))
+    assert codes["y"].tolist() == [[1], [-2]]
+
+
+@pytest.mark.parametrize(
+    "kind", ["arc", pytest.param("verilator", marks=pytest.mark.slow)]
+)
+def test_axis(kind: str) -> None:
+    """AXI4-Streams: TDATA in bytes, with stalls at both ends."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [1, 5]), (X, [1, 5]))
+    with model as (x, y):
+        y = elementwise.AddOp(x, y)
+        y = layers.LinearOp(y, constant(rng, (7, 5)), layer="fc")
+    module = model.returns(y)
+    network = streamed(module, {"fc": (3, 2)})
+    ConvertStreamToHwPass(interface="axis").apply(Context(), network)
+    layout = port_layout(network)
+    assert layout.control_inputs[:3] == ("aclk", "aresetn", "s_axis_in0_tvalid")
+    inputs, outputs = reference_vectors(module, layout, 4)
+    simulator: Any = Simulator(network, layout)
+    if kind == "verilator":
+        if (missing := verilator.available()) is not None:
+            pytest.skip(missing)
+        text, memories = export_verilog(network), memories_of(network)
+        simulator = VerilatorSimulator(text, layout, memories=memories)
+    for stall in (None, StallPattern(0), StallPattern(1, 0.9, 0.2)):
+        found = simulator.run(inputs, stall)
+        for name, codes in outputs.items():
+            assert (codes == found[name]).all()
+
+
+def test_unknown_interface() -> None:
+    with pytest.raises(
+        PassFailedException, match="interface is 'avalon', expected one"
+    ):
+        ConvertStreamToHwPass(interface="avalon").apply(Context(), ModuleOp([]))
+
+
+def test_roles_of_buffers() -> None:
+    """A skip connection waits for what goes through the layer beside it."""
+    rng = np.random.default_rng(0)
+    model = Model((X, [1, 3, 6, 6]))
+    with model as (x,):
+        weight = constant(rng, (3, 3, 3, 3))
+        y = layers.Conv2dOp(x, weight, padding=[1, 1], layer="conv")
+        y = elementwise.AddOp(y, x)
+    network = streamed(model.returns(y), {"conv": (3, 1)})
+    found = {
+        op.layer.data if op.layer else "add": [
+            role_of(op, i) for i in range(len(op.inputs))
+        ]
+        for op in network.walk()
+        if isinstance(op, ProcessOp) and len(op.inputs) + (op.layer is not None) > 1
+    }
+    assert found == {"conv": [Role.LINES], "add": [Role.SKIP, Role.SKIP]}
+
+
+@pytest.mark.parametrize("clock", [0, -1.0, float("inf"), float("nan")])
+def test_no_clock(clock: float) -> None:
+    with pytest.raises(UserError, match=r"clock is .*, expected hertz, as 200e6"):
+        digits("mlp").emit(architecture="streamed", clock=clock)
 
 
 def test_memories_need_a_folder(tmp_path: Path) -> None:
@@ -355,6 +515,37 @@ def test_unknown_architecture() -> None:
 
 
 # ---- budgets ------------------------------------------------------------------------
+
+
+def test_blocks_of_devices() -> None:
+    # Up to 64 words are tables; then 512 x 36, 1024 x 18, … bits are a block.
+    sizes = [(64, 512), (65, 36), (65, 37), (1024, 18), (4096, 64), (16384, 1)]
+    assert [half_blocks(*size) for size in sizes] == [0, 1, 2, 1, 16, 1]
+    widths = [(1, 20), (4, 4), (4, 5), (8, 8), (27, 18), (27, 19), (54, 18)]
+    assert [dsp_blocks(*pair) for pair in widths] == [0, 0, 1, 1, 1, 2, 2]
+    assert [dsp_blocks(*reversed(pair)) for pair in widths] == [0, 0, 1, 1, 1, 2, 2]
+
+
+def test_limits_of_a_device() -> None:
+    """The fastest choice that a device has room for, by all of its resources."""
+    model = Model((FixedType(8, 4), [1, 16, 8, 8]))
+    with model as (x,):
+        weight = constant(np.random.default_rng(0), (32, 16, 3, 3), FixedType(8, 4))
+        y = layers.Conv2dOp(x, weight, layer="conv")
+    module = model.returns(y)
+    # 36 positions of 9 places and 16 channels, of which 32 outputs are made.
+    for limits, expected in (
+        ({"dsp": 8}, 20736),
+        ({"dsp": 100}, 36 * 9 * 6),
+        # Weights of 64 words at most are no block memories: 72 multipliers at least.
+        ({"dsp": 100, "bram": 0}, 36 * 9 * 6),
+        ({"device": "xc7a35t", "dsp": 100}, 36 * 9 * 6),
+    ):
+        chosen = module.clone()
+        MaseAllocateParallelismPass(**limits).apply(Context(), chosen)
+        found = Layers(model_function(chosen))
+        ((op, work),) = found.works.items()
+        assert work.cycles(ints(op.attributes[PARALLELISM])) == expected, limits
 
 
 def test_budgets_are_used() -> None:

@@ -1,18 +1,27 @@
 """The emitted test bench under real simulators."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hw_circuits import CASES, random_inputs
+from levels import Model
+from xdsl.context import Context
 
+import mase_opt as mo
+from mase_opt.dialects.mase import layers, shape
+from mase_opt.dialects.mase.base import int_array
+from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.simulation import testbench_files, verilator
 from mase_opt.lib.simulation.testbench import emit_testbench
 from mase_opt.lib.target import circt
+from mase_opt.model.emit import to_text
 
 FILES = Path(next(iter(testbench_files.__path__)))
 
@@ -119,6 +128,75 @@ def test_digits(digits: Path, simulator: str):
     assert "3 tests, 0 failed" in done.stdout
     skipped = 1 if digits.name == "cnn" else 2
     assert f"FAIL=0 SKIP={skipped}" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module", params=["handshake", "axis"])
+def streamed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder of a circuit with channels, ragged tiles and memories."""
+    rng = np.random.default_rng(0)
+    model = Model((FixedType(6, 3), [1, 3]))
+    with model as (x,):
+        weight = shape.ConstantOp.of(rng.integers(-8, 8, (5, 3)), FixedType(4, 2))
+        y = layers.LinearOp(x, weight, layer="fc")
+    y.attributes["mase.parallelism"] = int_array([2, 2])
+    folder = tmp_path_factory.mktemp("streamed") / "folder"
+    source = folder.with_suffix(".mlir")
+    source.write_text(to_text(model.returns(y), Context()))
+    mo.load(source).emit(
+        folder, architecture="streamed", verify=0, interface=request.param
+    )
+    return folder
+
+
+@needs_cocotb
+@pytest.mark.parametrize(
+    "simulator",
+    [
+        pytest.param("icarus", marks=needs_icarus),
+        pytest.param("verilator", marks=[needs_verilator, pytest.mark.slow]),
+    ],
+)
+def test_streamed(streamed: Path, simulator: str):
+    done = run(streamed, simulator)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAIL=0 SKIP=3" in done.stdout + done.stderr
+
+
+@needs_cocotb
+@needs_icarus
+@pytest.mark.parametrize("what", ["data", "latency"])
+def test_wrong_streams_fail(streamed: Path, tmp_path: Path, what: str):
+    folder = tmp_path / "folder"
+    shutil.copytree(streamed, folder)
+    path = folder / "tb" / "vectors.json"
+    vectors = json.loads(path.read_text())
+    if what == "data":
+        beats = vectors["data"]["out0"]
+        beats[4] = f"{int(beats[4], 16) ^ 1:x}"
+        # Elements beyond the end are not compared: each third beat has one.
+        assert vectors["defined"]["out0"] == [[0, 1], [0, 1], [0]]
+        beats[2] = f"{int(beats[2], 16) ^ 1 << 6:x}"
+        message = "sample 1, beat 1, output out0, element 0: got"
+    else:
+        vectors["interface"]["latency"] += 1
+        message = "the first sample ends at"
+    path.write_text(json.dumps(vectors))
+    done = run(folder, "icarus")
+    assert done.returncode == 1
+    assert message in done.stdout + done.stderr
+
+
+@needs_cocotb
+def test_a_memory_is_missing(streamed: Path, tmp_path: Path):
+    folder = tmp_path / "folder"
+    shutil.copytree(streamed, folder)
+    (memory,) = folder.glob("*_weight.hex")
+    memory.unlink()
+    done = run(folder, "icarus")
+    assert done.returncode == 1
+    assert done.stdout == f"error: {memory} is missing: emit the folder again\n"
 
 
 def test_make_flags_are_kept(monkeypatch: pytest.MonkeyPatch):

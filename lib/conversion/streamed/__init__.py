@@ -2,5 +2,18 @@
 
 from importlib import import_module
 
-for _name in ("linear", "conv", "pool", "elementwise"):
+for _name in (
+    "linear",
+    "matmul",
+    "conv",
+    "conv_transposed",
+    "pool",
+    "reduce",
+    "elementwise",
+    "concat",
+    "pad",
+    "resample",
+    "embedding",
+    "argmax",
+):
     import_module(f"{__name__}.{_name}")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.builder import ImplicitBuilder
 from xdsl.dialects.builtin import DenseArrayBase, TensorType
-from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import DenseAttr
-from mase_opt.dialects.mase.base import ints, rounding_of, show
-from mase_opt.dialects.mase.elementwise import AddOp, CastOp
-from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
+from mase_opt.dialects.mase.base import MaseOp, Shape, ints, rounding_of
+from mase_opt.dialects.mase.elementwise import AddOp
+from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -27,198 +26,153 @@ from mase_opt.dialects.mase.types import (
 from mase_opt.dialects.stream.ops import (
     AccumulateOp,
     Kind,
-    ProcessOp,
     RomOp,
-    YieldOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
 from mase_opt.lib.analysis.parallelism import (
     PARALLELISM,
-    channel_axis,
-    channels_in,
+)
+from mase_opt.lib.conversion.streamed.movement import (
+    indices,
+    moved,
+    rearranged,
+)
+from mase_opt.lib.conversion.streamed.processes import (
+    Nest,
+    ProcessBuilder,
+    cast_to,
 )
 from mase_opt.lib.hardware.number import HardwareError
-from mase_opt.lib.model_function import layer_of
-from mase_opt.lib.streams.layout import Layout
-from mase_opt.lib.streams.schedule import (
-    Access,
-    Affine,
-    Read,
-    Schedule,
-    ScheduleError,
-)
+from mase_opt.lib.streams.layout import BEYOND, Index, Layout
 
 Codes = NDArray[np.integer]
-Body = Callable[..., SSAValue | Operation]
-"""The datapath, from the tiles that an iteration reads to the tile that it writes."""
 
 
-@dataclass
-class Nest:
-    """The loops of a process, by their names."""
-
-    names: list[str] = field(default_factory=list[str])
-    sizes: list[int] = field(default_factory=list[int])
-
-    def add(self, name: str, size: int) -> str:
-        """A loop inside of those there are; gives its name."""
-        self.names.append(name)
-        self.sizes.append(size)
-        return name
-
-    def at(self, offset: int = 0, **factors: int) -> Affine:
-        """`offset + Σ factor · counter`; names that are no loops count as 0."""
-        return Affine(offset, tuple(factors.get(name, 0) for name in self.names))
-
-
-class StreamBuilder:
+class StreamBuilder(ProcessBuilder):
     """Builds the processes of one function."""
 
     def __init__(self) -> None:
-        self.block = Block()
+        super().__init__()
         self.channels: dict[SSAValue, SSAValue] = {}
-        """The channels of values that are not reshaped from others."""
-        self.roots: dict[SSAValue, SSAValue] = {}
-        """What reshaped values were at first."""
+        """The channels of values, whose elements are in the same flat order."""
+        self.moves: dict[SSAValue, tuple[SSAValue, Index]] = {}
+        """Values that are moved from others: where in these each element lies."""
+        self.shapes: dict[tuple[SSAValue, Shape], SSAValue] = {}
+        """The channels of values whose own have another shape."""
+        self.directions: dict[tuple[SSAValue, tuple[int, ...]], SSAValue] = {}
+        """The channels of values that are moved to lie along one of some dimensions."""
 
     # ---- channels -----------------------------------------------------------------
 
     def channel(self, value: SSAValue, lanes: int | None = None) -> SSAValue:
         """
-        The channel of `value`.
+        A channel with the elements of `value` in their order, maybe of another shape.
 
         That of an input of the function is made when it is first asked for: its beats
-        have `lanes` channels of the tensor, or as many as there are.
+        have `lanes` channels of the tensor, or as many as there are. Raises
+        `HardwareError` for elements that no process brings into their order.
         """
-        root = self.roots.get(value, value)
-        if root not in self.channels:
-            assert isinstance(root, BlockArgument)
-            layout = self.natural(shape_of(value), lanes)
-            type = ChannelType.of(element_of(value), layout)
-            self.channels[root] = self.block.insert_arg(type, root.index)
-            self.channels[root].name_hint = root.name_hint
-        return self.channels[root]
+        if value in self.channels:
+            return self.channels[value]
+        if value in self.moves:
+            root, index = self.moves[value]
+            if np.array_equal(index.ravel(), np.arange(prod(shape_of(root)))):
+                if isinstance(root, BlockArgument) and root not in self.channels:
+                    self._argument(root, shape_of(value), lanes)
+                return self.channel(root)
+            channel = rearranged(self, self.channel(root), index)
+            channel.name_hint = value.name_hint
+            self.channels[value] = channel
+        elif isinstance(value.owner, ConstantOp):
+            self.channels[value] = self._constant(value, lanes)
+        else:
+            assert isinstance(value, BlockArgument)
+            self._argument(value, shape_of(value), lanes)
+        return self.channels[value]
 
-    def reshape(self, op: ReshapeOp) -> None:
-        """Nothing but the name of what travels changes."""
-        self.roots[op.result] = self.roots.get(op.input, op.input)
+    def _argument(
+        self,
+        value: BlockArgument,
+        shape: Shape,
+        lanes: int | None,
+        axis: int | None = None,
+    ) -> None:
+        layout = self.natural(shape, lanes, axis)
+        type = ChannelType.of(element_of(value), layout)
+        self.channels[value] = self.block.insert_arg(type, value.index)
+        self.channels[value].name_hint = value.name_hint
 
-    @staticmethod
-    def natural(shape: Sequence[int], lanes: int | None) -> Layout:
-        """Positions one after the other, at each of them its channels."""
-        axis, count = channel_axis(shape), channels_in(shape)
-        tile = [1] * len(shape)
-        if shape:
-            tile[axis] = min(lanes or count, count)
-        rest = [d for d in range(len(shape)) if d != axis]
-        order = [*rest, axis] if shape else []
-        return Layout(tuple(shape), tuple(tile), tuple(order))
+    def _constant(self, value: SSAValue, lanes: int | None) -> SSAValue:
+        """A process that reads nothing, and writes what a ROM holds."""
+        layout = self.natural(shape_of(value), lanes)
+        nest = Nest()
+        loops = [nest.add(f"dim{d}", layout.grid[d]) for d in layout.order]
+        place = [nest.at(**{f"dim{d}": 1}) for d in range(len(layout.shape))]
+        if not loops:
+            nest.add("once", 1)
 
-    def shaped(self, value: SSAValue, lanes: int | None = None) -> SSAValue:
+        def body() -> SSAValue:
+            return constant_tiles(value, layout.shape, layout, nest, loops)
+
+        return self.add([], element_of(value), nest, [], place, layout, body)
+
+    def move(self, op: MaseOp) -> None:
         """
-        The channel of `value`, in its own shape.
+        The result has elements of the first operand in another order.
 
-        Raises `HardwareError` where it has been reshaped on the way.
+        What moves them is made once the result is read. Raises `HardwareError` if the
+        order is not known.
+        """
+        value = op.operands[0]
+        root, index = self.moves.get(value, (value, indices(shape_of(value))))
+        self.moves[op.results[0]] = root, moved(op, index)
+
+    def shaped(
+        self,
+        value: SSAValue,
+        lanes: int | None = None,
+        shape: Shape | None = None,
+    ) -> SSAValue:
+        """
+        The channel of `value` in its own shape, or in another one with its elements.
+
+        Raises `HardwareError` for elements that no process brings into their order.
         """
         channel = self.channel(value, lanes)
-        shape = channel_of(channel).layout.shape
-        if shape != shape_of(value):
-            raise HardwareError(
-                f"its operand of shape {show(shape_of(value))} arrives as {show(shape)}"
-                ": between processes, only what goes into mase.linear is reshaped"
-            )
+        shape = shape_of(value) if shape is None else shape
+        if channel_of(channel).layout.shape == shape:
+            return channel
+        if (value, shape) not in self.shapes:
+            result = rearranged(self, channel, indices(shape))
+            result.name_hint = value.name_hint
+            self.shapes[value, shape] = result
+        return self.shapes[value, shape]
+
+    def along(
+        self, value: SSAValue, axes: tuple[int, ...], lanes: int | None = None
+    ) -> SSAValue:
+        """
+        The channel of `value` in its own shape.
+
+        Its beats lie along one of `axes` if it is moved anyway, or an input of the
+        function; these have `lanes` elements, or as many as there are. Raises
+        `HardwareError` for elements that no process brings into their order.
+        """
+        if (value, axes) in self.directions:
+            return self.directions[value, axes]
+        shape = shape_of(value)
+        root, index = self.moves.get(value, (value, indices(shape)))
+        flat = np.array_equal(index.ravel(), np.arange(prod(shape_of(root))))
+        if isinstance(root, BlockArgument) and root not in self.channels:
+            own = shape if flat else shape_of(root)
+            self._argument(root, own, lanes, axes[0] if flat else None)
+        channel = self.channel(root, lanes)
+        if not flat or channel_of(channel).layout.shape != shape:
+            channel = rearranged(self, channel, index, axes)
+            channel.name_hint = value.name_hint
+        self.directions[value, axes] = channel
         return channel
-
-    # ---- processes ----------------------------------------------------------------
-
-    def process(
-        self,
-        op: Operation,
-        inputs: Sequence[SSAValue],
-        nest: Nest,
-        reads: Sequence[Sequence[Affine]],
-        write: Sequence[Affine],
-        layout: Layout,
-        body: Body,
-        fill: Sequence[int] | None = None,
-    ) -> SSAValue:
-        """
-        Add the process of `op`; the channel that it writes.
-
-        `body` gets the tiles, and is called where its ops go; what it gives is rounded
-        as `op` does.
-        """
-
-        def rounded(*tiles: SSAValue) -> SSAValue:
-            result = cast_to(op, body(*tiles))
-            if shape_of(result) != layout.tile:
-                result = ReshapeOp(result, layout.tile).result
-            return result
-
-        (value,) = op.results
-        fill = fill or [0] * len(inputs)
-        type = ChannelType.of(element_of(value), layout)
-        result = self._add(
-            inputs, type, nest, reads, write, rounded, fill, layer_of(op)
-        )
-        result.name_hint = value.name_hint
-        return result
-
-    def add(
-        self,
-        channel: SSAValue,
-        element: Attribute,
-        nest: Nest,
-        read: Sequence[Affine],
-        write: Sequence[Affine],
-        layout: Layout,
-        body: Body,
-    ) -> SSAValue:
-        """Add a process that belongs to no op; the channel that it writes."""
-        type = ChannelType.of(element, layout)
-        result = self._add([channel], type, nest, [read], write, body, [0], None)
-        result.name_hint = "beats"
-        return result
-
-    def _add(
-        self,
-        inputs: Sequence[SSAValue],
-        type: ChannelType,
-        nest: Nest,
-        reads: Sequence[Sequence[Affine]],
-        write: Sequence[Affine],
-        body: Body,
-        fill: Sequence[int],
-        layer: str | None,
-    ) -> SSAValue:
-        """Add a process whose buffers hold beats as short as the nest allows."""
-        found = [
-            self._read(nest, channel_of(channel).layout, tiles)
-            for channel, tiles in zip(inputs, reads, strict=True)
-        ]
-        access = Access(type.layout, tuple(write))
-        schedule = Schedule(tuple(nest.sizes), tuple(found), access, 0)
-        block = Block(arg_types=[channel_of(c).beat for c in inputs])
-        with ImplicitBuilder(block):
-            YieldOp(body(*block.args))
-        process = ProcessOp(inputs, type, schedule, fill, block, layer)
-        self.block.add_op(process)
-        return process.result
-
-    @staticmethod
-    def _read(nest: Nest, layout: Layout, tiles: Sequence[Affine]) -> Read:
-        """The read that drops beats as early as possible."""
-        for held in range(len(nest.sizes), -1, -1):
-            read = Read(layout, tuple(tiles), held)
-            nothing = Access(layout, tuple(nest.at() for _ in tiles))
-            schedule = Schedule(tuple(nest.sizes), (read,), nothing, 0)
-            try:
-                schedule.check_read(0, read)
-            except ScheduleError:
-                continue
-            return read
-        raise AssertionError("beats that are held to the end are there")
 
 
 def parallelism(op: Operation) -> tuple[int, int] | None:
@@ -289,14 +243,41 @@ def rom(
 ) -> SSAValue:
     """A `stream.rom` of `[words, …]`, one for each iteration of the named loops."""
     levels = [nest.names.index(loop) for loop in loops]
+    assert len(words) == prod(nest.sizes[level] for level in levels)
+    result = RomOp(rom_data(words, name), levels, type).result
+    result.name_hint = name.rpartition(".")[2]
+    return result
+
+
+def rom_data(words: Codes, name: str) -> DenseAttr:
+    """Codes in the narrowest type that holds them."""
     dtype = np.min_scalar_type(-int(np.abs(words).max(initial=1)) - 1)
     if words.min(initial=0) >= 0:
         dtype = np.min_scalar_type(int(words.max(initial=0)))
-    assert len(words) == prod(nest.sizes[level] for level in levels)
-    data = DenseAttr.from_array(np.ascontiguousarray(words.astype(dtype)), name)
-    result = RomOp(data, levels, type).result
-    result.name_hint = name.rpartition(".")[2]
-    return result
+    return DenseAttr.from_array(np.ascontiguousarray(words.astype(dtype)), name)
+
+
+def constant_tiles(
+    value: SSAValue,
+    shape: Sequence[int],
+    layout: Layout,
+    nest: Nest,
+    loops: Sequence[str],
+) -> SSAValue:
+    """
+    The tiles of a constant that is spread over `shape`; one if all are the same.
+
+    `layout` has its elements in their order.
+    """
+    codes = constant_codes(value, "constant")
+    flat = np.broadcast_to(codes, tuple(shape)).reshape(-1)
+    element = element_of(value)
+    # Beyond the end, anything will do that is a code: the last one.
+    words = flat[np.where(layout.indices == BEYOND, -1, layout.indices)]
+    type = TensorType(element, layout.tile)
+    if (words == words[0]).all():
+        return rom(nest, words[:1], [], type, "constant")
+    return rom(nest, words, loops, type, "constant")
 
 
 # ---- bodies -------------------------------------------------------------------------
@@ -341,15 +322,6 @@ def accumulated(value: SSAValue, count: int, bound: int | None = None) -> SSAVal
             f"a sum of {count} numbers of {element_of(value)} takes more than 64 bits"
         )
     return AccumulateOp(Kind.SUM, value, fixed_type(wide)).result
-
-
-def cast_to(op: Operation, value: SSAValue | Operation) -> SSAValue:
-    """`value` as elements of the result of `op`, rounded as that does."""
-    value = SSAValue.get(value)
-    element = element_of(op.results[0])
-    if element_of(value) == element:
-        return value
-    return CastOp(value, element=element, rounding=rounding_of(op)).result
 
 
 def with_bias(op: Operation, value: SSAValue, bias: SSAValue | None) -> SSAValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -28,8 +29,16 @@ from mase_opt.lib.conversion.streamed.builder import (
 )
 from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.registry import streamed
+from mase_opt.lib.conversion.streamed.windows import (
+    add_positions,
+    add_taps,
+    places_read,
+    places_written,
+)
 from mase_opt.lib.hardware.number import HardwareError
-from mase_opt.lib.streams.schedule import Affine
+from mase_opt.lib.streams.windows import Windows
+
+Convolution = layers.ConvOp | layers.ConvTranspose2dOp
 
 
 @streamed(layers.Conv1dOp, layers.Conv2dOp)
@@ -40,12 +49,25 @@ def conv(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
         return depthwise(op, b)
     weights = constant_codes(op.weight, "weight")
     outputs, per_group, *kernel = weights.shape
-    per_output = outputs // groups
-    given = parallelism(op)
-    count = min(given[0] if given else per_output, per_output)
-    lanes = given[1] if given else (per_group if groups > 1 else None)
-    if lanes is not None:
-        lanes = min(lanes, per_group)
+    weights = weights.reshape(groups, outputs // groups, per_group, 1, prod(kernel))
+    return convolution(op, b, weights, windows_of(op), fill(op))
+
+
+def convolution(
+    op: Convolution,
+    b: StreamBuilder,
+    weights: Codes,
+    windows: Sequence[Windows],
+    fill: int,
+) -> SSAValue:
+    """
+    Sums of products of windows with weights `[groups, outputs, inputs, phases, taps]`.
+
+    Phases and taps are those of all dimensions together.
+    """
+    groups, per_output, per_group, phases, number = weights.shape
+    given = parallelism(op) or (per_output, per_group)
+    count, lanes = min(given[0], per_output), min(given[1], per_group)
     channel = convert(b, b.shaped(op.input, lanes), lanes)
     source = channel_of(channel).layout
     lanes = source.lanes
@@ -56,60 +78,60 @@ def conv(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
             f"and {per_group} inputs"
         )
     folds, beats = -(-per_output // count), -(-per_group // lanes)
-    nest, spatial = positions(op)
+    nest, places = positions(op, windows)
     group = nest.add("group", groups)
     output = nest.add("output", folds)
-    taps = [nest.add(f"tap{d}", k) for d, k in enumerate(kernel)]
+    taps = add_taps(nest, windows)
     inner = nest.add("input", beats)
     element = element_of(op.weight)
-    whole = weights.reshape(groups, per_output, per_group, -1)
     whole = padded(
-        whole, (groups, folds * count, beats * lanes, prod(kernel)), element
-    ).reshape(groups, folds, count, beats, lanes, -1)
-    words = whole.transpose(0, 1, 5, 3, 2, 4).reshape(-1, count, lanes)
+        weights, (groups, folds * count, beats * lanes, phases, number), element
+    ).reshape(groups, folds, count, beats, lanes, phases, number)
+    words = whole.transpose(0, 1, 5, 6, 3, 2, 4).reshape(-1, count, lanes)
     layout = b.natural(shape_of(op.result), count)
     reads = [
         nest.at(batch=1),
         nest.at(**{group: beats, inner: 1}),
-        *windows(op, nest, spatial),
+        *places_read(nest, windows),
     ]
     write = [nest.at(batch=1), nest.at(**{group: folds, output: 1})]
-    write += [nest.at(**{name: 1}) for name in spatial]
+    write += places_written(nest, windows)
     name = op.layer.data if op.layer else "conv"
 
     def body(x: SSAValue) -> SSAValue:
         flat = ReshapeOp(x, (1, lanes))
         type = TensorType(element, (count, lanes))
-        loops = [group, output, *taps, inner]
+        phase = [name for _, *names in places for name in names]
+        loops = [group, output, *phase, *taps, inner]
         weight = rom(nest, words, loops, type, f"{name}.weight")
         part = exactly(layers.LinearOp(flat, weight))
-        total = accumulated(part, beats * prod(kernel))
+        total = accumulated(part, beats * number)
         return with_bias(op, total, bias(op, nest, [group, output], folds, count))
 
-    return b.process(op, [channel], nest, [reads], write, layout, body, [fill(op)])
+    return b.process(op, [channel], nest, [reads], write, layout, body, [fill])
 
 
 def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     """Each channel has a kernel of its own."""
     weights = constant_codes(op.weight, "weight")
     channels, _, *kernel = weights.shape
-    given = parallelism(op)
-    wanted = given[0] if given else None
+    wanted, _ = parallelism(op) or (channels, 1)
     channel = convert(b, b.shaped(op.input, wanted), wanted)
     source = channel_of(channel).layout
     lanes, beats = source.lanes, source.grid[1]
-    nest, spatial = positions(op)
+    windows = windows_of(op)
+    nest, _ = positions(op, windows)
     inner = nest.add("channel", beats)
-    taps = [nest.add(f"tap{d}", k) for d, k in enumerate(kernel)]
+    taps = add_taps(nest, windows)
     element = element_of(op.weight)
     whole = padded(
         weights.reshape(channels, -1), (beats * lanes, prod(kernel)), element
     ).reshape(beats, lanes, -1)
     words = whole.transpose(0, 2, 1).reshape(-1, 1, lanes)
     layout = b.natural(shape_of(op.result), lanes)
-    reads = [nest.at(batch=1), nest.at(**{inner: 1}), *windows(op, nest, spatial)]
+    reads = [nest.at(batch=1), nest.at(**{inner: 1}), *places_read(nest, windows)]
     write = [nest.at(batch=1), nest.at(**{inner: 1})]
-    write += [nest.at(**{name: 1}) for name in spatial]
+    write += places_written(nest, windows)
     name = op.layer.data if op.layer else "conv"
 
     def body(x: SSAValue) -> SSAValue:
@@ -123,22 +145,27 @@ def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     return b.process(op, [channel], nest, [reads], write, layout, body, [fill(op)])
 
 
-def positions(op: layers.ConvOp) -> tuple[Nest, list[str]]:
-    """The loops over the places of the result, and the names of the spatial ones."""
+def positions(
+    op: Convolution, windows: Sequence[Windows]
+) -> tuple[Nest, list[list[str]]]:
+    """The loops over the places of the result; names of the spatial ones."""
     nest = Nest()
     batch, _, *sizes = shape_of(op.result)
     nest.add("batch", batch)
-    return nest, [nest.add(f"position{d}", n) for d, n in enumerate(sizes)]
+    return nest, add_positions(nest, windows, sizes)
 
 
-def windows(op: layers.ConvOp, nest: Nest, spatial: list[str]) -> list[Affine]:
-    """Where the taps lie in the input."""
-    rows = zip(
-        spatial, ints(op.strides), ints(op.padding), ints(op.dilation), strict=True
-    )
+def windows_of(op: layers.ConvOp) -> list[Windows]:
+    """What each place of the result is made of."""
     return [
-        nest.at(-padding, **{name: stride, f"tap{d}": dilation})
-        for d, (name, stride, padding, dilation) in enumerate(rows)
+        Windows(-padding, stride, kernel, step=dilation)
+        for kernel, stride, padding, dilation in zip(
+            shape_of(op.weight)[2:],
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
+        )
     ]
 
 
@@ -148,7 +175,7 @@ def fill(op: layers.ConvOp) -> int:
 
 
 def bias(
-    op: layers.ConvOp, nest: Nest, loops: list[str], folds: int, count: int
+    op: Convolution, nest: Nest, loops: list[str], folds: int, count: int
 ) -> SSAValue | None:
     """The biases of the outputs that are worked on."""
     if op.bias is None:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from math import prod
 
 from xdsl.dialects import hw
 from xdsl.ir import Operation, SSAValue
 
-from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.ops import (
     AccumulateOp,
     JoinOp,
+    MergeOp,
     ProcessOp,
     RomOp,
     SelectOp,
+    TableOp,
     YieldOp,
 )
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.unrolled.top import checked_wires, moved, used_builders
 from mase_opt.lib.hardware.builder import Builder, Design, Output, Span
 from mase_opt.lib.hardware.codec import Wires, codes_of
+from mase_opt.lib.hardware.names import identifier
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.hardware.pipeline import insert_registers
 from mase_opt.lib.hardware.registers import Schedule, Scheduler
@@ -42,11 +44,46 @@ class Part:
     """Tiles that are read, ROMs and the accumulator before."""
     output: SSAValue
     """What the accumulator behind takes, or the process writes."""
+    sources: Mapping[SSAValue, SSAValue] = field(
+        default_factory=dict[SSAValue, SSAValue]
+    )
+    """Of one lane: what inputs are as many parts of as there are lanes, or all of."""
 
     @property
     def is_wire(self) -> bool:
         """Whether nothing is computed."""
         return not self.ops
+
+    def source(self, value: SSAValue) -> SSAValue:
+        """What an input is, or is a part of."""
+        return self.sources.get(value, value)
+
+    def role(self, value: SSAValue, fallback: str) -> str:
+        """What an input is called."""
+        source = self.source(value)
+        if (rom := rom_of(source)) is not None:
+            return identifier(rom.result.name_hint or "rom", "rom")
+        return "acc" if isinstance(source.owner, AccumulateOp) else fallback
+
+    def constant(self, value: SSAValue) -> list[int] | None:
+        """The codes of an input that is always the same, in all lanes."""
+        rom = rom_of(self.source(value))
+        if rom is None or len(rom.words()) > 1:
+            return None
+        codes: list[int] = rom.words()[0].tolist()
+        if len(codes) == prod(shape_of(value)):
+            return codes
+        alike = len(set(codes)) == 1
+        return codes[: prod(shape_of(value))] if alike else None
+
+    def spans(self, value: SSAValue) -> list[Span]:
+        """What each element of an input can be."""
+        count = prod(shape_of(value))
+        if (rom := rom_of(self.source(value))) is not None:
+            words = rom.words()
+            return [(int(words.min()), int(words.max()))] * count
+        codes = codes_of(value)
+        return [(codes.min_code, codes.max_code)] * count
 
 
 def parts_of(process: ProcessOp) -> list[Part]:
@@ -55,9 +92,9 @@ def parts_of(process: ProcessOp) -> list[Part]:
     ops: list[Operation] = []
     for op in process.body.block.ops:
         match op:
-            case RomOp() | SelectOp():
+            case RomOp() | SelectOp() | MergeOp():
                 continue
-            case AccumulateOp() | JoinOp():
+            case AccumulateOp() | JoinOp() | TableOp():
                 result.append(_part(ops, op.input))
                 ops = []
             case YieldOp():
@@ -77,15 +114,6 @@ def _part(ops: Sequence[Operation], output: SSAValue) -> Part:
 def rom_of(value: SSAValue) -> RomOp | None:
     """The ROM that gives a value."""
     return value.owner if isinstance(value.owner, RomOp) else None
-
-
-def spans_of(value: SSAValue) -> list[Span]:
-    """What each element of a tile can be."""
-    if isinstance(value.owner, RomOp):
-        words = value.owner.words()
-        return [(int(words.min()), int(words.max()))] * words.shape[1]
-    codes = codes_of(value)
-    return [(codes.min_code, codes.max_code)] * prod(shape_of(value))
 
 
 @dataclass(frozen=True)
@@ -112,12 +140,12 @@ def build(
     wires: dict[SSAValue, Wires] = {}
     ports: list[tuple[str, SSAValue]] = []
     for index, value in enumerate(part.inputs):
-        if (rom := rom_of(value)) is not None and len(rom.words()) == 1:
-            wires[value] = [constant(int(code)) for code in rom.words()[0].tolist()]
+        if (codes := part.constant(value)) is not None:
+            wires[value] = [constant(code) for code in codes]
             continue
-        port = f"in{index}"
+        port = design.unique(part.role(value, f"in{index}"))
         before = len(b.inputs)
-        wires[value] = b.input(port, codes_of(value).bits, spans_of(value))
+        wires[value] = b.input(port, codes_of(value).bits, part.spans(value))
         if len(b.inputs) > before:
             ports.append((port, value))
     for op in part.ops:
@@ -146,13 +174,3 @@ def build(
     clocked = "clk" in b.control()
     modules = tuple(builder.close() for builder in builders)
     return Circuit(modules, tuple(ports), clocked, schedule.latency)
-
-
-def set_stages(process: ProcessOp, depth: int) -> None:
-    """Choose the registers of a process. Raises `HardwareError` as `build` does."""
-    process.properties["stages"] = int_array(
-        [
-            0 if part.is_wire else build(part, "part", depth=depth).stages
-            for part in parts_of(process)
-        ]
-    )

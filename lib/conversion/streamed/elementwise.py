@@ -1,8 +1,6 @@
-"""Functions of single elements, of one channel or of two that are alike."""
+"""Functions of single elements, of one channel or of some that go together."""
 
 from __future__ import annotations
-
-from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
@@ -14,15 +12,13 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
     StreamBuilder,
-    constant_codes,
-    rom,
+    constant_tiles,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.hardware.number import HardwareError
-from mase_opt.lib.streams.layout import BEYOND, Layout
+from mase_opt.lib.streams.layout import Layout
 
 
 @streamed(
@@ -39,27 +35,42 @@ from mase_opt.lib.streams.layout import BEYOND, Layout
     elementwise.DivOp,
     elementwise.MaximumOp,
     elementwise.MinimumOp,
+    elementwise.SelectOp,
 )
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None
-    moving = [v for v in op.operands if v is not table and not is_constant(v)]
-    for value in moving:
-        if shape_of(value) != shape_of(op.result):
-            raise HardwareError(
-                f"its operand of shape {'x'.join(map(str, shape_of(value)))} is spread "
-                "over the result: only constants are"
-            )
-    first = b.channel(moving[0])
-    source = channel_of(first).layout
-    inputs = [first]
-    for value in moving[1:]:
-        other = convert(b, b.channel(value, source.lanes), source.lanes)
-        if channel_of(other).layout != source:
-            raise HardwareError("its operands arrive in different orders")
-        inputs.append(other)
+    others = [v for v in op.operands if v is not table]
+    moving = [v for v in others if not is_constant(v)] or others
+    size = shape_of(op.result)
+    whole = [v for v in moving if shape_of(v) == size]
+    channels = [b.channel(v) for v in moving]
+    layouts = [channel_of(c).layout for c in channels]
+    if len(whole) == len(moving) and len({layout.shape for layout in layouts}) == 1:
+        source = layouts[0]
+    else:
+        channels = [
+            b.shaped(v, shape=(*[1] * (len(size) - len(shape_of(v))), *shape_of(v)))
+            for v in moving
+        ]
+        source = (
+            channel_of(channels[moving.index(whole[0])]).layout
+            if whole
+            else b.natural(size, max(layout.lanes for layout in layouts))
+        )
+    channels = [_alike(b, channel, source) for channel in channels]
     nest = Nest()
     loops = [nest.add(f"dim{d}", source.grid[d]) for d in source.order]
+    if not loops:
+        nest.add("once", 1)
     place = [nest.at(**{f"dim{d}": 1}) for d in range(len(source.shape))]
+    # What is spread stays where it is.
+    reads = [
+        [
+            place[d] if channel_of(channel).layout.shape[d] > 1 else nest.at()
+            for d in range(len(source.shape))
+        ]
+        for channel in channels
+    ]
 
     def body(*tiles: SSAValue) -> SSAValue:
         found = iter(tiles)
@@ -68,7 +79,7 @@ def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
             if v in moving
             else ConstantOp.of(_held(v), element_of(v)).result
             if v is table
-            else _tile(v, source, nest, loops, shape_of(op.result))
+            else constant_tiles(v, size, source, nest, loops)
             for v in op.operands
         ]
         new = type(op).create(
@@ -78,30 +89,18 @@ def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
         )
         return new.results[0]
 
-    reads = [place for _ in inputs]
-    return b.process(op, inputs, nest, reads, place, source, body)
+    return b.process(op, channels, nest, reads, place, source, body)
+
+
+def _alike(b: StreamBuilder, channel: SSAValue, target: Layout) -> SSAValue:
+    """The channel in beats as wide as those of `target`, over which it is spread."""
+    own, axis = channel_of(channel).layout, target.axis
+    if axis is None or own.shape[axis] == 1:
+        return convert(b, channel, 1, own.axis)
+    return convert(b, channel, target.lanes, axis)
 
 
 def _held(value: SSAValue) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     op = value.owner
     assert isinstance(op, ConstantOp)
     return op.array()
-
-
-def _tile(
-    value: SSAValue,
-    layout: Layout,
-    nest: Nest,
-    loops: list[str],
-    shape: tuple[int, ...],
-) -> SSAValue:
-    """The tiles of a constant, spread over the result; one if all are the same."""
-    codes = constant_codes(value, "constant")
-    flat = np.broadcast_to(codes, shape).reshape(-1)
-    element = element_of(value)
-    # Beyond the end, anything will do that is a code: the last one.
-    words = flat[np.where(layout.indices == BEYOND, prod(shape) - 1, layout.indices)]
-    type = TensorType(element, layout.tile)
-    if (words == words[0]).all():
-        return rom(nest, words[:1], [], type, "constant")
-    return rom(nest, words, loops, type, "constant")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import prod
+
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
@@ -11,7 +12,6 @@ from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
     StreamBuilder,
     accumulated,
     constant_codes,
@@ -22,39 +22,40 @@ from mase_opt.lib.conversion.streamed.builder import (
     with_bias,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.hardware.number import HardwareError
-from mase_opt.lib.streams.layout import BEYOND
+from mase_opt.lib.streams.layout import BEYOND, Layout
 
 
 @streamed(layers.LinearOp)
 def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     weights = constant_codes(op.weight, "weight")
     outputs, features = weights.shape
-    given = parallelism(op)
-    count = min(given[0], outputs) if given else outputs
-    lanes = given[1] if given else None
-    channel = convert(b, b.channel(op.input, lanes), lanes)
-    source = channel_of(channel).layout
+    given, lanes = parallelism(op) or (outputs, features)
+    count = min(given, outputs)
     shape = shape_of(op.input)
     nest = Nest()
-    if source.shape == shape:
+    rows: list[str] = []
+    flattened = prod(shape[:-1]) == 1
+    if flattened:
+        arriving = channel_of(b.channel(op.input, lanes)).layout
+        flattened = arriving.shape != shape
+    if not flattened:
+        last = len(shape) - 1
+        channel = convert(b, b.along(op.input, (last,), lanes), lanes, last)
+        source = channel_of(channel).layout
         rows = [nest.add(f"row{d}", n) for d, n in enumerate(shape[:-1])]
         output = nest.add("output", -(-outputs // count))
-        inner = {len(shape) - 1: nest.add("feature", source.grid[-1])}
-    elif features == np.prod(source.shape):
-        rows = []
-        output = nest.add("output", -(-outputs // count))
-        # Whatever was flattened: in the order in which it arrives.
-        inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
+        inner = {last: nest.add("feature", source.grid[-1])}
+        place = Layout((features,), (source.lanes,), (0,)).indices
     else:
-        raise HardwareError(
-            f"its rows of {features} features arrive in another shape, "
-            f"{'x'.join(map(str, source.shape))}: only one row is flattened"
-        )
-    place = source.indices.reshape(-1, source.lanes)
-    if rows:
-        place = place[: source.grid[-1]]
+        # Whatever was flattened: in the order in which it arrives.
+        channel = b.channel(op.input, lanes)
+        channel = convert(b, channel, lanes, channel_of(channel).layout.axis)
+        source = channel_of(channel).layout
+        output = nest.add("output", -(-outputs // count))
+        inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
+        place = source.indices
     beats = len(place)
     element = element_of(op.weight)
     folds = nest.sizes[nest.names.index(output)]
@@ -67,13 +68,11 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     words = whole[:, place].reshape(folds, count, beats, source.lanes)
     words = words.transpose(0, 2, 1, 3).reshape(folds * beats, count, source.lanes)
     reads = [
-        nest.at(**{rows[d]: 1})
-        if d < len(rows) and rows
-        else nest.at(**({inner[d]: 1} if d in inner else {}))
+        nest.at(**{rows[d]: 1}) if d < len(rows) else nest.at(**{inner[d]: 1})
         for d in range(len(source.shape))
     ]
     result = shape_of(op.result)
-    layout = b.natural(result, count)
+    layout = b.natural(result, count, len(result) - 1)
     write = [nest.at(**{f"row{d}": 1}) for d in range(len(result) - 1)]
     write.append(nest.at(**{output: 1}))
     name = op.layer.data if op.layer else "linear"

@@ -1,4 +1,4 @@
-"""Pools and reductions: windows as those of convolutions, a maximum or a mean each."""
+"""Pools: windows as those of convolutions, a maximum or a mean each."""
 
 from __future__ import annotations
 
@@ -16,152 +16,141 @@ from mase_opt.dialects.stream.ops import AccumulateOp, Kind
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.parallelism import channel_axis
 from mase_opt.lib.conversion.streamed.builder import (
-    Nest,
     StreamBuilder,
     accumulated,
-    cast_to,
 )
+from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.conversion.streamed.registry import streamed
+from mase_opt.lib.conversion.streamed.windows import (
+    Mask,
+    add_positions,
+    add_taps,
+    mask,
+    places_read,
+    places_written,
+)
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.interpreters.kernels.pool import pool_counts
+from mase_opt.lib.streams.layout import Index
+from mase_opt.lib.streams.windows import Windows
 
 
 @streamed(pooling.MaxPoolOp)
 def max_pool(op: pooling.MaxPoolOp, b: StreamBuilder) -> SSAValue:
-    return _pool(
-        op,
-        b,
-        Kind.MAX,
-        1,
-        ints(op.kernel),
-        strides=ints(op.strides),
-        padding=ints(op.padding),
-        dilation=ints(op.dilation),
-    )
+    return _pool(op, b, Kind.MAX, sliding(op))
 
 
 @streamed(pooling.AvgPoolOp)
 def avg_pool(op: pooling.AvgPoolOp, b: StreamBuilder) -> SSAValue:
-    counts = np.unique(pool_counts(op))
-    if len(counts) > 1:
-        raise HardwareError(
-            "its windows have different numbers of elements: use count_include_pad, "
-            "and no ceil_mode"
+    return _pool(op, b, Kind.SUM, sliding(op), counts=pool_counts(op))
+
+
+def sliding(op: pooling.PoolOp) -> list[Windows]:
+    """The windows of a pool."""
+    return [
+        Windows(-padding, stride, kernel, step=dilation)
+        for kernel, stride, padding, dilation in zip(
+            ints(op.kernel),
+            ints(op.strides),
+            ints(op.padding),
+            ints(op.dilation),
+            strict=True,
         )
-    return _pool(
-        op,
-        b,
-        Kind.SUM,
-        int(counts[0]),
-        ints(op.kernel),
-        strides=ints(op.strides),
-        padding=ints(op.padding),
-        dilation=ints(op.dilation),
-    )
+    ]
 
 
 @streamed(pooling.AdaptiveAvgPoolOp, pooling.AdaptiveMaxPoolOp)
 def adaptive_pool(op: pooling.AdaptivePoolOp, b: StreamBuilder) -> SSAValue:
     output = ints(op.output_size)
     sizes = shape_of(op.input)[-len(output) :]
-    if any(n % m for n, m in zip(sizes, output, strict=True)):
-        raise HardwareError(
-            f"its windows differ in size, since {show(output)} does not divide "
-            f"{show(sizes)}"
-        )
-    kernel = [n // m for n, m in zip(sizes, output, strict=True)]
-    kind = Kind.SUM if isinstance(op, pooling.AdaptiveAvgPoolOp) else Kind.MAX
-    return _pool(
-        op,
-        b,
-        kind,
-        prod(kernel),
-        kernel,
-        strides=kernel,
-        padding=[0] * len(kernel),
-        dilation=[1] * len(kernel),
-    )
-
-
-@streamed(pooling.ReduceOp)
-def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
-    sizes = shape_of(op.input)[2:]
-    if sorted(ints(op.axes)) != list(range(2, 2 + len(sizes))) or not sizes:
-        raise HardwareError(
-            f"it reduces axes {show(ints(op.axes))} of {show(shape_of(op.input))}: "
-            "only all behind batch and channels together can be"
-        )
-    name = op.kind.data
-    if name == "min":
-        raise HardwareError("it takes the minimum: only sum, mean and max can be")
-    return _pool(
-        op,
-        b,
-        Kind.MAX if name == "max" else Kind.SUM,
-        prod(sizes) if name == "mean" else 1,
-        sizes,
-        strides=[1] * len(sizes),
-        padding=[0] * len(sizes),
-        dilation=[1] * len(sizes),
-    )
+    spans = [
+        (np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m))
+        for n, m in zip(sizes, output, strict=True)
+    ]
+    windows = [Windows.around(low, high) for low, high in spans]
+    inside = [
+        (w.places(len(low)) >= low[:, None]) & (w.places(len(low)) < high[:, None])
+        for w, (low, high) in zip(windows, spans, strict=True)
+    ]
+    counts = np.ones(output, np.int64)
+    for d, (low, high) in enumerate(spans):
+        counts *= (high - low).reshape(*[1] * d, -1, *[1] * (len(spans) - d - 1))
+    if isinstance(op, pooling.AdaptiveAvgPoolOp):
+        return _pool(op, b, Kind.SUM, windows, inside=inside, counts=counts)
+    return _pool(op, b, Kind.MAX, windows, inside=inside)
 
 
 def _pool(
     op: UnaryOp,
     b: StreamBuilder,
     kind: Kind,
-    divisor: int,
-    kernel: Sequence[int],
+    windows: Sequence[Windows],
     *,
-    strides: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
+    inside: Sequence[Mask] = (),
+    counts: Index | None = None,
 ) -> SSAValue:
-    channel = b.shaped(op.input)
+    """
+    The maximum or the sum of each window, divided by its entry of `counts`.
+
+    `inside` tells, by dimension, position and tap, what of a window counts.
+    """
+    channel = convert(b, b.shaped(op.input), None, 1)
     source = channel_of(channel).layout
     rank = len(source.shape)
-    if rank - len(kernel) != 2 or channel_axis(source.shape) != 1:
+    if rank - len(windows) != 2 or channel_axis(source.shape) != 1:
         raise HardwareError(
             f"its input has shape {show(source.shape)}, expected a batch, channels and "
             "two dimensions of windows"
         )
-    format = exact_format(element_of(op.input))
+    element = element_of(op.input)
+    format = exact_format(element)
     if format is None:
         raise HardwareError(
-            f"it compares or adds {element_of(op.input)}, expected fixed point: cast "
-            "its input first"
+            f"it compares or adds {element}, expected fixed point: cast its input first"
         )
     nest = Nest()
     nest.add("batch", source.shape[0])
-    places = shape_of(op.result)[2:]
-    spatial = [nest.add(f"position{d}", n) for d, n in enumerate(places)]
+    positions = add_positions(nest, windows, shape_of(op.result)[2:])
     inner = nest.add("channel", source.grid[1])
-    for d, k in enumerate(kernel):
-        nest.add(f"tap{d}", k)
-    reads = [nest.at(batch=1), nest.at(**{inner: 1})]
-    # Dimensions that are reduced may be gone from the result, and have no position.
-    reads += [
-        nest.at(-p, **{f"position{d}": s, f"tap{d}": w})
-        for d, (s, p, w) in enumerate(zip(strides, padding, dilation, strict=True))
-    ]
-    write = [nest.at(batch=1), nest.at(**{inner: 1})]
-    write += [nest.at(**{name: 1}) for name in spatial]
+    taps = add_taps(nest, windows)
+    read = [nest.at(batch=1), nest.at(**{inner: 1}), *places_read(nest, windows)]
+    write = [nest.at(batch=1), nest.at(**{inner: 1}), *places_written(nest, windows)]
     layout = b.natural(shape_of(op.result), source.lanes)
-
-    def body(x: SSAValue) -> SSAValue:
-        if kind is Kind.MAX:
-            if prod(kernel) == 1:
-                return cast_to(op, x)
-            return cast_to(op, AccumulateOp(kind, x, element_of(x)))
-        total = accumulated(x, prod(kernel))
-        if divisor == 1:
-            return cast_to(op, total)
-        element = FixedType(divisor.bit_length() + 1, 0)
-        count = ConstantOp.of(np.full(shape_of(x), divisor), element)
-        mean = element_of(op.result)
-        rounding = rounding_of(op)
-        return elementwise.DivOp(total, count, element=mean, rounding=rounding).result
-
     # Below all that a window holds, or nothing in a sum.
     fill = format.min_code if kind is Kind.MAX else 0
-    return b.process(op, [channel], nest, [reads], write, layout, body, [fill])
+
+    def body(x: SSAValue) -> SSAValue:
+        for d, counted in enumerate(inside):
+            if not counted.all():
+                which = mask(nest, [positions[d], [taps[d]]], counted, rank)
+                outside = ConstantOp.of(np.full([1] * rank, fill), element)
+                x = elementwise.SelectOp(which, x, outside).result
+        number = prod(window.taps for window in windows)
+        if kind is Kind.MAX:
+            best = AccumulateOp(kind, x, element).result if number > 1 else x
+            return cast_to(op, best)
+        total = accumulated(x, number)
+        if counts is None:
+            return cast_to(op, total)
+        first, *others = np.unique(counts).tolist()
+        result = mean_of(op, total, first)
+        for count in others:
+            which = mask(nest, positions, counts == count, rank)
+            result = elementwise.SelectOp(
+                which, mean_of(op, total, count), result
+            ).result
+        return result
+
+    return b.process(op, [channel], nest, [read], write, layout, body, [fill])
+
+
+def mean_of(op: UnaryOp, total: SSAValue, count: int) -> SSAValue:
+    """The sum of `count` numbers, divided by that and rounded as `op` does."""
+    if count == 1:
+        return cast_to(op, total)
+    divisor = ConstantOp.of(
+        np.full(shape_of(total), count), FixedType(count.bit_length() + 1, 0)
+    )
+    element, rounding = element_of(op.result), rounding_of(op)
+    return elementwise.DivOp(total, divisor, element=element, rounding=rounding).result

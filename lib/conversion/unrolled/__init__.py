@@ -7,6 +7,8 @@ for _name in (
     "linear",
     "adder_graph",
     "conv",
+    "conv_transposed",
+    "embedding",
     "elementwise",
     "compare",
     "cast",

@@ -43,7 +43,12 @@ def main(simulator: str) -> int:
         find_verilator()
         # For a few vectors, compiling is what takes time.
         add_make_flags("OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0")
-    top = json.loads((FOLDER / "vectors.json").read_text())["interface"]["top"]
+    vectors = json.loads((FOLDER / "vectors.json").read_text())
+    top = vectors["interface"]["top"]
+    for name in vectors["memories"]:
+        if not (FOLDER.parent / name).is_file():
+            print(f"error: {FOLDER.parent / name} is missing: emit the folder again")
+            return 1
     build = Path("sim_build") / simulator
     runner = get_runner(simulator)
     runner.build(
@@ -55,8 +60,10 @@ def main(simulator: str) -> int:
     results = runner.test(
         hdl_toplevel=top,
         test_module=f"test_{top}",
-        test_dir=FOLDER,
-        build_dir=build,
+        # Where the circuit finds the files of its memories.
+        test_dir=FOLDER.parent,
+        extra_env={"PYTHONPATH": str(FOLDER)},
+        build_dir=build.resolve(),
         results_xml=str((build / "results.xml").resolve()),
     )
     tests, failed = get_results(results)

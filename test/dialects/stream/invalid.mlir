@@ -88,8 +88,8 @@ func.func @inexact(%x: tensor<2x!mase.fixed<8, 4>>) {
 // -----
 
 func.func @kind(%x: tensor<2x!mase.fixed<8, 4>>) {
-  // expected-error@+1 {{kind is 'min', expected one of sum, max}}
-  %s = stream.accumulate "min" %x : tensor<2x!mase.fixed<8, 4>> -> tensor<2x!mase.fixed<8, 4>>
+  // expected-error@+1 {{kind is 'mean', expected one of sum, max, min}}
+  %s = stream.accumulate "mean" %x : tensor<2x!mase.fixed<8, 4>> -> tensor<2x!mase.fixed<8, 4>>
   func.return
 }
 
@@ -98,5 +98,44 @@ func.func @kind(%x: tensor<2x!mase.fixed<8, 4>>) {
 func.func @part(%x: tensor<5x!mase.fixed<8, 4>>) {
   // expected-error@+1 {{tensor<2x!mase.fixed<8, 4>> is no part of tensor<5x!mase.fixed<8, 4>> along its one dimension}}
   %s = stream.select %x {loop = 0 : i64} : tensor<5x!mase.fixed<8, 4>> -> tensor<2x!mase.fixed<8, 4>>
+  func.return
+}
+
+// -----
+
+!x = !stream.channel<tensor<1x6x!mase.fixed<8, 4>>, tile [1, 2], order [0, 1]>
+
+func.func @beats(%x: !x) {
+  // expected-error@+1 {{result has 2 beats, expected 3}}
+  %y = stream.view %x : !x -> !stream.channel<tensor<1x4x!mase.fixed<8, 4>>, tile [1, 2], order [0, 1]>
+  func.return
+}
+
+// -----
+
+!x = !stream.channel<tensor<1x6x!mase.fixed<8, 4>>, tile [1, 2], order [0, 1]>
+
+func.func @lanes(%x: !x) {
+  // expected-error@+1 {{result has 1 lanes, expected 2}}
+  %y = stream.view %x : !x -> !stream.channel<tensor<1x3x!mase.fixed<8, 4>>, tile [1, 1], order [0, 1]>
+  func.return
+}
+
+// -----
+
+!x = !stream.channel<tensor<1x6x!mase.fixed<8, 4>>, tile [1, 2], order [0, 1]>
+
+func.func @elements(%x: !x) {
+  // expected-error@+1 {{elements are !mase.fixed<8, 3>, expected !mase.fixed<8, 4>}}
+  %y = stream.view %x : !x -> !stream.channel<tensor<1x6x!mase.fixed<8, 3>>, tile [1, 2], order [0, 1]>
+  func.return
+}
+
+// -----
+
+func.func @merge(%x: tensor<2x!mase.fixed<8, 4>>) {
+  %y = "test.op"() : () -> tensor<2x!mase.fixed<8, 4>>
+  // expected-error@+1 {{expected tiles that are read, not what is computed}}
+  %m = stream.merge %x, %y : tensor<2x!mase.fixed<8, 4>>
   func.return
 }

@@ -44,3 +44,24 @@ func.func @widths(%x: !x) -> !x {
   }
   func.return %y : !x
 }
+
+// -----
+
+!x = !stream.channel<tensor<2x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
+!y = !stream.channel<tensor<1x3x4x!mase.fixed<8, 4>>, tile [1, 1, 4], order [0, 1, 2]>
+!z = !stream.channel<tensor<3x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
+
+// Two rows, then three of another channel.
+// CHECK-LABEL: func.func @joined
+func.func @joined(%x: !x, %y: !y) -> !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]> {
+  // CHECK-NEXT: %[[Z:.*]] = stream.view %y : !stream.channel<tensor<1x3x4x!mase.fixed<8, 4>>, tile [1, 1, 4], order [0, 1, 2]> -> !stream.channel<tensor<3x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
+  %z = stream.view %y : !y -> !z
+  // CHECK-NEXT: stream.process %x, %[[Z]]
+  %0 = stream.process %x, %z {loops = array<i64: 5>, reads = [affine_map<(k) -> (k, 0)>, affine_map<(k) -> (k - 2, 0)>], fill = array<i64: 0, 0>, held = array<i64: 0, 1>, write = affine_map<(k) -> (k, 0)>} : (!x, !z) -> !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]> {
+  ^bb0(%s: tensor<1x4x!mase.fixed<8, 4>>, %t: tensor<1x4x!mase.fixed<8, 4>>):
+    // CHECK: stream.merge %{{.*}}, %{{.*}} : tensor<1x4x!mase.fixed<8, 4>>
+    %m = stream.merge %s, %t : tensor<1x4x!mase.fixed<8, 4>>
+    stream.yield %m : tensor<1x4x!mase.fixed<8, 4>>
+  }
+  func.return %0 : !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
+}
