@@ -22,7 +22,7 @@ from mase_opt.lib.reports.graph import Box, Edge, drawing
 from mase_opt.lib.table import Column, Table
 
 if TYPE_CHECKING:
-    from mase_opt.model.report import Layer
+    from mase_opt.model.report import LayerCost
 
 CLOCK = 100e6
 """Hertz at which samples per second are said if no clock is given."""
@@ -192,7 +192,7 @@ def streams_of(
     modules: Mapping[str, hw.HWModuleOp],
     network: str,
     layout: PortLayout,
-    layers: Sequence[Layer],
+    layers: Sequence[LayerCost],
     clock: float | None,
 ) -> Streams:
     """What there is to say of processes: `layers`, the instances in `network`."""
