@@ -16,13 +16,14 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import MaseOp
+from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
 from mase_opt.lib.conversion.streamed.datapath import set_stages
 from mase_opt.lib.conversion.streamed.movement import MOVES
 from mase_opt.lib.conversion.streamed.registry import KINDS
-from mase_opt.lib.conversion.unrolled.legality import only_function
+from mase_opt.lib.conversion.unrolled.legality import DECOMPOSE, only_function
 from mase_opt.lib.conversion.unrolled.top import describe, live_ops
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import argument_names
@@ -150,6 +151,9 @@ def check_streamed(op: func.FuncOp) -> None:
         if isinstance(inner, (func.ReturnOp, ConstantOp, *MOVES)):
             continue
         if type(inner) in KINDS:
+            continue
+        if isinstance(inner, SoftmaxOp | AttentionOp | AffineNormOp):
+            problems.append(f"{describe(inner)}: {DECOMPOSE}")
             continue
         problems.append(
             f"{describe(inner)}: no process{did_you_mean(inner.name, known)} "

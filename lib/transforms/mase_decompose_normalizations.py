@@ -23,7 +23,7 @@ from xdsl.pattern_rewriter import (
 from xdsl.rewriter import InsertPoint
 
 from mase_opt.dialects.mase.attrs import is_float
-from mase_opt.dialects.mase.base import ArithmeticOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp
 from mase_opt.dialects.mase.elementwise import (
     AddOp,
     ExpOp,
@@ -118,13 +118,16 @@ class _Parts:
         return x
 
 
-def _before(op: ArithmeticOp) -> ImplicitBuilder:
-    return ImplicitBuilder(Builder(InsertPoint.before(op)))
-
-
 def _replace(op: ArithmeticOp, result: SSAValue, rewriter: PatternRewriter) -> None:
     result.name_hint = op.result.name_hint
+    waiting = list(op.operands)
     rewriter.replace(op, [], [result])
+    # A mask that has become a selection.
+    while waiting:
+        owner = waiting.pop().owner
+        if isinstance(owner, MaseOp) and not owner.result.uses:
+            waiting += owner.operands
+            rewriter.erase(owner)
 
 
 class DecomposeSoftmax(RewritePattern):
@@ -139,7 +142,7 @@ class DecomposeSoftmax(RewritePattern):
             return
         scores, mask = found
         parts = _Parts(op)
-        with _before(op):
+        with ImplicitBuilder(Builder(InsertPoint.before(op))):
             result = parts.weights(scores, op.axis.value.data, mask)
         _replace(op, result, rewriter)
 
@@ -201,7 +204,7 @@ class DecomposeAttention(RewritePattern):
         ):
             return
         parts = _Parts(op)
-        with _before(op):
+        with ImplicitBuilder(Builder(InsertPoint.before(op))):
             turned = TransposeOp(op.key, [*lead, source + 1, source])
             scores = MatmulOp(op.query, turned, layer=parts.layer).result
             scores = parts.times(scores, parts.constant(op.scale.value.data, "scale"))
@@ -223,7 +226,7 @@ class DecomposeLayerNorm(RewritePattern):
         rank = len(shape_of(op.input))
         axes = range(rank - op.rank.value.data, rank)
         parts = _Parts(op)
-        with _before(op):
+        with ImplicitBuilder(Builder(InsertPoint.before(op))):
             x = parts.centred(op.input, parts.reduce("mean", op.input, axes))
             variance = parts.reduce("mean", parts.times(x, x), axes)
             x = parts.times(x, parts.deviation(variance, op.eps.value.data))
@@ -258,7 +261,7 @@ class DecomposeGroupNorm(RewritePattern):
             each = BroadcastOp(x, [batch, groups, channels // groups])
             return ReshapeOp(each, [batch, channels, *[1] * len(spatial)]).result
 
-        with _before(op):
+        with ImplicitBuilder(Builder(InsertPoint.before(op))):
             x = parts.centred(op.input, of_channels(mean(op.input)))
             deviation = parts.deviation(mean(parts.times(x, x)), op.eps.value.data)
             x = parts.times(x, of_channels(deviation))

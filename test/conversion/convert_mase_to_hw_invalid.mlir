@@ -14,7 +14,7 @@
 // CHECK-NEXT: argument 0: is still f32: quantize it first (mase-quantize)
 // CHECK-NEXT: mase.sigmoid act: has no circuit of its own: make it a table (mase-lower-to-lookup)
 // CHECK-NEXT: mase.exp wide: has an input of 16 bits: quantize it to at most 12 bits, then make it a table (mase-lower-to-lookup)
-// CHECK-NEXT: mase.softmax: no spatial template: leave it out of the hardware part of the model (mase-run --level quantized runs all of it)
+// CHECK-NEXT: mase.softmax: no circuit of its own: make it explicit in parts that have one (mase-decompose-normalizations), which comes before mase-quantize
 // CHECK-NOT: mase.relu
 
 // expected-error@below {{function all cannot become hardware}}

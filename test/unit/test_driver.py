@@ -309,7 +309,7 @@ DIVISION = ("div %0, %x", f"({TYPE}, {TYPE}) -> {TYPE}")
 @pytest.mark.parametrize(
     ("op", "problem"),
     [
-        (SOFTMAX, "mase.softmax: no spatial template"),
+        (SOFTMAX, "mase.softmax: no circuit of its own"),
         (DIVISION, "mase.div: the divisor is not a constant: multiply by a reciprocal"),
     ],
 )

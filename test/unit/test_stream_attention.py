@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from levels import Model
 from streams import assert_minimal, assert_streams, streamed
 from xdsl.context import Context
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Operation, SSAValue
 
-from mase_opt.dialects.mase import elementwise, layers, pooling, shape
+import mase_opt as mo
+from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
+from mase_opt.testing import assert_levels_agree
 
 X, Y = FixedType(6, 3), FixedType(5, 4)
 
@@ -134,3 +140,89 @@ def test_outer_sums() -> None:
         z = elementwise.AddOp(x, y)
     network = assert_streams(model.returns(z))
     assert_minimal(network_of(network_function(network)).network)
+
+
+# ---- softmax, norms and attention ---------------------------------------------------
+
+
+def floats(*size: int) -> SSAValue:
+    drawn = np.random.default_rng(sum(size)).normal(size=size)
+    return shape.ConstantOp.of(drawn.astype(np.float32), f32).result
+
+
+SIZES: dict[str, list[list[int]]] = {
+    "softmax": [[3, 5]],
+    "softmax of columns": [[3, 4]],
+    "masked softmax": [[4, 4]],
+    "layer norm": [[3, 6]],
+    "layer norm of matrices": [[2, 2, 3]],
+    "group norm": [[1, 4, 1, 2]],
+    "one group": [[2, 4]],
+    "instance norm": [[1, 3, 2, 3]],
+    "attention": [[2, 2, 4], [2, 3, 4], [2, 3, 3]],
+    "causal attention": [[1, 2, 3, 2], [1, 2, 3, 2], [1, 2, 3, 3]],
+}
+
+
+def layer(name: str, x: SSAValue, *others: SSAValue) -> Operation:
+    match name:
+        case "softmax":
+            return normalization.SoftmaxOp(x, 1)
+        case "softmax of columns":
+            return normalization.SoftmaxOp(x, 0)
+        case "masked softmax":
+            mask = np.where(np.tri(4), 0, np.finfo(np.float32).min)
+            addend = shape.ConstantOp.of(mask.astype(np.float32), f32)
+            return normalization.SoftmaxOp(elementwise.AddOp(x, addend), 1)
+        case "layer norm":
+            return normalization.LayerNormOp(x, floats(6), floats(6), eps=1e-5)
+        case "layer norm of matrices":
+            return normalization.LayerNormOp(x, floats(2, 3), rank=2, eps=1e-5)
+        case "group norm":
+            weight, bias = floats(4), floats(4)
+            return normalization.GroupNormOp(x, weight, bias, groups=2, eps=1e-5)
+        case "one group":
+            return normalization.GroupNormOp(x, groups=1, eps=1e-5)
+        case "instance norm":
+            return normalization.GroupNormOp(x, floats(3), groups=3, eps=1e-5)
+        case _:
+            causal = name.startswith("causal")
+            return normalization.AttentionOp(x, *others, scale=0.6, causal=causal)
+
+
+WHOLE = {f"mase.{n}" for n in ("softmax", "layer_norm", "group_norm", "attention")}
+
+
+def decomposed(name: str) -> tuple[mo.Model, mo.Model, list[Any]]:
+    """A model of one layer, its parts, and data."""
+    sizes = SIZES[name]
+    model = Model(*((f32, size) for size in sizes))
+    with model as inputs:
+        y = layer(name, *inputs)
+    rng = np.random.default_rng(1)
+    data = [rng.normal(size=(24, *size)).astype(np.float32) for size in sizes]
+    whole = mo.Model(model.returns(y))
+    return whole, whole.apply("decompose-normalizations"), data
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_parts_in_hardware(name: str) -> None:
+    """Interpreter, torch, unrolled and streamed circuits of what they are made of."""
+    whole, parts, data = decomposed(name)
+    assert not any(op.name in WHOLE for op in parts.ir.walk())
+    assert np.allclose(whole.run(data), parts.run(data), rtol=1e-5, atol=1e-6)
+    module = parts.calibrate(data).quantize(width=6)._explicit  # pyright: ignore[reportPrivateUsage]
+    assert_levels_agree(module, samples=4, torch=True, max_logic_depth=4)
+    network = assert_streams(module, samples=2)
+    if name in ("softmax of columns", "layer norm", "instance norm"):
+        assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize("name", ["softmax", "causal attention", "layer norm"])
+def test_parts_are_near(name: str) -> None:
+    """In 8 bits, the parts are about as good as the whole in 8 bits."""
+    whole, parts, data = decomposed(name)
+    wanted = whole.run(data)
+    quantized = [m.calibrate(data).quantize(width=8) for m in (whole, parts)]
+    errors = [np.abs(m.run(data) - wanted).mean() for m in quantized]
+    assert errors[1] < 4 * errors[0]

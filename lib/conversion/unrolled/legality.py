@@ -28,6 +28,12 @@ _NO_TEMPLATE = (
     "(mase-run --level quantized runs all of it), or add a template (docs/extending.md)"
 )
 
+DECOMPOSE = (
+    "no circuit of its own: make it explicit in parts that have one "
+    "(mase-decompose-normalizations), which comes before mase-quantize"
+)
+"""What to do about softmax, attention and norms."""
+
 
 def only_function(module: ModuleOp) -> func.FuncOp:
     """
@@ -169,6 +175,12 @@ def _missing_template(op: Operation) -> str:
                 "no spatial template: fold it into the layer before it "
                 "(mase-fold-batch-norm), which comes before mase-quantize"
             )
+        case (
+            normalization.SoftmaxOp()
+            | normalization.AttentionOp()
+            | normalization.AffineNormOp()
+        ):
+            return DECOMPOSE
         case elementwise.PowOp():
             return (
                 "no spatial template: use multiplications, or a table of at most "
