@@ -140,6 +140,7 @@ def published(name: str) -> None:
         net = find_model(name)(DatasetInfo(sample, classes)).eval()
     model = mo.import_torch(net, (torch.zeros(1, *sample),), name.replace("-", "_"))
     data = np.random.default_rng(0).normal(size=(32, *sample)).astype(np.float32)
+    model = model.apply("decompose-normalizations")
     model = model.calibrate(data).quantize(width=8)
     model = model.apply("allocate-parallelism", multipliers=multipliers)
     start = time.process_time()

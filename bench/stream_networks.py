@@ -1,4 +1,4 @@
-"""Small networks of torch that bench_stream.py streams: U-Nets, fan-outs, cells."""
+"""Small networks that bench_stream.py streams: U-Nets, cells, transformers."""
 
 from __future__ import annotations
 
@@ -84,6 +84,61 @@ class Recurrent(nn.Module):
         return self.fc(states[:, -1])
 
 
+class Tokens(nn.Module):
+    """A language model behind its embedding."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+        for module in model.modules():
+            # The importer finds no mapping for these.
+            module._non_persistent_buffers_set.clear()  # pyright: ignore[reportPrivateUsage]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(inputs_embeds=x)[0]
+
+
+def bert() -> nn.Module:
+    from mase_opt.training.torchvision_ops import declare_torchvision_ops
+
+    declare_torchvision_ops()
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        attn_implementation="eager",
+    )
+    return Tokens(transformers.BertModel(config, add_pooling_layer=False))
+
+
+def llama() -> nn.Module:
+    """With rotary positions, grouped queries, RMS norms and a gate."""
+    from mase_opt.training.torchvision_ops import declare_torchvision_ops
+
+    declare_torchvision_ops()
+    import transformers
+
+    config = transformers.LlamaConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=32,
+        attn_implementation="eager",
+        use_cache=False,
+    )
+    return Tokens(transformers.LlamaModel(config))
+
+
+def encoder() -> nn.Module:
+    return nn.TransformerEncoderLayer(32, 2, 64, batch_first=True)
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "unet-transposed": (lambda: UNet("transposed"), (1, 16, 16), 128),
     "unet-nearest": (lambda: UNet("nearest"), (1, 16, 16), 128),
@@ -92,5 +147,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "rnn": (lambda: Recurrent(nn.RNN), (8, 8), 128),
     "lstm": (lambda: Recurrent(nn.LSTM), (8, 8), 128),
     "gru": (lambda: Recurrent(nn.GRU), (8, 8), 128),
+    "encoder": (encoder, (6, 32), 32),
+    "bert": (bert, (6, 16), 32),
+    "llama": (llama, (6, 16), 32),
 }
 """What makes a network, the shape of a sample, multipliers."""
