@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +105,8 @@ def bert() -> nn.Module:
     declare_torchvision_ops()
     import transformers
 
-    config = transformers.BertConfig(
+    library: Any = transformers
+    config = library.BertConfig(
         vocab_size=30,
         hidden_size=16,
         num_hidden_layers=1,
@@ -112,7 +114,7 @@ def bert() -> nn.Module:
         intermediate_size=32,
         attn_implementation="eager",
     )
-    return Tokens(transformers.BertModel(config, add_pooling_layer=False))
+    return Tokens(library.BertModel(config, add_pooling_layer=False))
 
 
 def llama() -> nn.Module:
@@ -122,7 +124,8 @@ def llama() -> nn.Module:
     declare_torchvision_ops()
     import transformers
 
-    config = transformers.LlamaConfig(
+    library: Any = transformers
+    config = library.LlamaConfig(
         vocab_size=30,
         hidden_size=16,
         num_hidden_layers=1,
@@ -132,7 +135,7 @@ def llama() -> nn.Module:
         attn_implementation="eager",
         use_cache=False,
     )
-    return Tokens(transformers.LlamaModel(config))
+    return Tokens(library.LlamaModel(config))
 
 
 def encoder() -> nn.Module:
