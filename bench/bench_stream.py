@@ -4,9 +4,9 @@ Streamed hardware of networks with random weights:
 
 8 and 18 are residual networks, with a JSON line per figure: seconds of CPU for every
 step, interval, latency, size of the text, and whether the simulated circuit gives the
-interpreter's bits. `networks` are published ones in 8 bits, a JSON line each; `emit`
-raises if a bit differs. They need the extra `train`. `budgets` tells which part of the
-multipliers of ResNet-18 work, for many numbers of them.
+interpreter's bits. `networks` are published and small ones in 8 bits, a JSON line each;
+`emit` raises if a bit differs. They need the extra `train`. `budgets` tells which part
+of the multipliers of ResNet-18 work, for many numbers of them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from stream_networks import NETWORKS as SMALL
 from xdsl.builder import ImplicitBuilder
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -129,14 +130,19 @@ def budgets() -> None:
 
 
 def published(name: str) -> None:
-    """Import, quantize, emit and compare one of the networks that people know."""
+    """Import, quantize, emit and compare one of the networks."""
     from mase_opt.training import DatasetInfo, find_model
 
-    sample, classes, multipliers = PUBLISHED[name]
     torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-    net = find_model(name)(DatasetInfo(sample, classes)).eval()
+    if name in SMALL:
+        make, sample, multipliers = SMALL[name]
+        net = make().eval()
+    else:
+        sample, classes, multipliers = PUBLISHED[name]
+        net = find_model(name)(DatasetInfo(sample, classes)).eval()
     model = mo.import_torch(net, (torch.zeros(1, *sample),), name.replace("-", "_"))
     data = np.random.default_rng(0).normal(size=(32, *sample)).astype(np.float32)
+    model = model.apply("decompose-normalizations")
     model = model.calibrate(data).quantize(width=8)
     model = model.apply("allocate-parallelism", multipliers=multipliers)
     start = time.process_time()
@@ -159,7 +165,7 @@ def main(name: str) -> None:
         return
     if name == "networks":
         warnings.simplefilter("ignore")
-        for network in PUBLISHED:
+        for network in (*PUBLISHED, *SMALL):
             published(network)
         return
     widths, blocks, multipliers = NETWORKS[name]

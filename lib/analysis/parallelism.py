@@ -252,13 +252,18 @@ class Layers:
         root = _root(op.input)
         # What is reshaped before it arrives is made in the shape that is read.
         shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
-        rows_arrive = isinstance(op, layers.LinearOp) and shape == shape_of(op.input)
-        channels = shape[-1] if rows_arrive else channels_in(shape)
+        channels = channels_in(shape)
+        rows = prod(shape_of(op.input)[:-1])
+        if isinstance(op, layers.LinearOp) and (
+            rows > 1 or shape == shape_of(op.input)
+        ):
+            # Rows are brought into their shape, a single one comes as it is.
+            shape = shape_of(op.input)
+            channels = shape[-1]
         positions = prod(shape) // channels
         bits = bits_of(op.input), bits_of(op.weight)
         if isinstance(op, layers.LinearOp):
             outputs, features = shape_of(op.weight)
-            rows = prod(shape_of(op.input)[:-1])
             repeats = rows * (features // channels if features != channels else 1)
             return Work(
                 name,

@@ -20,8 +20,12 @@ from mase_opt.lib.streams.schedule import Schedule
 
 PASSES = 50
 """Rounds after which it is looked whether the network stands still."""
-SEARCHED = 20_000, 100
-"""Events of a sample, and buffers, up to which smaller ones are tried one by one."""
+LARGE = 20_000
+"""Events of a sample from which on no smaller buffers are tried."""
+SEARCHED = 50_000_000
+"""Times of events that are looked at to find smaller buffers; some seconds."""
+LOOKED_AT = 2_000
+"""As many of them count for a station, however few events it has."""
 FRAMES = 6
 """Samples in a row after which the interval between them is steady."""
 
@@ -248,6 +252,8 @@ class _Waits:
 
     def __init__(self, network: Network, frames: int):
         self.network, self.frames = network, frames
+        self.work = 0
+        """Times of events that have been looked at."""
         self._arrivals: dict[tuple[int, int], tuple[Index, Index]] = {}
         self._rooms: dict[tuple[int, int, int], tuple[Index, Index]] = {}
 
@@ -334,6 +340,7 @@ class _Solver:
 
     def _update(self, station: int) -> bool:
         network, found = self.network, self.times[station]
+        self.waits.work += len(found) + LOOKED_AT
         wanted = found.copy()
         for port, buffer in enumerate(network.buffers[station]):
             delay = network.stations[buffer.source].latency + 1
@@ -422,10 +429,10 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
     The same network with buffers as small as its interval allows.
 
     They hold what lies in them if samples come at the interval of the slowest station,
-    and everything is written as late as its readers allow. Up to `SEARCHED`, none of
-    them can be smaller then: one place less, and the interval would exceed the bound,
-    or all would stand still. `least` are the sizes below which a buffer cannot be, by
-    station.
+    and everything is written as late as its readers allow. If the network is not
+    `LARGE`, smaller ones are then tried, until `SEARCHED`: if there is an end before,
+    one place less in any of them, and the interval would exceed the bound, or all would
+    stand still. `least` are the sizes below which a buffer cannot be, by station.
     """
     paced = replace(
         network,
@@ -440,9 +447,7 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
         for port in range(len(buffers)):
             size = max(times.occupancy(station, port), least[station][port])
             result = result.with_capacity(station, port, size)
-    events = sum(len(station.at) for station in network.stations)
-    buffers = sum(len(of) for of in network.buffers)
-    if events > SEARCHED[0] or buffers > SEARCHED[1]:
+    if sum(len(station.at) for station in network.stations) > LARGE:
         return result
     times = result.run()
     for station, buffers in enumerate(result.buffers):
@@ -451,7 +456,7 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
             low, high = least[station][port], buffer.capacity
             # Mostly there is none that is smaller.
             middle = high - 1
-            while low < high:
+            while low < high and times.waits.work < SEARCHED:
                 smaller = result.with_capacity(station, port, middle)
                 if (found := steady(smaller, times)) is not None:
                     high, result, times = middle, smaller, found

@@ -21,10 +21,11 @@ class StreamSizeFifosPass(ModulePass):
 
     Samples then come at the interval of the slowest process, as with buffers of any
     size, while inputs offer a beat in each cycle and outputs take one. Sizes are what
-    lies in the buffers if everything is written as late as its readers allow; in
-    networks of up to 20,000 beats or so and 100 buffers, smaller ones are then tried,
-    and one place less in any buffer would make samples come more slowly or the network
-    stand still. All follows from the schedules, without simulating the circuit.
+    lies in the buffers if everything is written as late as its readers allow. Smaller
+    ones are then tried, one by one: unless the network is so large that this would take
+    more than some seconds, one place less in any buffer would make samples come more
+    slowly or the network stand still. All follows from the schedules, without
+    simulating the circuit.
 
     ```mlir
     %1 = stream.fifo %0 : !c

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from levels import Model
 from streams import assert_minimal, assert_streams, streamed
 from xdsl.context import Context
@@ -16,6 +17,9 @@ import mase_opt as mo
 from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
 from mase_opt.dialects.mase.types import FixedType
 from mase_opt.lib.analysis.network import network_function, network_of
+from mase_opt.lib.analysis.parallelism import Layers
+from mase_opt.lib.conversion.streamed.builder import parallelism
+from mase_opt.lib.model_function import model_function
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
     MaseAllocateParallelismPass,
 )
@@ -226,3 +230,20 @@ def test_parts_are_near(name: str) -> None:
     quantized = [m.calibrate(data).quantize(width=8) for m in (whole, parts)]
     errors = [np.abs(m.run(data) - wanted).mean() for m in quantized]
     assert errors[1] < 4 * errors[0]
+
+
+@pytest.mark.slow
+def test_a_transformer_encoder() -> None:
+    """Heads, a residual around attention, norms: all of it in a few multipliers."""
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    net = torch.nn.TransformerEncoderLayer(8, 2, 12, batch_first=True).eval()
+    data = np.random.default_rng(0).normal(size=(24, 3, 8)).astype(np.float32)
+    model = mo.import_torch(net, (torch.zeros(1, 3, 8),), "encoder")
+    model = model.apply("decompose-normalizations").calibrate(data).quantize(width=6)
+    module = model._explicit.clone()  # pyright: ignore[reportPrivateUsage]
+    MaseAllocateParallelismPass(multipliers=24).apply(Context(), module)
+    network = network_of(network_function(assert_streams(module, samples=2))).network
+    found = Layers(model_function(module))
+    chosen = [(work, parallelism(op)) for op, work in found.works.items()]
+    cycles = [work.cycles(choice) for work, choice in chosen if choice is not None]
+    assert network.run().interval == max(cycles)
