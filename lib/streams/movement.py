@@ -57,10 +57,10 @@ class Movement:
     @property
     def is_view(self) -> bool:
         """Whether the beats are those of the source, in their order."""
-        places, beats = self.places, self.source.beats
-        every = (places.sizes, places.steps) in (((beats,), (1,)), ((), ()))
-        lanes = range(self.source.lanes)
-        return every and places.start == 0 and self.lanes == tuple(lanes)
+        beats, places = self.source.beats, self.places
+        one = ((), ()) if beats == 1 else ((beats,), (1,))
+        in_order = places.start == 0 and (places.sizes, places.steps) == one
+        return in_order and self.lanes == tuple(range(self.source.lanes))
 
     @property
     def cycles(self) -> int:

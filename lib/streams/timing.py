@@ -39,6 +39,10 @@ class DeadlockError(Exception):
         """The stations that have not come to their end."""
 
 
+class UnknownError(Exception):
+    """It takes too long to find out."""
+
+
 @dataclass(frozen=True)
 class Buffer:
     """What a process reads: where it comes from, and how many beats can wait."""
@@ -227,13 +231,16 @@ class Network:
         The times of `frames` samples that come as fast as they are taken.
 
         `before` are those of the same network with buffers that are not smaller, from
-        which it does not take long. Raises `DeadlockError` if samples never come to an
-        end.
+        which it does not take long: raises `UnknownError` if all that has started there
+        has looked at more than `SEARCHED`. Raises `DeadlockError` if samples never come
+        to an end.
         """
         solver = _Solver(self, frames, before)
         passes = 0
         while solver.sweep():
             passes += 1
+            if before is not None and solver.waits.work > SEARCHED:
+                raise UnknownError
             if passes == PASSES:
                 self._check_progress(frames)
         return Times(self, frames, tuple(solver.times), solver.waits)
@@ -503,6 +510,6 @@ def steady(network: Network, before: Times | None = None) -> Times | None:
     """The times if samples come at the interval that cannot be undercut, else None."""
     try:
         times = network.run(before=before)
-    except DeadlockError:
+    except (DeadlockError, UnknownError):
         return None
     return times if times.interval <= network.bound else None

@@ -94,6 +94,12 @@ def test_slice() -> None:
     assert stations(lambda x: shape.SliceOp(x, **parts), [1, 7, 5]) == [3]
 
 
+def test_the_first_of_some_beats() -> None:
+    """As if nothing moved, but the others are dropped."""
+    first = {"starts": [0, 0], "stops": [1, 4]}
+    assert stations(lambda x: shape.SliceOp(x, **first), [2, 4]) == [1]
+
+
 @pytest.mark.parametrize(
     ("order", "axis"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,7 @@ def test_fan_out_of_three() -> None:
 class Last(torch.nn.Module):
     """What a cell gives in the end."""
 
-    def __init__(self, cell: type[torch.nn.RNNBase]):
+    def __init__(self, cell: Callable[..., torch.nn.Module]):
         super().__init__()
         self.cell = cell(2, 2, batch_first=True)
 
@@ -74,12 +76,19 @@ class Last(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes self.cell")
-@pytest.mark.parametrize("cell", [torch.nn.LSTM, torch.nn.GRU])
-def test_cells_over_time(cell: type[torch.nn.RNNBase]) -> None:
+@pytest.mark.parametrize(
+    "cell",
+    [
+        torch.nn.RNN,
+        pytest.param(torch.nn.LSTM, marks=pytest.mark.slow),
+        pytest.param(torch.nn.GRU, marks=pytest.mark.slow),
+    ],
+)
+def test_cells_over_time(cell: Callable[..., torch.nn.Module]) -> None:
     """The steps of a cell are one behind the other, each with a circuit of its own."""
     torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
     model = mo.import_torch(Last(cell).eval(), (torch.zeros(1, 2, 2),), "cell")
     data = np.random.default_rng(0).normal(size=(8, 2, 2)).astype(np.float32)
-    module = model.calibrate(data).quantize(width=5)._explicit
+    module = model.calibrate(data).quantize(width=5).apply("lower-to-lookup").ir
     network = assert_streams(module, samples=1)
     assert_minimal(network_of(network_function(network)).network)

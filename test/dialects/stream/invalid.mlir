@@ -139,3 +139,11 @@ func.func @merge(%x: tensor<2x!mase.fixed<8, 4>>) {
   %m = stream.merge %x, %y : tensor<2x!mase.fixed<8, 4>>
   func.return
 }
+
+// -----
+
+func.func @table(%x: tensor<2x!mase.ufixed<2, 0>>) {
+  // expected-error@+1 {{tensor<2x!mase.ufixed<2, 0>> chooses, expected one number without fraction bits}}
+  %m = stream.table %x, <i8, [1, 2]> : tensor<2x!mase.ufixed<2, 0>> -> tensor<1x!mase.fixed<8, 4>>
+  func.return
+}

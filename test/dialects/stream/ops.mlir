@@ -57,11 +57,27 @@ func.func @joined(%x: !x, %y: !y) -> !stream.channel<tensor<5x4x!mase.fixed<8, 4
   // CHECK-NEXT: %[[Z:.*]] = stream.view %y : !stream.channel<tensor<1x3x4x!mase.fixed<8, 4>>, tile [1, 1, 4], order [0, 1, 2]> -> !stream.channel<tensor<3x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
   %z = stream.view %y : !y -> !z
   // CHECK-NEXT: stream.process %x, %[[Z]]
-  %0 = stream.process %x, %z {loops = array<i64: 5>, reads = [affine_map<(k) -> (k, 0)>, affine_map<(k) -> (k - 2, 0)>], fill = array<i64: 0, 0>, held = array<i64: 0, 1>, write = affine_map<(k) -> (k, 0)>} : (!x, !z) -> !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]> {
+  %0 = stream.process %x, %z {loops = array<i64: 5>, reads = [affine_map<(k) -> (k, 0)>, affine_map<(k) -> (k - 2, 0)>], fill = array<i64: 0, 0>, held = array<i64: 0, 0>, write = affine_map<(k) -> (k, 0)>} : (!x, !z) -> !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]> {
   ^bb0(%s: tensor<1x4x!mase.fixed<8, 4>>, %t: tensor<1x4x!mase.fixed<8, 4>>):
     // CHECK: stream.merge %{{.*}}, %{{.*}} : tensor<1x4x!mase.fixed<8, 4>>
     %m = stream.merge %s, %t : tensor<1x4x!mase.fixed<8, 4>>
     stream.yield %m : tensor<1x4x!mase.fixed<8, 4>>
   }
   func.return %0 : !stream.channel<tensor<5x4x!mase.fixed<8, 4>>, tile [1, 4], order [0, 1]>
+}
+
+// -----
+
+!i = !stream.channel<tensor<1x3x!mase.ufixed<2, 0>>, tile [1, 1], order [0, 1]>
+!r = !stream.channel<tensor<1x3x2x!mase.fixed<8, 4>>, tile [1, 1, 2], order [0, 1, 2]>
+
+// CHECK-LABEL: func.func @rows
+func.func @rows(%i: !i) -> !r {
+  %0 = stream.process %i {loops = array<i64: 3>, reads = [affine_map<(k) -> (0, k)>], fill = array<i64: 0>, held = array<i64: 1>, write = affine_map<(k) -> (0, k, 0)>, stages = array<i64: 0, 0>} : (!i) -> !r {
+  ^bb0(%n: tensor<1x1x!mase.ufixed<2, 0>>):
+    // CHECK: stream.table %{{.*}}, <i8, {{.*}}> : tensor<1x1x!mase.ufixed<2, 0>> -> tensor<1x1x2x!mase.fixed<8, 4>>
+    %w = stream.table %n, <i8, [1, 2, 3, 4, 5, 6]> : tensor<1x1x!mase.ufixed<2, 0>> -> tensor<1x1x2x!mase.fixed<8, 4>>
+    stream.yield %w : tensor<1x1x2x!mase.fixed<8, 4>>
+  }
+  func.return %0 : !r
 }
