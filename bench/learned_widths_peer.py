@@ -107,7 +107,7 @@ def main() -> None:
         kept = model.get_weights()
         cost = trace_minmax(model, data["x_train"])
         scores: Any = model.predict(data["x_val"], verbose=0, batch_size=1024)
-        right = float(np.mean(np.equal(scores.argmax(1), data["y_val"])))
+        right = float((scores.argmax(1) == data["y_val"]).mean())
         found.append((cost, right, model.get_weights()))
         model.set_weights(kept)
     seconds = time.process_time() - start
