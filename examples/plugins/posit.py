@@ -21,7 +21,7 @@ from mase_opt.lib.formats import Element, FormatError, RoundingMode, add_family
 from mase_opt.lib.formats.arrays import Array, constants, namespace
 from mase_opt.lib.formats.format import Values
 from mase_opt.lib.formats.rounding import IntArray, Rounding
-from mase_opt.lib.formats.spec import Term
+from mase_opt.lib.formats.spec import FormatTerm
 
 
 def magnitude(code: int, bits: int, es: int) -> float:
@@ -154,7 +154,7 @@ def posit(bits: int, es: int) -> Posit:
     return Posit(es)
 
 
-def parse(term: Term) -> Posit:
+def parse(term: FormatTerm) -> Posit:
     """What `posit<8, es>` stands for on the command line and in configurations."""
     if len(term.arguments) != 2 or term.options:
         raise term.fail("expected posit<8, es>")
