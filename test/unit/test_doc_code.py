@@ -98,7 +98,7 @@ def test_page(page: Path, root: Path):
 
 def test_most_code_runs():
     # The first sets up an environment, the second is what CI begins with, the third
-    # needs a package that is not ours, the fourth an hour; three have tests of their own.
+    # needs another compiler, the fourth an hour; the others have tests of their own.
     reasons = [b.reason for page in PAGES for b in blocks(page) if b.reason]
     assert len(reasons) == 7
     runs = [b for page in PAGES for b in blocks(page) if commands(b) and not b.reason]
