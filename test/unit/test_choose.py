@@ -199,7 +199,7 @@ def test_minmax_is_the_smallest_that_reaches(values, element, power_of_two, roun
 
 
 @given(st.data(), st.sampled_from(Method), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_parts_are_as_if_alone(data, method, grouped):
     shape = data.draw(array_shapes(min_dims=1, max_dims=5, min_side=1, max_side=7))
     values = data.draw(arrays(np.float64, shape, elements=REALS))

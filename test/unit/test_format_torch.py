@@ -206,6 +206,7 @@ def test_compiles_without_a_graph_break(f):
     assert torch.equal(compiled(x, f), cast(VALUES, f))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_code_is_right_for_short_blocks():
     torch.compiler.reset()

@@ -131,6 +131,7 @@ def altered(folder: Path, tmp_path: Path, name: str, content: str) -> Path:
     return other
 
 
+@pytest.mark.slow
 def test_folder_with_another_circuit_disagrees(folder: Path, tmp_path: Path):
     """The comparison can fail: the model beside the circuit is another one."""
     from mase_opt import load

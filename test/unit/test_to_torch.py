@@ -134,6 +134,7 @@ def test_traces_into_one_graph_for_all_batches():
         assert torch.equal(compiled(x[:count]), net(x[:count]))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_code_is_exact():
     torch.compiler.reset()
