@@ -10,7 +10,7 @@ from xdsl.dialects import func
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.base import ints, is_constant
+from mase_opt.dialects.mase.base import ArithmeticOp, ints, is_constant
 from mase_opt.dialects.mase.elementwise import CastOp
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import (
@@ -198,7 +198,7 @@ class Layers:
         self.works = {
             op: work
             for op in self.function.body.block.ops
-            if (work := self._work(op)) is not None
+            if (work := _work(op)) is not None
         }
 
     def choose(self, interval: int) -> dict[Operation, Choice] | None:
@@ -239,90 +239,86 @@ class Layers:
         cycles, name = max(found)
         return name, cycles
 
-    def _work(self, op: Operation) -> Work | None:
-        if isinstance(op, layers.MatmulOp):
+
+def _work(op: Operation) -> Work | None:
+    match op:
+        case layers.MatmulOp():
             return _product(op)
-        if not isinstance(
-            op, layers.LinearOp | layers.ConvOp | layers.ConvTranspose2dOp
-        ):
+        case layers.LinearOp() if _is_weight(op.weight):
+            return _dense(op)
+        case layers.ConvOp() | layers.ConvTranspose2dOp() if _is_weight(op.weight):
+            return _convolution(op)
+        case _:
             return None
-        if not _is_weight(op.weight):
-            return None
-        name = op.layer.data if op.layer else op.name
-        root = _root(op.input)
-        # What is reshaped before it arrives is made in the shape that is read.
-        shape = shape_of(op.input if isinstance(root, BlockArgument) else root)
+
+
+def _dense(op: layers.LinearOp) -> Work:
+    root, shape = _arrives(op.input)
+    rows = prod(shape_of(op.input)[:-1])
+    if rows > 1 or shape == shape_of(op.input):
+        # Rows are brought into their shape, a single one comes as it is.
+        shape = shape_of(op.input)
+        channels = shape[-1]
+    else:
         channels = channels_in(shape)
-        rows = prod(shape_of(op.input)[:-1])
-        if isinstance(op, layers.LinearOp) and (
-            rows > 1 or shape == shape_of(op.input)
-        ):
-            # Rows are brought into their shape, a single one comes as it is.
-            shape = shape_of(op.input)
-            channels = shape[-1]
-        positions = prod(shape) // channels
-        bits = bits_of(op.input), bits_of(op.weight)
-        if isinstance(op, layers.LinearOp):
-            outputs, features = shape_of(op.weight)
-            repeats = rows * (features // channels if features != channels else 1)
-            return Work(
-                name,
-                outputs,
-                min(channels, features),
-                repeats,
-                False,
-                False,
-                root,
-                positions,
-                channels,
-                weights=outputs * features,
-                bits=bits,
-                lines=positions if features != channels else 1,
-            )
-        groups = op.groups.value.data
-        batch, outputs, *places = shape_of(op.result)
-        per_group = shape_of(op.input)[1] // groups
+    positions = prod(shape) // channels
+    outputs, features = shape_of(op.weight)
+    flattened = features != channels
+    return Work(
+        name=_name(op),
+        outputs=outputs,
+        inputs=min(channels, features),
+        repeats=rows * (features // channels if flattened else 1),
+        divided=False,
+        depthwise=False,
+        arrives=root,
+        positions=positions,
+        channels=channels,
+        weights=outputs * features,
+        bits=(bits_of(op.input), bits_of(op.weight)),
+        lines=positions if flattened else 1,
+    )
+
+
+def _convolution(op: layers.ConvOp | layers.ConvTranspose2dOp) -> Work:
+    root, shape = _arrives(op.input)
+    channels, groups = channels_in(shape), op.groups.value.data
+    batch, outputs, *places = shape_of(op.result)
+    repeats = batch * prod(places)
+    if isinstance(op, layers.ConvTranspose2dOp):
+        # A period that ends beyond the result goes on to its end.
+        for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
+            rounds = windows.rounds(size) * windows.period
+            repeats = repeats // size * rounds * windows.taps
         depthwise = False
-        repeats = batch * prod(places)
-        if isinstance(op, layers.ConvTranspose2dOp):
-            # A period that ends beyond the result goes on to its end.
-            for size, (windows, _) in zip(places, transposed_windows(op), strict=True):
-                rounds = windows.rounds(size) * windows.period
-                repeats = repeats // size * rounds * windows.taps
-        else:
-            repeats *= prod(shape_of(op.weight)[2:])
-            depthwise = groups > 1 and groups == channels == outputs
-        weights = prod(shape_of(op.weight))
-        lines = _lines(op)
-        if depthwise:
-            return Work(
-                name,
-                outputs,
-                1,
-                repeats,
-                False,
-                True,
-                root,
-                positions,
-                channels,
-                weights=weights,
-                bits=bits,
-                lines=lines,
-            )
-        return Work(
-            name,
-            outputs // groups,
-            per_group,
-            repeats * groups,
-            groups > 1,
-            False,
-            root,
-            positions,
-            channels,
-            weights=weights,
-            bits=bits,
-            lines=lines,
-        )
+    else:
+        repeats *= prod(shape_of(op.weight)[2:])
+        depthwise = groups > 1 and groups == channels == outputs
+    return Work(
+        name=_name(op),
+        outputs=outputs if depthwise else outputs // groups,
+        inputs=1 if depthwise else shape_of(op.input)[1] // groups,
+        repeats=repeats if depthwise else repeats * groups,
+        divided=groups > 1 and not depthwise,
+        depthwise=depthwise,
+        arrives=root,
+        positions=prod(shape) // channels,
+        channels=channels,
+        weights=prod(shape_of(op.weight)),
+        bits=(bits_of(op.input), bits_of(op.weight)),
+        lines=_lines(op),
+    )
+
+
+def _name(op: ArithmeticOp) -> str:
+    return op.layer.data if op.layer else op.name
+
+
+def _arrives(value: SSAValue) -> tuple[SSAValue, tuple[int, ...]]:
+    """What has been reshaped to `value`, and the shape in which it is made."""
+    root = _root(value)
+    # What is reshaped before it arrives is made in the shape that is read.
+    return root, shape_of(value if isinstance(root, BlockArgument) else root)
 
 
 def _is_weight(value: SSAValue) -> bool:
@@ -352,16 +348,16 @@ def _product(op: layers.MatmulOp) -> Work | None:
     *batch, rows, columns = shape_of(op.result)
     *lead, terms, _ = shape_of(op.rhs)
     return Work(
-        op.layer.data if op.layer else op.name,
-        columns,
-        terms,
-        prod(batch) * rows,
-        True,
-        False,
-        _root(op.lhs),
-        prod(shape_of(op.lhs)) // terms,
-        terms,
-        prod(lead),
+        name=_name(op),
+        outputs=columns,
+        inputs=terms,
+        repeats=prod(batch) * rows,
+        divided=True,
+        depthwise=False,
+        arrives=_root(op.lhs),
+        positions=prod(shape_of(op.lhs)) // terms,
+        channels=terms,
+        matrices=prod(lead),
         weights=terms * columns,
         bits=(bits_of(op.lhs), bits_of(op.rhs)),
     )
