@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from math import exp, log10
@@ -321,7 +321,17 @@ def test_classic_names():
         assert registry.find(classic, "test") is registry.find(name, "test")
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small models train many times slower where threads wait for busy cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_folds_of_the_digits_example():
     """Each training sample counts once, by a model that has not seen it."""
     from folds import FOLDS, Folds, folds, x_train, y_train

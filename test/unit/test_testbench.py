@@ -125,7 +125,7 @@ def digits(
 def test_digits(digits: Path, simulator: str):
     done = run(digits, simulator)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 tests, 0 failed" in done.stdout
+    assert "5 tests, 0 failed" in done.stdout
     skipped = 1 if digits.name == "cnn" else 2
     assert f"FAIL=0 SKIP={skipped}" in done.stdout + done.stderr
 
