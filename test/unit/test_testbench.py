@@ -126,7 +126,7 @@ def test_digits(digits: Path, simulator: str):
     done = run(digits, simulator)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 tests, 0 failed" in done.stdout
-    skipped = 1 if digits.name == "cnn" else 2
+    skipped = 3 if digits.name == "cnn" else 4
     assert f"FAIL=0 SKIP={skipped}" in done.stdout + done.stderr
 
 
