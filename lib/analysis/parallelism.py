@@ -282,7 +282,8 @@ def _dense(op: layers.LinearOp) -> Work:
 
 def _convolution(op: layers.ConvOp | layers.ConvTranspose2dOp) -> Work:
     root, shape = _arrives(op.input)
-    channels, groups = channels_in(shape), op.groups.value.data
+    size, groups = shape_of(op.input), op.groups.value.data
+    channels = size[1] if shape == size else channels_in(shape)
     batch, outputs, *places = shape_of(op.result)
     repeats = batch * prod(places)
     if isinstance(op, layers.ConvTranspose2dOp):

@@ -94,12 +94,14 @@ class ConvertStreamToHwPass(ModulePass):
     interface: str = "handshake"
     """Of the top module: handshake, with valid and ready, or axis, AXI4-Streams."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def __post_init__(self) -> None:
         if self.interface not in INTERFACES:
-            raise PassFailedException(
+            raise ValueError(
                 f"interface is '{self.interface}', expected one of "
                 f"{', '.join(INTERFACES)}"
             )
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
         function = network_function(op)
         check_sized(function)
         circuits = _Top(function, is_axis=self.interface == "axis").build()

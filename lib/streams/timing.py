@@ -161,7 +161,7 @@ class Times:
 
     @property
     def latency(self) -> int:
-        """Cycles from the first beat to the end of the last output of one sample."""
+        """Cycles from the offer of the first beat to the last output of one sample."""
         return max(int(self.ends(s)[0]) for s in self.network.outputs) + 1
 
     def occupancy(self, station: int, port: int) -> int:

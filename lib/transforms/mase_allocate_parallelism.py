@@ -30,12 +30,6 @@ class Budget:
     limits: Resources | None
     clock: float | None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is asked for."""
-        given = (self.interval, self.multipliers, self.limits)
-        return all(value is None for value in given)
-
     def choose(self, layers: Layers) -> dict[Operation, Choice]:
         """
         The cheapest choice that reaches the interval, or the fastest within limits.
@@ -162,11 +156,36 @@ class MaseAllocateParallelismPass(ModulePass):
     layers: tuple[str, ...] = ()
     """Layers that are decided on, as `fc1:4x8`: outputs, inputs for each of them."""
 
+    def __post_init__(self) -> None:
+        if self.interval is not None and self.rate is not None:
+            raise ValueError("give interval, or clock and rate, not both")
+        if self.rate is not None and self.clock is None:
+            raise ValueError("rate needs a clock in hertz, as clock=200e6")
+        if self.clock is not None and self._is_empty:
+            raise ValueError("clock alone decides nothing: add a rate, as rate=1000")
+        given = {"clock": self.clock, "rate": self.rate}
+        for name, value in given.items():
+            if value is not None and not (0 < value < inf):
+                unit = "hertz" if name == "clock" else "samples a second"
+                raise ValueError(f"{name} is {value:g}, expected {unit}")
+        if self.device is not None and self.device not in DEVICES:
+            raise ValueError(
+                f"unknown device '{self.device}'{did_you_mean(self.device, DEVICES)} "
+                f"(known: {', '.join(DEVICES)}; or give lut, dsp and bram)"
+            )
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether no interval and no limit is asked for."""
+        given = (self.interval, self.rate, self.multipliers, self.device)
+        limits = (getattr(self, name) for name in RESOURCES)
+        return all(value is None for value in (*given, *limits))
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         found = Layers(model_function(op))
         budget = Budget(self._interval(), self.multipliers, self._limits(), self.clock)
         choices: dict[str, Choice] = {}
-        if not budget.is_empty:
+        if not self._is_empty:
             if not found.works:
                 raise PassFailedException("no layer adds up products")
             chosen = budget.choose(found)
@@ -177,33 +196,19 @@ class MaseAllocateParallelismPass(ModulePass):
                 layer.attributes[PARALLELISM] = int_array(choice)
 
     def _interval(self) -> int | None:
-        """The cycles that are wanted. Raises `PassFailedException`."""
-        if self.interval is not None and self.rate is not None:
-            raise PassFailedException("give interval, or clock and rate, not both")
-        if self.rate is None:
+        """The cycles that are wanted."""
+        if self.rate is None or self.clock is None:
             return self.interval
-        if self.clock is None:
-            raise PassFailedException("rate needs a clock in hertz, as clock=200e6")
-        if not (0 < self.rate < inf and 0 < self.clock < inf):
-            raise PassFailedException(
-                f"clock is {self.clock:g} and rate {self.rate:g}, expected hertz and "
-                "samples a second"
-            )
         return int(self.clock / self.rate)
 
     def _limits(self) -> Resources | None:
-        """What the circuit may take. Raises `PassFailedException`."""
+        """What the circuit may take."""
         own = {name: getattr(self, name) for name in RESOURCES}
         given = {name: value for name, value in own.items() if value is not None}
         if self.device is None:
             nothing = Resources(inf, inf, inf)
             return replace(nothing, **given) if given else None
-        if (device := DEVICES.get(self.device)) is None:
-            raise PassFailedException(
-                f"unknown device '{self.device}'{did_you_mean(self.device, DEVICES)} "
-                f"(known: {', '.join(DEVICES)}; or give lut, dsp and bram)"
-            )
-        return replace(device, **given)
+        return replace(DEVICES[self.device], **given)
 
     def _decided(self, found: Layers) -> dict[str, Choice]:
         """The layers that are fixed. Raises `PassFailedException`."""

@@ -675,7 +675,8 @@ class Model:
         layers share multipliers over time; `options` are then those of
         `mase-allocate-parallelism` and `convert-mase-to-stream`: `multipliers`,
         `interval`, `layers`, `max_logic_depth`; `interface` "axis" gives AXI4-Streams.
-        `clock`, in hertz, is that of the samples per second in the report.
+        `clock`, in hertz, is that of the samples per second in the report, and of
+        `rate`.
         """
         from mase_opt.model.emit import EmitOptions, check_output, emit_sv
 
@@ -690,6 +691,8 @@ class Model:
             command = f"Model.emit({str(output)!r})"
             if clock is not None:
                 check_clock(clock)
+                if options.get("rate") is not None:
+                    options["clock"] = clock
             chosen = EmitOptions(path, split, synth, verify, command, built, clock)
             check_output(chosen)
             module = self._codes().clone()

@@ -12,6 +12,7 @@
 // RUN: not mase-opt %s --allocate-parallelism="lut=50" 2>&1 | filecheck %s --check-prefix=NONE
 // RUN: not mase-opt %s --allocate-parallelism="clock=200e6 rate=100e6" 2>&1 | filecheck %s --check-prefix=RATE
 // RUN: not mase-opt %s --allocate-parallelism="rate=100e6" 2>&1 | filecheck %s --check-prefix=NOCLOCK
+// RUN: not mase-opt %s --allocate-parallelism="clock=1e6" 2>&1 | filecheck %s --check-prefix=ALONE
 // RUN: not mase-opt %s --allocate-parallelism="clock=200e6 rate=0.0" 2>&1 | filecheck %s --check-prefix=ZERO
 // RUN: not mase-opt %s --allocate-parallelism="clock=200e6 rate=3 interval=4" 2>&1 | filecheck %s --check-prefix=BOTH
 // RUN: not mase-opt %s --allocate-parallelism="device=xc7z200" 2>&1 | filecheck %s --check-prefix=DEVICE
@@ -39,7 +40,8 @@
 // NONE: error: {{.*}}the limits cannot be met: the layers take {{[0-9]+}} lut of 50 at least, with one multiplier each
 // RATE: error: {{.*}}a sample every 2 cycles cannot be met: layer conv takes 36 cycles at least, 5.55556e+06 samples a second
 // NOCLOCK: error: {{.*}}rate needs a clock in hertz, as clock=200e6
-// ZERO: error: {{.*}}clock is 2e+08 and rate 0, expected hertz and samples a second
+// ZERO: error: {{.*}}rate is 0, expected samples a second
+// ALONE: error: {{.*}}clock alone decides nothing: add a rate, as rate=1000
 // BOTH: error: {{.*}}give interval, or clock and rate, not both
 // DEVICE: error: {{.*}}unknown device 'xc7z200'; did you mean 'xc7z020'? (known: xc7z020, {{.*}}or give lut, dsp and bram)
 // NAME: error: {{.*}}no layer 'cnv' adds up products; did you mean 'conv'?

@@ -110,11 +110,16 @@ def assert_times(network: Network, simulator: Any, samples: int) -> None:
     times = network.run(samples)
     layout = simulator.layout
     start = min(simulator.transfers[port.name][0] for port in layout.inputs)
+    # What lies around an image may be worked on before the first beat is taken.
+    start -= min(int(times.at[station][0]) for station in range(len(layout.inputs)))
     stations = [*range(len(layout.inputs)), *network.outputs]
+    last = max(int(times.at[station][-1]) for station in network.outputs)
     ports = [*layout.inputs, *layout.outputs]
     for station, port in zip(stations, ports, strict=True):
-        seen = simulator.transfers[port.name] - start
-        assert (times.at[station] == seen).all(), port.name
+        seen, told = simulator.transfers[port.name] - start, times.at[station]
+        # The simulation ends with the last output: nothing waits for what comes later.
+        in_time = told <= last
+        assert (told == seen)[in_time].all(), port.name
 
 
 def assert_minimal(network: Network) -> None:

@@ -76,20 +76,20 @@ def test_means_of_different_numbers(padding_counts: bool) -> None:
 # ---- transposed convolutions, interpolation -----------------------------------------
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @settings(
     phases=[Phase.generate],
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(st.data())
-def test_transposed_convolution(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_transposed_convolution(groups: int, data: st.DataObject) -> None:
     def numbers(low: int, high: int) -> list[int]:
         return [data.draw(st.integers(low, high)) for _ in range(2)]
 
-    groups = data.draw(st.sampled_from([1, 1, 2]))
     kernel, strides = numbers(1, 4), numbers(1, 3)
     padding = [data.draw(st.integers(0, (k - 1) // 2)) for k in kernel]
     folding = (1, 1) if groups > 1 else data.draw(st.sampled_from([(2, 1), (3, 2)]))

@@ -165,24 +165,20 @@ class BufferEnd:
         position, dropped = read.position, read.released(schedule.loops)
         places, drops = schedule.positions(read), schedule.drops(read)
         needs = schedule.needs(read)
-        # What has come for sure when an iteration is looked at.
-        come = np.maximum(np.roll(needs, 1), needs[-1] - beats)
-        come[0] = needs[-1] - beats
-        ahead = int((come - places).min()), capacity + int((drops - places).max())
+        # What has come for sure when an iteration is looked at: what the sample before
+        # needed, as long as this one has needed nothing.
+        before, come = needs[-1] - beats, np.roll(needs, 1)
+        come[0] = 0
+        come = np.where(come > 0, np.maximum(come, before), before)
+        # Before the first sample, there is more of what lies around it than fits.
+        first, most = -int(places[0]), capacity + int((drops - places).max())
+        ahead = int((come - places).min()), most, first, -1
         self.ahead = Register(
-            b,
-            bits_for(min(*ahead, -1), max(ahead)),
-            reset,
-            -int(places[0]),
-            f"{name}_ahead",
+            b, bits_for(min(ahead), max(ahead)), reset, first, f"{name}_ahead"
         )
-        held = int((come - drops).min()), capacity
+        held = int((come - drops).min()), capacity, -int(drops[0]), -1
         self.held = Register(
-            b,
-            bits_for(min(*held, -1), max(held)),
-            reset,
-            -int(drops[0]),
-            f"{name}_held",
+            b, bits_for(min(held), max(held)), reset, -int(drops[0]), f"{name}_held"
         )
         self.steps = position.steps(schedule.loops, beats)
         self.drops = dropped.steps(schedule.loops, beats)

@@ -68,7 +68,7 @@ def convolution(
     groups, per_output, per_group, phases, number = weights.shape
     given = parallelism(op) or (per_output, per_group)
     count, lanes = min(given[0], per_output), min(given[1], per_group)
-    channel = convert(b, b.shaped(op.input, lanes), lanes)
+    channel = convert(b, b.along(op.input, (1,), lanes), lanes, 1)
     source = channel_of(channel).layout
     lanes = source.lanes
     if groups > 1 and (per_group % lanes or per_output % count):
@@ -88,7 +88,7 @@ def convolution(
         weights, (groups, folds * count, beats * lanes, phases, number), element
     ).reshape(groups, folds, count, beats, lanes, phases, number)
     words = whole.transpose(0, 1, 5, 6, 3, 2, 4).reshape(-1, count, lanes)
-    layout = b.natural(shape_of(op.result), count)
+    layout = b.natural(shape_of(op.result), count, 1)
     reads = [
         nest.at(batch=1),
         nest.at(**{group: beats, inner: 1}),
@@ -116,7 +116,7 @@ def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     weights = constant_codes(op.weight, "weight")
     channels, _, *kernel = weights.shape
     wanted, _ = parallelism(op) or (channels, 1)
-    channel = convert(b, b.shaped(op.input, wanted), wanted)
+    channel = convert(b, b.along(op.input, (1,), wanted), wanted, 1)
     source = channel_of(channel).layout
     lanes, beats = source.lanes, source.grid[1]
     windows = windows_of(op)
@@ -128,7 +128,7 @@ def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
         weights.reshape(channels, -1), (beats * lanes, prod(kernel)), element
     ).reshape(beats, lanes, -1)
     words = whole.transpose(0, 2, 1).reshape(-1, 1, lanes)
-    layout = b.natural(shape_of(op.result), lanes)
+    layout = b.natural(shape_of(op.result), lanes, 1)
     reads = [nest.at(batch=1), nest.at(**{inner: 1}), *places_read(nest, windows)]
     write = [nest.at(batch=1), nest.at(**{inner: 1})]
     write += places_written(nest, windows)

@@ -16,27 +16,13 @@ from mase_opt.lib.conversion.streamed.builder import (
     constant_tiles,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
+from mase_opt.lib.conversion.streamed.lanes import EACH
 from mase_opt.lib.conversion.streamed.processes import Nest
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.streams.layout import Layout
 
 
-@streamed(
-    elementwise.CastOp,
-    elementwise.NegOp,
-    elementwise.AbsOp,
-    elementwise.ReluOp,
-    elementwise.Relu6Op,
-    elementwise.LeakyReluOp,
-    layers.LookupOp,
-    elementwise.AddOp,
-    elementwise.SubOp,
-    elementwise.MulOp,
-    elementwise.DivOp,
-    elementwise.MaximumOp,
-    elementwise.MinimumOp,
-    elementwise.SelectOp,
-)
+@streamed(*EACH, layers.LookupOp, elementwise.SelectOp)
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None
     others = [v for v in op.operands if v is not table]

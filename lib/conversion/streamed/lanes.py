@@ -22,7 +22,7 @@ from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import AccumulateOp, ProcessOp, YieldOp
 from mase_opt.lib.conversion.streamed.datapath import Part, build, parts_of, rom_of
 
-_EACH = (
+EACH = (
     elementwise.CastOp,
     elementwise.NegOp,
     elementwise.AbsOp,
@@ -121,7 +121,7 @@ class _Cutter:
                 table = op.table.owner
                 assert isinstance(table, ConstantOp), "checked before"
                 return self._again(op, [self._lane(op.input), self._add(table.clone())])
-            case Operation() if isinstance(op, _EACH):
+            case Operation() if isinstance(op, EACH):
                 if isinstance(op, elementwise.MulOp) and self._differ(op.operands):
                     return None
                 return self._again(op, [self._lane(v) for v in op.operands])

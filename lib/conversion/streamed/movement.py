@@ -76,8 +76,8 @@ def rearranged(
     if (found := _fastest(b, source, index, axes)) is not None:
         return _process(b, channel, found)
     # One element after the other, in the order of the tensor, has both their loops.
-    flat = _fastest(b, source, indices([index.size]), (0,), 1)
-    if flat is not None and index.size == prod(source.shape):
+    flat = _fastest(b, source, indices([prod(source.shape)]), (0,), 1)
+    if flat is not None:
         found = _fastest(b, flat.result, index, axes)
         if found is not None:
             return _process(b, _process(b, channel, flat), found)

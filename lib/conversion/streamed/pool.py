@@ -14,7 +14,6 @@ from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import FixedType, element_of, exact_format, shape_of
 from mase_opt.dialects.stream.ops import AccumulateOp, Kind
 from mase_opt.dialects.stream.types import channel_of
-from mase_opt.lib.analysis.parallelism import channel_axis
 from mase_opt.lib.conversion.streamed.builder import (
     StreamBuilder,
     accumulated,
@@ -95,14 +94,15 @@ def _pool(
 
     `inside` tells, by dimension, position and tap, what of a window counts.
     """
-    channel = convert(b, b.shaped(op.input), None, 1)
-    source = channel_of(channel).layout
-    rank = len(source.shape)
-    if rank - len(windows) != 2 or channel_axis(source.shape) != 1:
+    size = shape_of(op.input)
+    rank = len(size)
+    if rank - len(windows) != 2:
         raise HardwareError(
-            f"its input has shape {show(source.shape)}, expected a batch, channels and "
-            "two dimensions of windows"
+            f"its input has shape {show(size)}, expected a batch, channels and "
+            f"{len(windows)} dimensions of windows"
         )
+    channel = convert(b, b.along(op.input, (1,)), None, 1)
+    source = channel_of(channel).layout
     element = element_of(op.input)
     format = exact_format(element)
     if format is None:
@@ -116,7 +116,7 @@ def _pool(
     taps = add_taps(nest, windows)
     read = [nest.at(batch=1), nest.at(**{inner: 1}), *places_read(nest, windows)]
     write = [nest.at(batch=1), nest.at(**{inner: 1}), *places_written(nest, windows)]
-    layout = b.natural(shape_of(op.result), source.lanes)
+    layout = b.natural(shape_of(op.result), source.lanes, 1)
     # Below all that a window holds, or nothing in a sum.
     fill = format.min_code if kind is Kind.MAX else 0
 
