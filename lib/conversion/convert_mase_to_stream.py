@@ -141,8 +141,9 @@ def check_streamed(op: func.FuncOp) -> None:
     """Raises one `PassFailedException` that lists everything without a process."""
     argument_names(op)
     problems: list[str] = []
+    read = {value for inner in live_ops(op) for value in inner.operands}
     for index, argument in enumerate(op.body.block.args):
-        if argument.first_use is None:
+        if argument not in read:
             problems.append(f"argument {index} is not used: leave it out")
     if not op.body.block.args:
         problems.append("it takes no input: there is nothing to compute")

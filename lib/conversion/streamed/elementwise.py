@@ -6,7 +6,7 @@ import numpy as np
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
-from mase_opt.dialects.mase import elementwise, layers
+from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.base import MaseOp, is_constant
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
@@ -22,7 +22,7 @@ from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.streams.layout import Layout
 
 
-@streamed(*EACH, layers.LookupOp, elementwise.SelectOp)
+@streamed(*EACH, layers.LookupOp)
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None
     others = [v for v in op.operands if v is not table]
@@ -46,8 +46,6 @@ def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     channels = [_alike(b, channel, source) for channel in channels]
     nest = Nest()
     loops = [nest.add(f"dim{d}", source.grid[d]) for d in source.order]
-    if not loops:
-        nest.add("once", 1)
     place = [nest.at(**{f"dim{d}": 1}) for d in range(len(source.shape))]
     # What is spread stays where it is.
     reads = [

@@ -59,6 +59,8 @@ def reduce(op: pooling.ReduceOp, b: StreamBuilder) -> SSAValue:
             tuple(tile[d] for d in left),
             tuple(left.index(d) for d in kept),
         )
+    if not layout.shape:
+        layout = b.natural((), 1)
     count = prod(source.shape[axis] for axis in axes)
     beats = prod(source.grid[axis] for axis in axes)
 
