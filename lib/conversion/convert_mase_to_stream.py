@@ -27,7 +27,6 @@ from mase_opt.lib.conversion.unrolled.legality import DECOMPOSE, only_function
 from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import argument_names
-from mase_opt.lib.suggest import did_you_mean
 
 import_module("mase_opt.lib.conversion.streamed")
 
@@ -157,7 +156,7 @@ def check_streamed(op: func.FuncOp) -> None:
             problems.append(f"{describe_op(inner)}: {DECOMPOSE}")
             continue
         problems.append(
-            f"{describe_op(inner)}: no process{did_you_mean(inner.name, known)} "
+            f"{describe_op(inner)}: no process "
             f"(processes: {', '.join(name.removeprefix('mase.') for name in known)}); "
             "unroll the model instead (convert-mase-to-hw), or leave the layer out"
         )

@@ -372,7 +372,11 @@ def move(d: Drawer) -> Operation:
             return shape.SliceOp(x, starts=starts, stops=stops, strides=strides)
         case 3:
             return shape.BroadcastOp(
-                x, [*d.some(1, 2, d.one(0, 1)), *(n if n > 1 else d.one(1, 3) for n in size)]
+                x,
+                [
+                    *d.some(1, 2, d.one(0, 1)),
+                    *(n if n > 1 else d.one(1, 3) for n in size),
+                ],
             )
         case 4:
             axis = d.one(0, len(size) - 1)
@@ -404,7 +408,9 @@ def concat(d: Drawer) -> Operation:
 
     others = [d.value(fits) for _ in range(d.one(1, 2))]
     if d.chance(0.3) and isinstance(element, FixedPoint):
-        others.append(d.constant((*size[:axis], d.one(1, 2), *size[axis + 1 :]), element))
+        others.append(
+            d.constant((*size[:axis], d.one(1, 2), *size[axis + 1 :]), element)
+        )
     parts = [x, *others]
     d.random.shuffle(parts)
     return shape.ConcatOp(parts, axis)
@@ -426,7 +432,9 @@ def embedding(d: Drawer) -> Operation:
         elementwise.AbsOp(x, element=UFixedType(2, 0)), element=UFixedType(2, 0)
     )
     table = d.constant((4, d.one(1, 4)), d.narrow())
-    return layers.EmbeddingOp(table, indices, element=d.element(), rounding=d.rounding())
+    return layers.EmbeddingOp(
+        table, indices, element=d.element(), rounding=d.rounding()
+    )
 
 
 KINDS: tuple[Draw, ...] = (

@@ -169,9 +169,13 @@ def test_argmax_of_pixels() -> None:
     check(lambda x: pooling.ArgmaxOp(x, 1), [1, 5, 2, 3])
 
 
-def test_argmax_along_other_dimensions_is_refused() -> None:
-    model = Model((X, [1, 5, 2, 3]))
-    with model as (x,):
-        y = pooling.ArgmaxOp(x, 2)
-    with pytest.raises(PassFailedException, match=r"only the channels, axis 1, can be"):
-        streamed(model.returns(y))
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [0, 2, 3])
+def test_argmax_along_other_dimensions(axis: int, keepdims: bool) -> None:
+    """Channels that lie in a beat are looked through side by side."""
+    size = [2, 3, 2, 4]
+    check(lambda x: pooling.ArgmaxOp(x, axis, keepdims=keepdims), size)
+
+
+def test_argmax_of_a_vector() -> None:
+    check(lambda x: pooling.ArgmaxOp(x, 0), [5])

@@ -147,8 +147,7 @@ class ProcessBuilder:
             self._read(nest, channel_of(channel).layout, tiles)
             for channel, tiles in zip(inputs, reads, strict=True)
         ]
-        # The one place of a scalar has no counters.
-        access = Access(type.layout, tuple(write) or (nest.at(),))
+        access = Access(type.layout, tuple(write))
         schedule = Schedule(tuple(nest.sizes), tuple(found), access, 0)
         block = Block(arg_types=[channel_of(c).beat for c in inputs])
         with ImplicitBuilder(block):
