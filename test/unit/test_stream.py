@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from levels import Model
 from streams import assert_minimal, assert_streams, circuit_of, streamed
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, i1
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
@@ -25,6 +25,7 @@ from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
 from mase_opt.dialects.mase.types import FixedPoint, FixedType, UFixedType
+from mase_opt.dialects.stream import channel_of
 from mase_opt.dialects.stream.ops import ProcessOp
 from mase_opt.lib import native
 from mase_opt.lib.analysis.buffers import Role, role_of
@@ -352,6 +353,67 @@ def test_other_widths_of_beats(first: int, second: int) -> None:
     assert_streams(model.returns(z), {"a": (first, 7), "b": (3, second)})
 
 
+@pytest.mark.parametrize("predicate", elementwise.PREDICATES)
+def test_masks_that_are_computed(predicate: str) -> None:
+    """Comparisons, logic and what they choose."""
+    rng = np.random.default_rng(3)
+    model = Model((X, [2, 5]), (FixedType(5, 1), [5]))
+    with model as (x, y):
+        one = elementwise.CompareOp(x, y, predicate)
+        other = elementwise.CompareOp(x, constant(rng, (2, 1)), "ge")
+        ones = shape.ConstantOp.of(np.array(True), i1)
+        mask = elementwise.OrOp(
+            elementwise.AndOp(one, elementwise.XorOp(other, ones)), other
+        )
+        slope = elementwise.MulOp(x, constant(rng, (5,)), element=X)
+        z = elementwise.SelectOp(mask, x, slope)
+    network = assert_streams(model.returns(z, mask))
+    assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (4,), (3, 1), ()])
+def test_divisors_of_several_values(size: tuple[int, ...]) -> None:
+    """Each of them has a circuit, and is chosen by place."""
+    numbers = np.resize(np.array([3, 1, 5, -2, -1, 5, 1]), size)
+    model = Model((X, [2, 3, 4]))
+    with model as (x,):
+        divisor = shape.ConstantOp.of(numbers, FixedType(4, 1))
+        y = elementwise.DivOp(x, divisor, element=FixedType(8, 4))
+    assert_streams(model.returns(y))
+
+
+def test_inputs_that_are_read_in_another_order() -> None:
+    """Ports follow the function, whatever is read first."""
+    model = Model((X, [1, 3]), (FixedType(4, 1), [1, 2]), (FixedType(5, 0), [1]))
+    with model as (x, y, z):
+        first = elementwise.NegOp(z)
+        second = elementwise.AbsOp(y)
+        third = elementwise.ReluOp(x)
+    network = assert_streams(model.returns(first, second, third, y))
+    arguments = network_function(network).body.block.args
+    assert [channel_of(a).element for a in arguments] == [
+        X,
+        FixedType(4, 1),
+        FixedType(5, 0),
+    ]
+
+
+def test_scalars() -> None:
+    """Tensors without dimensions go through in one beat, on all kinds of ways."""
+    model = Model((X, []), (X, [1, 3]), (UFixedType(2, 0), []))
+    with model as (x, y, i):
+        total = pooling.ReduceOp(y, "sum", [0, 1], element=FixedType(8, 3))
+        best = pooling.ReduceOp(y, "max", [0, 1])
+        place = pooling.ArgmaxOp(shape.ReshapeOp(y, [3]), 0, element=UFixedType(2, 0))
+        row = layers.EmbeddingOp(constant(np.random.default_rng(0), (4, 3)), i)
+        spread = elementwise.AddOp(y, x)
+        z = elementwise.AddOp(elementwise.AddOp(total, best), x)
+        one = shape.ConstantOp.of(np.array(3), X)
+        w = elementwise.MulOp(elementwise.AbsOp(x), one)
+    network = assert_streams(model.returns(z, place, row, spread, w, x))
+    assert_minimal(network_of(network_function(network)).network)
+
+
 # ---- what cannot be -----------------------------------------------------------------
 
 
@@ -365,6 +427,27 @@ def test_everything_without_a_process_is_named() -> None:
         match=r"softmax act: .*decompose-normalizations.*\n.*tanh last: no process",
     ):
         streamed(model.returns(b))
+
+
+def test_an_input_that_only_dead_ops_read() -> None:
+    model = Model((X, [1, 4]), (X, [1, 4]))
+    with model as (x, y):
+        elementwise.NegOp(y)
+        z = elementwise.ReluOp(x)
+    with pytest.raises(PassFailedException, match="argument 1 is not used: leave"):
+        streamed(model.returns(z))
+
+
+def test_windows_of_nothing_but_padding() -> None:
+    """The circuit would have no reason to wait for any input."""
+    model = Model((X, [1, 1, 1]))
+    with model as (x,):
+        weight = shape.ConstantOp.of(np.array([[[3]]]), W)
+        y = layers.Conv1dOp(x, weight, strides=[2], padding=[1], layer="far")
+    with pytest.raises(
+        PassFailedException, match=r"conv1d far: nothing of its operand 0 is read"
+    ):
+        streamed(model.returns(y))
 
 
 def test_computed_weights() -> None:

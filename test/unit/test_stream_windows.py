@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model
-from streams import Folding, assert_minimal, assert_streams, streamed
+from streams import Folding, assert_minimal, assert_streams
 from xdsl.dialects.builtin import BoolAttr, i64
 from xdsl.ir import Operation, SSAValue
-from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase import layers, pooling, shape
 from mase_opt.dialects.mase.types import FixedType, UFixedType
@@ -152,6 +151,35 @@ def test_embedding(rows: int) -> None:
         y = layers.EmbeddingOp(table, x, layer="wte", element=FixedType(4, 3))
     network = assert_streams(model.returns(y))
     assert_minimal(network_of(network_function(network)).network)
+
+
+def test_embedding_of_images() -> None:
+    """Rows are the last dimension, though images have channels as their second one."""
+    model = Model((UFixedType(2, 0), [1, 2, 3]), (UFixedType(2, 0), [1, 2, 2, 1]))
+    with model as (x, y):
+        z = layers.EmbeddingOp(constant((4, 5)), x)
+        w = layers.EmbeddingOp(constant((4, 2)), y)
+    assert_streams(model.returns(z, w))
+
+
+def rows_of(x: SSAValue) -> SSAValue:
+    """Something whose beats lie along the last dimension of images."""
+    return layers.LinearOp(x, constant((3, 3)), layer="fc").result
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: shape.ConcatOp([rows_of(x), x], 1),
+        lambda x: shape.ConcatOp([rows_of(x), x], 3),
+        lambda x: shape.PadOp(rows_of(x), low=[0, 1, 0, 2], high=[0, 0, 1, 1]),
+        lambda x: layers.MatmulOp(rows_of(x), constant((3, 2))),
+        lambda x: layers.MatmulOp(constant((4, 2)), rows_of(x)),
+    ],
+    ids=["channels", "columns", "pad", "right", "left"],
+)
+def test_images_whose_rows_lie_in_beats(function: Callable[[SSAValue], Value]) -> None:
+    check(function, [1, 2, 2, 3], {"fc": (3, 3)})
 
 
 @pytest.mark.parametrize("lanes", [2, 4, 6])
