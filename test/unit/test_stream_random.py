@@ -6,7 +6,7 @@ Random networks: the same bits at every level, in the cycles and buffers foretol
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from random_networks import network
 from streams import assert_minimal, assert_streams, streamed
@@ -26,13 +26,14 @@ REFUSED = (
 
 
 @settings(
-    phases=[Phase.generate],
-    max_examples=16 * FACTOR,
+    phases=[Phase.explicit, Phase.generate],
+    max_examples=12 * FACTOR,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+@example(38)  # Processes wait in turns: to try a size takes long.
 @given(st.integers(0, 1 << 32))
 def test_random_networks(seed: int) -> None:
     module, folding = network(seed)

@@ -167,19 +167,18 @@ def rows_of(x: SSAValue) -> SSAValue:
     return layers.LinearOp(x, constant((3, 3)), layer="fc").result
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: shape.ConcatOp([rows_of(x), x], 1),
-        lambda x: shape.ConcatOp([rows_of(x), x], 3),
-        lambda x: shape.PadOp(rows_of(x), low=[0, 1, 0, 2], high=[0, 0, 1, 1]),
-        lambda x: layers.MatmulOp(rows_of(x), constant((3, 2))),
-        lambda x: layers.MatmulOp(constant((4, 2)), rows_of(x)),
-    ],
-    ids=["channels", "columns", "pad", "right", "left"],
-)
-def test_images_whose_rows_lie_in_beats(function: Callable[[SSAValue], Value]) -> None:
-    check(function, [1, 2, 2, 3], {"fc": (3, 3)})
+IMAGES: dict[str, Callable[[SSAValue], Value]] = {
+    "channels": lambda x: shape.ConcatOp([rows_of(x), x], 1),
+    "columns": lambda x: shape.ConcatOp([rows_of(x), x], 3),
+    "pad": lambda x: shape.PadOp(rows_of(x), low=[0, 1, 0, 2], high=[0, 0, 1, 1]),
+    "right": lambda x: layers.MatmulOp(rows_of(x), constant((3, 2))),
+    "left": lambda x: layers.MatmulOp(constant((4, 2)), rows_of(x)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_whose_rows_lie_in_beats(name: str) -> None:
+    check(IMAGES[name], [1, 2, 2, 3], {"fc": (3, 3)})
 
 
 @pytest.mark.parametrize("lanes", [2, 4, 6])
