@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,12 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.base import MaseOp, Shape, ints, rounding_of
-from mase_opt.dialects.mase.elementwise import AddOp
+from mase_opt.dialects.mase.elementwise import AddOp, MulOp
+from mase_opt.dialects.mase.formats import element_type
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import (
     ElementType,
+    FixedPoint,
     element_of,
     exact_format,
     fixed_type,
@@ -29,7 +31,7 @@ from mase_opt.dialects.stream.ops import (
     RomOp,
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
-from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
+from mase_opt.lib.analysis.exact_range import narrowest, range_of, range_of_result
 from mase_opt.lib.analysis.parallelism import (
     PARALLELISM,
 )
@@ -43,6 +45,10 @@ from mase_opt.lib.conversion.streamed.processes import (
     ProcessBuilder,
     cast_to,
 )
+from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.multiples import Multiples
+from mase_opt.lib.formats.rounding import integers
+from mase_opt.lib.formats.scaled import Scaled
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.streams.layout import BEYOND, Index, Layout
 
@@ -191,26 +197,82 @@ def parallelism(op: Operation) -> tuple[int, int] | None:
 # ---- constants ----------------------------------------------------------------------
 
 
-def constant_codes(value: SSAValue, name: str) -> Codes:
+def constant_codes(value: SSAValue, name: str) -> tuple[Codes, Attribute]:
     """
-    The codes of a constant operand, shaped.
+    The codes of a constant operand, shaped, and the elements that they are of.
 
-    Raises `HardwareError` for other operands, and for codes that mean different numbers
-    in different places.
+    Codes that mean different numbers in different places, of blocks and of scales along
+    an axis, become fixed point that has all of these numbers. Raises `HardwareError`
+    for other operands, and for numbers too far apart for that.
     """
+    op, element = constant_of(value, name), element_of(value)
+    if not isinstance(element, ElementType) or not element.format.positional:
+        return op.codes().astype(np.int64), element
+    numbers = range_of(value)
+    format = narrowest(numbers) if numbers is not None else None
+    if format is None:
+        raise HardwareError(
+            f"the {name} has elements {element}, whose numbers take more than 64 bits "
+            "in fixed point: give it one scale, or powers of two that are closer"
+        )
+    codes = integers(np.rint(np.ldexp(op.array(), format.frac)))
+    return codes.astype(np.int64), fixed_type(format)
+
+
+def constant_of(value: SSAValue, name: str) -> ConstantOp:
+    """The constant that gives an operand. Raises `HardwareError` for other ones."""
     op = value.owner
     if not isinstance(op, ConstantOp):
         raise HardwareError(
             f"the {name} is computed, expected a constant: a process has it in a ROM"
         )
-    element = element_of(value)
-    if isinstance(element, ElementType) and element.format.positional:
+    return op
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A constant: the numbers of its codes, times a scale for each output."""
+
+    codes: Codes
+    """Shaped."""
+    element: Attribute
+    scales: tuple[Codes, FixedPoint] | None = None
+    """`[outputs]`, and what these codes are of; None for ones."""
+
+
+def weights_of(value: SSAValue, axis: int) -> Weights:
+    """
+    A constant weight, whose outputs lie along `axis`.
+
+    Scales are for the sums, since each output has one; those that differ among its
+    inputs become part of the codes. Raises `HardwareError` as `constant_codes` does.
+    """
+    op, element = constant_of(value, "weight"), element_of(value)
+    format = element.format if isinstance(element, ElementType) else None
+    size = shape_of(value)
+    if not isinstance(format, Scaled) or (
+        format.positional
+        and np.shape(format.spread(np.zeros(size))[0])
+        != tuple(n if d == axis else 1 for d, n in enumerate(size))
+    ):
+        return Weights(*constant_codes(value, "weight"))
+    codes, own = op.codes().astype(np.int64), format.element
+    if format.zero_point:
+        assert isinstance(own, Fixed), "verified"
+        codes = codes - format.zero_point
+        own = Fixed(own.width + 1, own.frac)
+    outputs = size[axis]
+    scales = np.broadcast_to(format.scales.reshape(-1), (outputs,))
+    factor = narrowest(
+        reduce(Multiples.__or__, map(Multiples.of, set(scales.tolist())))
+    )
+    if factor is None:
         raise HardwareError(
-            f"the {name} has elements {element}, whose codes mean other numbers in "
-            "other places: quantize it to one format for the whole tensor"
+            f"the weight has elements {element}, whose scales take more than 64 bits "
+            "in fixed point: give it scales that are closer to each other"
         )
-    codes: Any = op.codes()
-    return codes.astype(np.int64)
+    whole = np.ldexp(scales, factor.frac).astype(np.int64)
+    return Weights(codes, element_type(own), (whole, fixed_type(factor)))
 
 
 def zero_code(element: Attribute) -> int:
@@ -223,15 +285,19 @@ def zero_code(element: Attribute) -> int:
             f"elements {element} have no zero to fill up tiles and borders with: "
             "choose a parallelism that divides the channels, and no padding"
         )
-    return int(np.asarray(element.codes.encode(np.zeros(1)))[0])
+    format = element.format if isinstance(element.format, Scaled) else element.codes
+    return int(np.asarray(format.encode(np.zeros(1)))[0])
 
 
-def padded(codes: Codes, shape: Sequence[int], element: Attribute) -> Codes:
-    """The codes, with zeros behind up to `shape`."""
+def padded(
+    codes: Codes, shape: Sequence[int], element: Attribute | None = None
+) -> Codes:
+    """The codes, with zeros of `element` behind up to `shape`; any codes without it."""
     margins = [(0, n - m) for n, m in zip(shape, codes.shape, strict=True)]
     if not any(high for _, high in margins):
         return codes
-    return np.pad(codes, margins, constant_values=zero_code(element))
+    zero = 0 if element is None else zero_code(element)
+    return np.pad(codes, margins, constant_values=zero)
 
 
 def rom(
@@ -269,9 +335,8 @@ def constant_tiles(
 
     `layout` has its elements in their order.
     """
-    codes = constant_codes(value, "constant")
+    codes, element = constant_codes(value, "constant")
     flat = np.broadcast_to(codes, tuple(shape)).reshape(-1)
-    element = element_of(value)
     # Beyond the end, anything will do that is a code: the last one.
     words = flat[np.where(layout.indices == BEYOND, -1, layout.indices)]
     type = TensorType(element, layout.tile)
@@ -322,6 +387,11 @@ def accumulated(value: SSAValue, count: int, bound: int | None = None) -> SSAVal
             f"a sum of {count} numbers of {element_of(value)} takes more than 64 bits"
         )
     return AccumulateOp(Kind.SUM, value, fixed_type(wide)).result
+
+
+def times_scale(total: SSAValue, scale: SSAValue) -> SSAValue:
+    """The exact product of sums with scales. Raises `HardwareError` if too wide."""
+    return exactly(MulOp(total, scale))
 
 
 def with_bias(op: Operation, value: SSAValue, bias: SSAValue | None) -> SSAValue:
