@@ -13,9 +13,10 @@ from xdsl.dialects.builtin import DenseArrayBase, TensorType
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import DenseAttr
-from mase_opt.dialects.mase.base import MaseOp, Shape, ints, rounding_of
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, Shape, ints, rounding_of
 from mase_opt.dialects.mase.elementwise import AddOp, MulOp
-from mase_opt.dialects.mase.formats import element_type
+from mase_opt.dialects.mase.formats import BlockType, element_type
+from mase_opt.dialects.mase.layers import LinearOp
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import (
     ElementType,
@@ -30,7 +31,8 @@ from mase_opt.dialects.stream.ops import (
     Kind,
     RomOp,
 )
-from mase_opt.dialects.stream.types import ChannelType, channel_of
+from mase_opt.dialects.stream.types import ChannelType, channel_of, in_blocks
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.analysis.exact_range import narrowest, range_of, range_of_result
 from mase_opt.lib.analysis.parallelism import (
     PARALLELISM,
@@ -49,7 +51,7 @@ from mase_opt.lib.formats.fixed import Fixed
 from mase_opt.lib.formats.multiples import Multiples
 from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.formats.scaled import Scaled
-from mase_opt.lib.hardware.number import HardwareError
+from mase_opt.lib.hardware.number import LOWER_BLOCKS, HardwareError
 from mase_opt.lib.streams.layout import BEYOND, Index, Layout
 
 Codes = NDArray[np.integer]
@@ -104,6 +106,11 @@ class StreamBuilder(ProcessBuilder):
         lanes: int | None,
         axis: int | None = None,
     ) -> None:
+        if is_block(value):
+            raise HardwareError(
+                f"input {value.index} has elements {element_of(value)}, which no port "
+                "has: let the model cast it to blocks"
+            )
         layout = self.natural(shape, lanes, axis)
         type = ChannelType.of(element_of(value), layout)
         self.channels[value] = self.block.insert_arg(type, value.index)
@@ -238,55 +245,105 @@ class Weights:
     element: Attribute
     scales: tuple[Codes, FixedPoint] | None = None
     """`[outputs]`, and what these codes are of; None for ones."""
+    block: BlockType | None = None
+    """Of weights that blocks are multiplied with; `exponents` are those of outputs."""
+    exponents: Codes | None = None
+    """`[outputs]`"""
+
+    def rom(
+        self,
+        nest: Nest,
+        words: Codes,
+        outputs: tuple[int, int],
+        loops: Sequence[str],
+        name: str,
+    ) -> SSAValue:
+        """
+        A ROM of `words`, `[words, outputs, lanes]`, which are padded codes.
+
+        `outputs` says how many groups there are, and how many outputs of each.
+        """
+        number, count, lanes = words.shape
+        element = self.element
+        if self.block is not None and self.exponents is not None:
+            element = in_blocks(self.block, (lanes,))
+            groups, each = outputs
+            folds = -(-each // count)
+            # Groups of transposed convolutions have the same ones.
+            shared = padded(np.resize(self.exponents, outputs), (groups, folds * count))
+            shared = shared.reshape(-1, count).repeat(number // (groups * folds), 0)
+            words = np.concatenate([words.reshape(number, -1), shared], axis=1)
+        return rom(nest, words, loops, TensorType(element, (count, lanes)), name)
 
 
-def weights_of(value: SSAValue, axis: int) -> Weights:
+def weights_of(op: ArithmeticOp, axis: int) -> Weights:
     """
-    A constant weight, whose outputs lie along `axis`.
+    The constant weights of a layer, whose outputs lie along `axis`.
 
-    Scales are for the sums, since each output has one; those that differ among its
-    inputs become part of the codes. Raises `HardwareError` as `constant_codes` does.
+    Scales and exponents are for the sums, since each output has one; those that differ
+    among its inputs become part of the codes. Sums of blocks are rounded at once, so
+    exponents stay with the weights. Raises `HardwareError` as `constant_codes` does.
     """
-    op, element = constant_of(value, "weight"), element_of(value)
+    data, value = op.operands[:2]
+    constant, element = constant_of(value, "weight"), element_of(value)
     format = element.format if isinstance(element, ElementType) else None
     size = shape_of(value)
+    by_output = tuple(n if d == axis else 1 for d, n in enumerate(size))
+    if isinstance(element, BlockType) and element.format.parts(size).grid == by_output:
+        assert constant.scales is not None, "verified"
+        codes = constant.codes().astype(np.int64)
+        shared = constant.scales.array().astype(np.int64).reshape(-1)
+        own = element_type(element.format.element)
+        if is_block(data):
+            return Weights(codes, own, block=element, exponents=shared)
+        powers = np.ldexp(1.0, shared - element.format.scale.bias)
+        return Weights(codes, own, _scales(powers, element))
+    if is_block(data):
+        return Weights(*constant_codes(value, "weight"))
     if not isinstance(format, Scaled) or (
-        format.positional
-        and np.shape(format.spread(np.zeros(size))[0])
-        != tuple(n if d == axis else 1 for d, n in enumerate(size))
+        format.positional and np.shape(format.spread(np.zeros(size))[0]) != by_output
     ):
         return Weights(*constant_codes(value, "weight"))
-    codes, own = op.codes().astype(np.int64), format.element
+    codes, own = constant.codes().astype(np.int64), format.element
     if format.zero_point:
         assert isinstance(own, Fixed), "verified"
         codes = codes - format.zero_point
         own = Fixed(own.width + 1, own.frac)
-    outputs = size[axis]
-    scales = np.broadcast_to(format.scales.reshape(-1), (outputs,))
-    factor = narrowest(
-        reduce(Multiples.__or__, map(Multiples.of, set(scales.tolist())))
-    )
-    if factor is None:
+    scales = np.broadcast_to(format.scales.reshape(-1), (size[axis],))
+    return Weights(codes, element_type(own), _scales(scales, element))
+
+
+def _scales(
+    scales: NDArray[np.float64], element: Attribute
+) -> tuple[Codes, FixedPoint]:
+    """Scales as fixed point. Raises `HardwareError` if they are too far apart."""
+    found: set[float] = set(scales.tolist())
+    format = narrowest(reduce(Multiples.__or__, map(Multiples.of, found)))
+    if format is None:
         raise HardwareError(
             f"the weight has elements {element}, whose scales take more than 64 bits "
             "in fixed point: give it scales that are closer to each other"
         )
-    whole = np.ldexp(scales, factor.frac).astype(np.int64)
-    return Weights(codes, element_type(own), (whole, fixed_type(factor)))
+    return np.ldexp(scales, format.frac).astype(np.int64), fixed_type(format)
 
 
 def zero_code(element: Attribute) -> int:
     """The code of zero. Raises `HardwareError` for a format without it."""
-    if exact_format(element) is not None:
-        return 0
-    assert isinstance(element, ElementType)
-    if not element.codes.has_zero:
+    if isinstance(element, ElementType) and not element.codes.has_zero:
         raise HardwareError(
             f"elements {element} have no zero to fill up tiles and borders with: "
             "choose a parallelism that divides the channels, and no padding"
         )
-    format = element.format if isinstance(element.format, Scaled) else element.codes
-    return int(np.asarray(format.encode(np.zeros(1)))[0])
+    return code_of(0.0, element)
+
+
+def code_of(value: float, element: Attribute) -> int:
+    """The code of a number; in blocks, that of an element."""
+    if (format := exact_format(element)) is None:
+        assert isinstance(element, ElementType)
+        is_scaled = isinstance(element.format, Scaled)
+        format = element.format if is_scaled else element.codes
+    return int(np.asarray(format.encode(np.full(1, value)))[0])
 
 
 def padded(
@@ -387,6 +444,22 @@ def accumulated(value: SSAValue, count: int, bound: int | None = None) -> SSAVal
             f"a sum of {count} numbers of {element_of(value)} takes more than 64 bits"
         )
     return AccumulateOp(Kind.SUM, value, fixed_type(wide)).result
+
+
+def summed(op: ArithmeticOp, x: SSAValue, weight: SSAValue, count: int) -> SSAValue:
+    """
+    The sum of products of `count` tiles with weights.
+
+    It is exact, or that of a block, rounded as `op` does. Raises `HardwareError` if it
+    is too wide, or if blocks are to be added.
+    """
+    if not is_block(x):
+        return accumulated(exactly(LinearOp(x, weight)), count)
+    if count > 1:
+        raise HardwareError(f"it adds {count} blocks: {LOWER_BLOCKS}")
+    return LinearOp(
+        x, weight, element=element_of(op.results[0]), rounding=op.rounding
+    ).result
 
 
 def times_scale(total: SSAValue, scale: SSAValue) -> SSAValue:

@@ -26,6 +26,7 @@ from mase_opt.lib.conversion.streamed.builder import (
     padded,
     parallelism,
     rom,
+    summed,
     times_scale,
     weights_of,
     with_bias,
@@ -51,7 +52,7 @@ def conv(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     inputs = shape_of(op.input)[1]
     if groups > 1 and groups == inputs == shape_of(op.weight)[0]:
         return depthwise(op, b)
-    weights = weights_of(op.weight, 0)
+    weights = weights_of(op, 0)
     outputs, per_group, *kernel = weights.codes.shape
     shape = (groups, outputs // groups, per_group, 1, prod(kernel))
     weights = replace(weights, codes=weights.codes.reshape(shape))
@@ -106,13 +107,11 @@ def convolution(
 
     def body(x: SSAValue) -> SSAValue:
         flat = ReshapeOp(x, (1, lanes))
-        type = TensorType(element, (count, lanes))
         phase = [name for _, *names in places for name in names]
         loops = [group, output, *phase, *taps, inner]
-        weight = rom(nest, words, loops, type, f"{name}.weight")
-        part = exactly(layers.LinearOp(flat, weight))
+        weight = weights.rom(nest, words, (groups, per_output), loops, f"{name}.weight")
         outputs = [group, output], folds, count
-        total = accumulated(part, beats * number)
+        total = summed(op, flat.result, weight, beats * number)
         if weights.scales is not None:
             scale = by_output(op, "scale", *weights.scales, nest, *outputs)
             total = times_scale(total, scale)
@@ -123,7 +122,7 @@ def convolution(
 
 def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     """Each channel has a kernel of its own."""
-    weights = weights_of(op.weight, 0)
+    weights = weights_of(op, 0)
     channels, _, *kernel = weights.codes.shape
     wanted, _ = parallelism(op) or (channels, 1)
     channel = convert(b, b.along(op.input, (1,), wanted), wanted, 1)

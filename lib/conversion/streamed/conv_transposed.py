@@ -27,7 +27,7 @@ from mase_opt.lib.conversion.streamed.registry import streamed
 
 @streamed(layers.ConvTranspose2dOp)
 def conv_transposed(op: layers.ConvTranspose2dOp, b: StreamBuilder) -> SSAValue:
-    weights = weights_of(op.weight, 1)
+    weights = weights_of(op, 1)
     groups = op.groups.value.data
     inputs, per_output, *_ = weights.codes.shape
     # A place more in each dimension, for taps that meet no weight.

@@ -14,12 +14,11 @@ from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
     Codes,
     StreamBuilder,
-    accumulated,
     constant_codes,
-    exactly,
     padded,
     parallelism,
     rom,
+    summed,
     times_scale,
     weights_of,
     with_bias,
@@ -32,7 +31,7 @@ from mase_opt.lib.streams.layout import BEYOND, Layout
 
 @streamed(layers.LinearOp)
 def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
-    weights = weights_of(op.weight, 0)
+    weights = weights_of(op, 0)
     outputs, features = weights.codes.shape
     given, lanes = parallelism(op) or (outputs, features)
     count = min(given, outputs)
@@ -84,10 +83,9 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
 
     def body(x: SSAValue) -> SSAValue:
         flat = ReshapeOp(x, (1, source.lanes))
-        type = TensorType(element, (count, source.lanes))
-        weight = rom(nest, words, [output, *inner.values()], type, f"{name}.weight")
-        part = exactly(layers.LinearOp(flat, weight))
-        total = accumulated(part, beats)
+        loops = [output, *inner.values()]
+        weight = weights.rom(nest, words, (1, outputs), loops, f"{name}.weight")
+        total = summed(op, flat.result, weight, beats)
         if weights.scales is not None:
             total = times_scale(total, by_output(*weights.scales, "scale"))
         bias = None
