@@ -175,6 +175,10 @@ class StreamBuilder(ProcessBuilder):
         if (value, axes) in self.directions:
             return self.directions[value, axes]
         shape = shape_of(value)
+        if value in self.moves and value in self.channels:
+            layout = channel_of(self.channels[value]).layout
+            if layout.shape == shape and layout.axis in (None, *axes):
+                return self.channels[value]
         root, index = self.moves.get(value, (value, indices(shape)))
         flat = np.array_equal(index.ravel(), np.arange(prod(shape_of(root))))
         if isinstance(root, BlockArgument) and root not in self.channels:
