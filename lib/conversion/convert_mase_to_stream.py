@@ -20,6 +20,7 @@ from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, Soft
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
+from mase_opt.lib.conversion.streamed.constant_sums import build_adder_graphs
 from mase_opt.lib.conversion.streamed.lanes import set_stages
 from mase_opt.lib.conversion.streamed.movement import MOVES
 from mase_opt.lib.conversion.streamed.registry import KINDS
@@ -128,6 +129,7 @@ class ConvertMaseToStreamPass(ModulePass):
             added = builder.block.first_op if last is None else last.next_op
             while added is not None:
                 if isinstance(added, ProcessOp):
+                    build_adder_graphs(added)
                     set_stages(added, self.max_logic_depth)
                 added = added.next_op
         except HardwareError as error:
