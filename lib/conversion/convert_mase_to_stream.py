@@ -18,7 +18,9 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import element_of
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
 from mase_opt.lib.conversion.streamed.constant_sums import build_adder_graphs
 from mase_opt.lib.conversion.streamed.lanes import set_stages
@@ -95,6 +97,7 @@ class ConvertMaseToStreamPass(ModulePass):
             match inner:
                 case func.ReturnOp():
                     for value in inner.operands:
+                        check_result(value)
                         channel = self._add(
                             builder, inner, partial(builder.channel, value)
                         )
@@ -137,6 +140,15 @@ class ConvertMaseToStreamPass(ModulePass):
                 f"no process for {describe_op(op)}: {error}"
             ) from error
         return result
+
+
+def check_result(value: SSAValue) -> None:
+    """Raises `PassFailedException` for a result that no port has."""
+    if is_block(value):
+        raise PassFailedException(
+            f"a result has elements {element_of(value)}, which no port has: let the "
+            "model cast it to fixed point"
+        )
 
 
 def check_streamed(op: func.FuncOp) -> None:

@@ -5,26 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from levels import Model
-from streams import assert_minimal, assert_streams
+from streams import assert_minimal, assert_streams, streamed
+from xdsl.context import Context
 from xdsl.dialects.builtin import TensorType
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
+from xdsl.utils.exceptions import PassFailedException
 
-from mase_opt.dialects.mase import layers, shape
+import mase_opt as mo
+from mase_opt.dialects.mase import elementwise, layers, shape
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.formats import (
     BinaryType,
+    BlockType,
     MiniFloatType,
     ScaledType,
     TernaryType,
 )
 from mase_opt.dialects.mase.types import ElementType, FixedType
 from mase_opt.lib.analysis.network import network_function, network_of
-from mase_opt.lib.formats import Fixed, MiniFloat
+from mase_opt.lib.formats import Block, Fixed, MiniFloat
 from mase_opt.lib.formats.binary import Binary
+from mase_opt.lib.formats.block import E8M0, Exponent
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.minifloat import Kind
 from mase_opt.lib.formats.scaled import Scaled, ScaleLayout
 from mase_opt.lib.formats.ternary import Ternary
+from mase_opt.lib.simulation import verilator
+from mase_opt.lib.transforms.mase_lower_block_arithmetic import (
+    MaseLowerBlockArithmeticPass,
+)
 
 X, Y = FixedType(6, 3), FixedType(14, 5)
 FOLDINGS = [(9, 9), (2, 1), (3, 2)]
@@ -162,3 +171,172 @@ def test_elements(name: str, folding: tuple[int, int]) -> None:
         with model as (x,):
             op = layers.LinearOp(x, weight.clone(), element=Y, layer="fc")
         check(model, op, folding)
+
+
+# ---- blocks -------------------------------------------------------------------------
+
+BLOCKS = {
+    "mxint8": (Fixed(8, 6), E8M0),
+    "mxfp4": (MiniFloat(2, 1, Kind.FINITE), E8M0),
+    "mxfp8": (MiniFloat(4, 3, Kind.FN), E8M0),
+    "narrow": (Fixed(4, 2), Exponent(3, 4)),
+}
+ACCUMULATOR = FixedType(18, 9)
+"""So narrow that sums of blocks are rounded, and some saturate."""
+
+
+def block(name: str, *sizes: int) -> BlockType:
+    return BlockType(Block(*BLOCKS[name], sizes))
+
+
+def into(value: SSAValue, element: BlockType) -> SSAValue:
+    return elementwise.CastOp(value, element=element).result
+
+
+def weights(element: ElementType, size: tuple[int, ...], seed: int) -> SSAValue:
+    """Numbers of several magnitudes; a row of zeros."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=size) * np.exp2(rng.integers(-3, 2, size))
+    values[0] = 0
+    return shape.ConstantOp.of(element.format.quantize(values), element).result
+
+
+def check_lowered(
+    model: Model,
+    op: layers.ContractionOp,
+    folding: tuple[int, int],
+    *,
+    verilator: bool = False,
+) -> None:
+    op.accumulator = ACCUMULATOR
+    module = model.returns(op)
+    MaseLowerBlockArithmeticPass().apply(Context(), module)
+    network = assert_streams(module, {"fc": folding}, verilator=verilator)
+    timing = network_of(network_function(network)).network
+    if len(timing.buffers) < 16:
+        # Of larger ones, sizes are those that are found quickly.
+        assert_minimal(timing)
+
+
+def linear_on_blocks(name: str, features: int) -> tuple[Model, layers.LinearOp]:
+    x = block(name, 4)
+    model = Model((FixedType(12, 7), [1 if features == 8 else 2, features]))
+    with model as (data,):
+        weight, bias = weights(x, (5, features), 1), drawn(FixedType(9, 6), (5,), 2)
+        op = layers.LinearOp(into(data, x), weight, bias, element=Y, layer="fc")
+    return model, op
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize(
+    ("features", "folding"), [(8, (2, 4)), (11, (3, 1)), (3, (9, 9)), (4, (1, 9))]
+)
+def test_linear_on_blocks(name: str, features: int, folding: tuple[int, int]) -> None:
+    """Several blocks, a short one at the end, less than one; rows and one alone."""
+    check_lowered(*linear_on_blocks(name, features), folding)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(verilator.available() is not None, reason="needs Verilator")
+def test_verilator_on_blocks() -> None:
+    check_lowered(*linear_on_blocks("narrow", 4), (1, 9), verilator=True)
+
+
+@pytest.mark.parametrize("which", ["data", "weight"])
+def test_blocks_and_fixed_point(which: str) -> None:
+    model = Model((FixedType(8, 4), [2, 6]))
+    with model as (data,):
+        x = into(data, block("mxint8", 4)) if which == "data" else data
+        element = block("mxfp4", 4) if which == "weight" else FixedType(5, 4)
+        made = weights(element, (5, 6), 3) if which == "weight" else None
+        weight = made or drawn(element, (5, 6), 3).result
+        op = layers.LinearOp(x, weight, element=Y, layer="fc")
+    check_lowered(model, op, (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("mxint8", "conv1d"), ("mxfp4", "conv2d"), ("mxint8", "depthwise")],
+)
+def test_convolution_on_blocks(name: str, kind: str) -> None:
+    """Blocks of channels: a product for each place of the kernel, around it zeros."""
+    space = 1 if kind == "conv1d" else 2
+    x = block(name, *((1,) if kind == "depthwise" else (2,)), *[1] * space)
+    channels, groups = (2, 2) if kind == "depthwise" else (3, 1)
+    model = Model((FixedType(9, 5), [1, channels, *[3] * space]))
+    with model as (data,):
+        weight = weights(x, (2, channels // groups, *[2] * space), 4)
+        made = layers.Conv1dOp if space == 1 else layers.Conv2dOp
+        op = made(
+            into(data, x),
+            weight,
+            element=Y,
+            layer="fc",
+            groups=groups,
+            padding=[1] * space,
+            strides=[2] * space,
+            dilation=[1] * space,
+        )
+    check_lowered(model, op, (1, 2))
+
+
+@pytest.mark.parametrize(("name", "terms"), [("mxint8", 4), ("mxfp4", 7)])
+def test_product_of_blocks(name: str, terms: int) -> None:
+    element = FixedType(9, 5)
+    model = Model((element, [2, 3, terms]), (element, [2, terms, 3]))
+    with model as (x, y):
+        rows, columns = into(x, block(name, 4)), into(y, block(name, 4, 1))
+        op = layers.MatmulOp(rows, columns, element=Y, layer="fc")
+    check_lowered(model, op, (2, 2))
+
+
+def test_from_blocks() -> None:
+    model = Model((FixedType(9, 5), [2, 7]))
+    with model as (x,):
+        y = elementwise.CastOp(into(x, block("mxint8", 4)), element=FixedType(12, 8))
+    check(model, y, (1, 1))
+
+
+def test_weights_one_at_a_time_are_codes() -> None:
+    """A ROM of one word has codes, which are no numbers in minifloat."""
+    model = Model((X, [1, 3]))
+    with model as (x,):
+        weight = drawn(ELEMENTS["minifloat"], (2, 3), 5)
+        op = layers.LinearOp(x, weight, element=Y, layer="fc")
+    check(model, op, (2, 3))
+
+
+def test_blocks_of_two_dimensions() -> None:
+    model = Model((X, [2, 8]))
+    with model as (x,):
+        y = elementwise.CastOp(into(x, block("mxint8", 2, 2)), element=Y)
+    message = r"lies along 2 dimensions of \[2, 8\], .*: use blocks of one size"
+    with pytest.raises(PassFailedException, match=message):
+        streamed(model.returns(y))
+
+
+def test_no_port_of_blocks() -> None:
+    model = Model((block("mxint8", 4), [1, 8]))
+    with model as (x,):
+        y = elementwise.CastOp(x, element=Y)
+    with pytest.raises(PassFailedException, match=r"input 0 .* cast it to blocks"):
+        streamed(model.returns(y))
+    model = Model((X, [1, 8]))
+    with model as (x,):
+        y = into(x, block("mxint8", 4))
+    with pytest.raises(PassFailedException, match=r"result .* cast it to fixed point"):
+        streamed(model.returns(y))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["mlp", "cnn"])
+@pytest.mark.parametrize("format", ["mxint8", "mxfp4"])
+def test_digits(which: str, format: str) -> None:
+    folder = "examples/digits"
+    model = mo.load(f"{folder}/{which}.mlir").calibrate(
+        f"{folder}/{which}_calibration.npz"
+    )
+    quantized = model.quantize(format=format, accumulator="fixed<24, 12>")
+    module = quantized.apply("allocate-parallelism", interval=200)._explicit
+    timing = network_of(network_function(assert_streams(module))).network
+    assert timing.run().interval <= 200

@@ -17,7 +17,7 @@ from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, Shape, ints, round
 from mase_opt.dialects.mase.elementwise import AddOp, MulOp
 from mase_opt.dialects.mase.formats import BlockType, element_type
 from mase_opt.dialects.mase.layers import LinearOp
-from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.shape import ConstantOp, SliceOp
 from mase_opt.dialects.mase.types import (
     ElementType,
     FixedPoint,
@@ -231,8 +231,20 @@ def constant_codes(value: SSAValue, name: str) -> tuple[Codes, Attribute]:
 
 
 def constant_of(value: SSAValue, name: str) -> ConstantOp:
-    """The constant that gives an operand. Raises `HardwareError` for other ones."""
+    """
+    The constant that gives an operand, or a part of one.
+
+    Raises `HardwareError` for other operands.
+    """
     op = value.owner
+    if isinstance(op, SliceOp) and not is_block(value):
+        whole = constant_of(op.input, name)
+        codes = moved(op, whole.codes().astype(np.int64))
+        codes = codes.astype(whole.codes().dtype)
+        return ConstantOp(
+            DenseAttr.from_array(np.ascontiguousarray(codes), whole.value.label),
+            TensorType(element_of(value), codes.shape),
+        )
     if not isinstance(op, ConstantOp):
         raise HardwareError(
             f"the {name} is computed, expected a constant: a process has it in a ROM"
@@ -301,6 +313,10 @@ def weights_of(op: ArithmeticOp, axis: int) -> Weights:
         if is_block(data):
             return Weights(codes, own, block=element, exponents=shared)
         powers = np.ldexp(1.0, shared - element.format.scale.bias)
+        # Zeros have any exponent, such as that of others.
+        rest = tuple(d for d in range(len(size)) if d != axis)
+        used = (constant.array() != 0).any(axis=rest)
+        powers = np.where(used, powers, powers[used].min(initial=1.0))
         return Weights(codes, own, _scales(powers, element))
     if is_block(data):
         return Weights(*constant_codes(value, "weight"))

@@ -15,6 +15,7 @@ from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.conversion.streamed.builder import (
     Codes,
     Nest,
@@ -50,7 +51,8 @@ Convolution = layers.ConvOp | layers.ConvTranspose2dOp
 def conv(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     groups = op.groups.value.data
     inputs = shape_of(op.input)[1]
-    if groups > 1 and groups == inputs == shape_of(op.weight)[0]:
+    alone = groups > 1 and groups == inputs == shape_of(op.weight)[0]
+    if alone and not is_block(op.input):
         return depthwise(op, b)
     weights = weights_of(op, 0)
     outputs, per_group, *kernel = weights.codes.shape
