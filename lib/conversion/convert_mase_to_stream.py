@@ -49,7 +49,8 @@ class ConvertMaseToStreamPass(ModulePass):
     before a linear layer travels as it was; its weights are put into that order.
 
     Needs one function whose values are of number formats, and weights that are
-    constants of one format per tensor. Names every layer that has no process.
+    constants. Scales of their outputs multiply the sums; of block formats, a beat is a
+    block. Names every layer that has no process.
 
     ```mlir
     func.func @f(%x: tensor<1x8x!mase.fixed<8, 4>>) -> tensor<1x8x!mase.fixed<8, 4>> {

@@ -330,7 +330,7 @@ def test_no_port_of_blocks() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["mlp", "cnn"])
-@pytest.mark.parametrize("format", ["mxint8", "mxfp4"])
+@pytest.mark.parametrize("format", ["mxint8", "mxfp4_e2m1"])
 def test_digits(which: str, format: str) -> None:
     folder = "examples/digits"
     model = mo.load(f"{folder}/{which}.mlir").calibrate(
