@@ -18,7 +18,7 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import element_of
+from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
@@ -159,12 +159,14 @@ def check_streamed(op: func.FuncOp) -> None:
     for index, argument in enumerate(op.body.block.args):
         if argument.first_use is None:
             problems.append(f"argument {index} is not used: leave it out")
+        problems += _scaled_apart(argument, f"argument {index}")
     if not op.body.block.args:
         problems.append("it takes no input: there is nothing to compute")
     known = sorted(kind.name for kind in KINDS)
     for inner in live_ops(op):
         if isinstance(inner, (func.ReturnOp, ConstantOp, *MOVES)):
             continue
+        problems += _scaled_apart(inner.results[0], describe_op(inner))
         if type(inner) in KINDS:
             continue
         if isinstance(inner, SoftmaxOp | AttentionOp | AffineNormOp):
@@ -180,3 +182,16 @@ def check_streamed(op: func.FuncOp) -> None:
             f"function {op.sym_name.data} cannot be streamed:\n  "
             + "\n  ".join(problems)
         )
+
+
+def _scaled_apart(value: SSAValue, name: str) -> list[str]:
+    """What is wrong with values whose codes mean other numbers in other places."""
+    element = element_of(value)
+    if not isinstance(element, ElementType) or is_block(value):
+        return []
+    if not element.format.positional:
+        return []
+    return [
+        f"{name} has elements {element}, and no channel has scales along an axis: give "
+        "data one scale"
+    ]

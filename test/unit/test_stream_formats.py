@@ -21,7 +21,8 @@ from mase_opt.dialects.mase.formats import (
     ScaledType,
     TernaryType,
 )
-from mase_opt.dialects.mase.types import ElementType, FixedType
+from mase_opt.dialects.mase.types import ElementType, FixedType, element_of
+from mase_opt.dialects.stream.ops import RomOp
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.formats import Block, Fixed, MiniFloat
 from mase_opt.lib.formats.binary import Binary
@@ -337,6 +338,30 @@ def test_digits(which: str, format: str) -> None:
         f"{folder}/{which}_calibration.npz"
     )
     quantized = model.quantize(format=format, accumulator="fixed<24, 12>")
-    module = quantized.apply("allocate-parallelism", interval=200)._explicit
+    module = quantized.apply("allocate-parallelism", interval=200)._explicit  # pyright: ignore[reportPrivateUsage]
     timing = network_of(network_function(assert_streams(module))).network
     assert timing.run().interval <= 200
+
+
+def test_scales_of_data() -> None:
+    """Those of each channel have no process, and one that is no power of two."""
+    model = Model((X, [2, 3]))
+    with model as (x,):
+        element = scaled(Fixed(5, 2), [0.5, 0.25, 1.0], 0, 1)
+        y = elementwise.CastOp(x, element=element, layer="act")
+        z = elementwise.CastOp(y, element=Y)
+    message = r"mase.cast act has elements .*, and no channel has .*: give data one"
+    with pytest.raises(PassFailedException, match=message):
+        streamed(model.returns(z))
+
+
+def test_scales_multiply_sums() -> None:
+    """Codes stay as narrow as they are, whatever the scales."""
+    model = Model((X, [1, 4]))
+    with model as (x,):
+        weight = drawn(scaled(Fixed(4, 1), [0.3, 1.7, 0.01]), (3, 4), 11)
+        op = layers.LinearOp(x, weight, element=Y, layer="fc")
+    network = streamed(model.returns(op), {"fc": (1, 2)})
+    roms = [inner for inner in network.walk() if isinstance(inner, RomOp)]
+    assert next(element_of(rom.result) for rom in roms) == FixedType(4, 1)
+    assert [len(rom.words()) for rom in roms] == [6, 3]

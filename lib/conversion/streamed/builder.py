@@ -320,8 +320,9 @@ def weights_of(op: ArithmeticOp, axis: int) -> Weights:
         return Weights(codes, own, _scales(powers, element))
     if is_block(data):
         return Weights(*constant_codes(value, "weight"))
+    one = (1,) * len(size)
     if not isinstance(format, Scaled) or (
-        format.positional and np.shape(format.spread(np.zeros(size))[0]) != by_output
+        format.layout.parts(size).grid not in (by_output, one)
     ):
         return Weights(*constant_codes(value, "weight"))
     codes, own = constant.codes().astype(np.int64), format.element
