@@ -39,6 +39,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.attrs import DenseAttr
 from mase_opt.dialects.mase.base import I64ArrayConstr, int_array, ints, show
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.types import element_of, exact_format, shape_of
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.streams.schedule import (
@@ -85,7 +86,8 @@ class RomOp(IRDLOperation):
     A tile of constant data, another one in each iteration of `loops`.
 
     `value` holds the codes of the tiles one after the other: one for each iteration of
-    the loops with the numbers `loops`, the first of these outermost.
+    the loops with the numbers `loops`, the first of these outermost. Of block formats,
+    the exponents of a tile are behind its elements.
 
     ```mlir
     %w = stream.rom <i8, fc1.weight_0123456789ab> {loops = array<i64: 1, 2>}
@@ -111,8 +113,12 @@ class RomOp(IRDLOperation):
         )
 
     def words(self) -> NDArray[np.generic]:
-        """The codes, `[words, elements]`. Raises `ValueError` without data."""
-        return self.value.array().reshape(-1, int(np.prod(shape_of(self.result))))
+        """The codes, `[words, codes]`. Raises `ValueError` without data."""
+        element, shape = element_of(self.result), shape_of(self.result)
+        count = prod(shape)
+        if isinstance(element, BlockType):
+            count += prod(element.format.parts(shape).grid)
+        return self.value.array().reshape(-1, count)
 
 
 @irdl_op_definition
@@ -523,7 +529,9 @@ class ViewOp(IRDLOperation):
 
     def verify_(self) -> None:
         source, result = channel_of(self.input), channel_of(self.result)
-        if source.element != result.element:
+        same = source.beat if isinstance(source.element, BlockType) else source.element
+        own = result.beat if isinstance(result.element, BlockType) else result.element
+        if same != own:
             raise VerifyException(
                 f"elements are {result.element}, expected {source.element}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 from xdsl.dialects.builtin import DenseArrayBase, IntegerType, TensorType
@@ -13,6 +14,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from mase_opt.dialects.mase.base import int_array, ints, show
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.types import ElementType, check_type, exact_format
 from mase_opt.lib.streams.layout import Layout
 
@@ -26,7 +28,8 @@ class ChannelType(ParametrizedAttribute, TypeAttribute):
     which tiles follow each other, outermost first. Both are row-major within. Where a
     tile does not divide the shape, the last ones along that dimension are ragged: lanes
     beyond the end hold anything. Channels of one type can be connected; between two
-    types there is a process that converts.
+    types there is a process that converts. Of block formats, each beat holds one block:
+    its elements, and behind them the exponent that they share.
 
     ```mlir
     !stream.channel<tensor<1x6x8x8x!mase.fixed<8, 4>>, tile [1, 4, 1, 1],
@@ -59,8 +62,12 @@ class ChannelType(ParametrizedAttribute, TypeAttribute):
 
     @property
     def beat(self) -> TensorType[Attribute]:
-        """The type of what a beat holds."""
-        return TensorType(self.element, ints(self.tile))
+        """The type of what a beat holds; a block has one dimension."""
+        tile = ints(self.tile)
+        if isinstance(self.element, BlockType):
+            lanes = prod(tile)
+            return TensorType(in_blocks(self.element, (lanes,)), (lanes,))
+        return TensorType(self.element, tile)
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -95,13 +102,31 @@ class ChannelType(ParametrizedAttribute, TypeAttribute):
             raise VerifyException(
                 f"order is {list(order)}, expected each of the {len(shape)} dimensions"
             )
-        if exact_format(self.element) is None and (
+        if isinstance(self.element, BlockType):
+            extents = self.element.format.parts(shape).extent
+            if any(
+                t != e and (n > t or n > e)
+                for n, t, e in zip(shape, tile, extents, strict=True)
+            ):
+                raise VerifyException(
+                    f"tile is {list(tile)}, expected a block of {self.element}, "
+                    f"{list(extents)}"
+                )
+        elif exact_format(self.element) is None and (
             not isinstance(self.element, ElementType) or self.element.format.positional
         ):
             raise VerifyException(
                 f"elements are {self.element}, expected a format in which a code means "
                 "the same in every place"
             )
+
+
+def in_blocks(element: BlockType, tile: Sequence[int]) -> BlockType:
+    """The same format in blocks as large as a tile."""
+    sizes = list(tile)
+    while len(sizes) > 1 and sizes[0] == 1:
+        del sizes[0]
+    return BlockType(replace(element.format, shape=tuple(sizes)))
 
 
 def channel_of(value: SSAValue) -> ChannelType:

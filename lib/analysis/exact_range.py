@@ -17,6 +17,7 @@ from mase_opt.lib.formats import Block, Fixed
 from mase_opt.lib.formats.fixed import MAX_FRAC, MAX_WIDTH
 from mase_opt.lib.formats.format import Element
 from mase_opt.lib.formats.multiples import Multiples
+from mase_opt.lib.formats.scaled import Scaled
 
 
 def narrowest(numbers: Multiples) -> Fixed | None:
@@ -54,7 +55,7 @@ def range_of(value: SSAValue) -> Multiples | None:
         case _:
             pass
     format = element.format if isinstance(element, ElementType) else None
-    if not isinstance(format, Element) or format.has_nan:
+    if not isinstance(format, Element | Scaled) or format.has_nan:
         return None
     numbers = format.multiples
     return numbers and numbers.at(max(numbers.frac, 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, gcd, prod
 
 from xdsl.dialects import func
@@ -19,6 +19,7 @@ from mase_opt.dialects.mase.types import (
     exact_format,
     shape_of,
 )
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.analysis.devices import (
     SHORT,
     Resources,
@@ -113,6 +114,8 @@ class Work:
     """Of an element that it reads, and of a weight."""
     lines: int = 1
     """Places of what it reads that windows need at a time."""
+    blocks: bool = False
+    """Whether inputs share exponents: then each sum has multipliers for all of them."""
 
     @property
     def products(self) -> int:
@@ -174,6 +177,8 @@ class Work:
         best: Choice | None = None
         for inputs in range(1, self.inputs + 1):
             folds = interval // (self.repeats * -(-self.inputs // inputs))
+            if self.blocks and inputs < self.inputs:
+                continue
             if folds < 1 or (self.divided and self.inputs % inputs):
                 continue
             outputs = -(-self.outputs // folds)
@@ -272,6 +277,22 @@ class Layers:
 
 
 def _work(op: Operation) -> Work | None:
+    work = _sums(op)
+    if work is None or not any(map(is_block, op.operands[:2])):
+        return work
+    if isinstance(op, layers.MatmulOp):
+        # A column at a time.
+        return replace(work, blocks=True)
+    # Blocks become layers of their own, side by side; so do places of a kernel.
+    return replace(
+        work,
+        inputs=prod(shape_of(op.operands[1])[1:]),
+        repeats=prod(shape_of(op.results[0])) // max(work.outputs, 1),
+        blocks=True,
+    )
+
+
+def _sums(op: Operation) -> Work | None:
     match op:
         case layers.MatmulOp():
             return _product(op)

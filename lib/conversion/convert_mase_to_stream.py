@@ -18,7 +18,9 @@ from xdsl.utils.exceptions import PassFailedException
 from mase_opt.dialects.mase.base import MaseOp
 from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, SoftmaxOp
 from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.types import ElementType, element_of
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
 from mase_opt.lib.conversion.streamed.constant_sums import build_adder_graphs
 from mase_opt.lib.conversion.streamed.lanes import set_stages
@@ -46,7 +48,8 @@ class ConvertMaseToStreamPass(ModulePass):
     before a linear layer travels as it was; its weights are put into that order.
 
     Needs one function whose values are of number formats, and weights that are
-    constants of one format per tensor. Names every layer that has no process.
+    constants. Scales of their outputs multiply the sums; of block formats, a beat is a
+    block. Names every layer that has no process.
 
     ```mlir
     func.func @f(%x: tensor<1x8x!mase.fixed<8, 4>>) -> tensor<1x8x!mase.fixed<8, 4>> {
@@ -94,6 +97,7 @@ class ConvertMaseToStreamPass(ModulePass):
             match inner:
                 case func.ReturnOp():
                     for value in inner.operands:
+                        check_result(value)
                         channel = self._add(
                             builder, inner, partial(builder.channel, value)
                         )
@@ -138,6 +142,15 @@ class ConvertMaseToStreamPass(ModulePass):
         return result
 
 
+def check_result(value: SSAValue) -> None:
+    """Raises `PassFailedException` for a result that no port has."""
+    if is_block(value):
+        raise PassFailedException(
+            f"a result has elements {element_of(value)}, which no port has: let the "
+            "model cast it to fixed point"
+        )
+
+
 def check_streamed(op: func.FuncOp) -> None:
     """Raises one `PassFailedException` that lists everything without a process."""
     argument_names(op)
@@ -146,12 +159,14 @@ def check_streamed(op: func.FuncOp) -> None:
     for index, argument in enumerate(op.body.block.args):
         if argument not in read:
             problems.append(f"argument {index} is not used: leave it out")
+        problems += _scaled_apart(argument, f"argument {index}")
     if not op.body.block.args:
         problems.append("it takes no input: there is nothing to compute")
     known = sorted(kind.name for kind in KINDS)
     for inner in live_ops(op):
         if isinstance(inner, (func.ReturnOp, ConstantOp, *MOVES)):
             continue
+        problems += _scaled_apart(inner.results[0], describe_op(inner))
         if type(inner) in KINDS:
             continue
         if isinstance(inner, SoftmaxOp | AttentionOp | AffineNormOp):
@@ -167,3 +182,16 @@ def check_streamed(op: func.FuncOp) -> None:
             f"function {op.sym_name.data} cannot be streamed:\n  "
             + "\n  ".join(problems)
         )
+
+
+def _scaled_apart(value: SSAValue, name: str) -> list[str]:
+    """What is wrong with values whose codes mean other numbers in other places."""
+    element = element_of(value)
+    if not isinstance(element, ElementType) or is_block(value):
+        return []
+    if not element.format.positional:
+        return []
+    return [
+        f"{name} has elements {element}, and no channel has scales along an axis: give "
+        "data one scale"
+    ]

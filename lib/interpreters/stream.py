@@ -18,6 +18,7 @@ from xdsl.ir import Attribute, SSAValue
 from xdsl.utils.exceptions import InterpretationError
 
 from mase_opt.dialects.mase.base import ints
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.types import (
     ElementType,
     element_of,
@@ -38,6 +39,7 @@ from mase_opt.dialects.stream.ops import (
     YieldOp,
 )
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.formats.block import Encoded
 from mase_opt.lib.formats.rounding import integers
 from mase_opt.lib.interpreters.exact import Array
 from mase_opt.lib.interpreters.kernels.values import exact_sum
@@ -84,6 +86,8 @@ def evaluate(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
 
 def held(element: Attribute, codes: Array) -> Array:
     """What the interpreter holds for codes."""
+    if isinstance(element, BlockType):
+        return np.asarray(element.codes.decode(codes.astype(np.int64)))
     if isinstance(element, ElementType) and exact_format(element) is None:
         return np.asarray(element.format.decode(codes.astype(np.int64)))
     return integers(codes)
@@ -175,7 +179,13 @@ class _Run:
 
     @staticmethod
     def _words(op: RomOp | TableOp) -> Array:
-        shape = shape_of(op.result)
+        shape, element = shape_of(op.result), element_of(op.result)
+        if isinstance(element, BlockType):
+            codes = op.words().astype(np.int64)
+            grid = element.format.parts(shape).grid
+            elements, scales = np.split(codes, [prod(shape)], axis=1)
+            encoded = Encoded(elements.reshape(-1, *shape), scales.reshape(-1, *grid))
+            return np.asarray(element.format.decode(encoded))
         return held(element_of(op.result), op.words()).reshape(-1, *shape)
 
     def _select(self, op: SelectOp) -> Array:

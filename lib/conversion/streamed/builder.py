@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ from xdsl.dialects.builtin import DenseArrayBase, TensorType
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.mase.attrs import DenseAttr
-from mase_opt.dialects.mase.base import MaseOp, Shape, ints, rounding_of
-from mase_opt.dialects.mase.elementwise import AddOp
-from mase_opt.dialects.mase.shape import ConstantOp
+from mase_opt.dialects.mase.base import ArithmeticOp, MaseOp, Shape, ints, rounding_of
+from mase_opt.dialects.mase.elementwise import AddOp, MulOp
+from mase_opt.dialects.mase.formats import BlockType, element_type
+from mase_opt.dialects.mase.layers import LinearOp
+from mase_opt.dialects.mase.shape import ConstantOp, SliceOp
 from mase_opt.dialects.mase.types import (
     ElementType,
+    FixedPoint,
     element_of,
     exact_format,
     fixed_type,
@@ -28,8 +31,9 @@ from mase_opt.dialects.stream.ops import (
     Kind,
     RomOp,
 )
-from mase_opt.dialects.stream.types import ChannelType, channel_of
-from mase_opt.lib.analysis.exact_range import narrowest, range_of_result
+from mase_opt.dialects.stream.types import ChannelType, channel_of, in_blocks
+from mase_opt.lib.analysis.blocks import is_block
+from mase_opt.lib.analysis.exact_range import narrowest, range_of, range_of_result
 from mase_opt.lib.analysis.parallelism import (
     PARALLELISM,
 )
@@ -43,7 +47,11 @@ from mase_opt.lib.conversion.streamed.processes import (
     ProcessBuilder,
     cast_to,
 )
-from mase_opt.lib.hardware.number import HardwareError
+from mase_opt.lib.formats.fixed import Fixed
+from mase_opt.lib.formats.multiples import Multiples
+from mase_opt.lib.formats.rounding import integers
+from mase_opt.lib.formats.scaled import Scaled
+from mase_opt.lib.hardware.number import LOWER_BLOCKS, HardwareError
 from mase_opt.lib.streams.layout import BEYOND, Index, Layout
 
 Codes = NDArray[np.integer]
@@ -100,6 +108,11 @@ class StreamBuilder(ProcessBuilder):
         lanes: int | None,
         axis: int | None = None,
     ) -> None:
+        if is_block(value):
+            raise HardwareError(
+                f"input {value.index} has elements {element_of(value)}, which no port "
+                "has: let the model cast it to blocks"
+            )
         layout = self.natural(shape, lanes, axis)
         type = ChannelType.of(element_of(value), layout)
         # The one that is read first need not be the first one of the function.
@@ -166,6 +179,10 @@ class StreamBuilder(ProcessBuilder):
         if (value, axes) in self.directions:
             return self.directions[value, axes]
         shape = shape_of(value)
+        if value in self.moves and value in self.channels:
+            layout = channel_of(self.channels[value]).layout
+            if layout.shape == shape and layout.axis in (None, *axes):
+                return self.channels[value]
         root, index = self.moves.get(value, (value, indices(shape)))
         flat = np.array_equal(index.ravel(), np.arange(prod(shape_of(root))))
         if isinstance(root, BlockArgument) and root not in self.channels:
@@ -195,47 +212,174 @@ def parallelism(op: Operation) -> tuple[int, int] | None:
 # ---- constants ----------------------------------------------------------------------
 
 
-def constant_codes(value: SSAValue, name: str) -> Codes:
+def constant_codes(value: SSAValue, name: str) -> tuple[Codes, Attribute]:
     """
-    The codes of a constant operand, shaped.
+    The codes of a constant operand, shaped, and the elements that they are of.
 
-    Raises `HardwareError` for other operands, and for codes that mean different numbers
-    in different places.
+    Codes that mean different numbers in different places, of blocks and of scales along
+    an axis, become fixed point that has all of these numbers. Raises `HardwareError`
+    for other operands, and for numbers too far apart for that.
+    """
+    op, element = constant_of(value, name), element_of(value)
+    if not isinstance(element, ElementType) or not element.format.positional:
+        return op.codes().astype(np.int64), element
+    numbers = range_of(value)
+    format = narrowest(numbers) if numbers is not None else None
+    if format is None:
+        raise HardwareError(
+            f"the {name} has elements {element}, whose numbers take more than 64 bits "
+            "in fixed point: give it one scale, or powers of two that are closer"
+        )
+    codes = integers(np.rint(np.ldexp(op.array(), format.frac)))
+    return codes.astype(np.int64), fixed_type(format)
+
+
+def constant_of(value: SSAValue, name: str) -> ConstantOp:
+    """
+    The constant that gives an operand, or a part of one.
+
+    Raises `HardwareError` for other operands.
     """
     op = value.owner
+    if isinstance(op, SliceOp) and not is_block(value):
+        whole = constant_of(op.input, name)
+        codes = moved(op, whole.codes().astype(np.int64))
+        codes = codes.astype(whole.codes().dtype)
+        return ConstantOp(
+            DenseAttr.from_array(np.ascontiguousarray(codes), whole.value.label),
+            TensorType(element_of(value), codes.shape),
+        )
     if not isinstance(op, ConstantOp):
         raise HardwareError(
             f"the {name} is computed, expected a constant: a process has it in a ROM"
         )
-    element = element_of(value)
-    if isinstance(element, ElementType) and element.format.positional:
+    return op
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A constant: the numbers of its codes, times a scale for each output."""
+
+    codes: Codes
+    """Shaped."""
+    element: Attribute
+    scales: tuple[Codes, FixedPoint] | None = None
+    """`[outputs]`, and what these codes are of; None for ones."""
+    block: BlockType | None = None
+    """Of weights that blocks are multiplied with; `exponents` are those of outputs."""
+    exponents: Codes | None = None
+    """`[outputs]`"""
+
+    def rom(
+        self,
+        nest: Nest,
+        words: Codes,
+        outputs: tuple[int, int],
+        loops: Sequence[str],
+        name: str,
+    ) -> SSAValue:
+        """
+        A ROM of `words`, `[words, outputs, lanes]`, which are padded codes.
+
+        `outputs` says how many groups there are, and how many outputs of each.
+        """
+        number, count, lanes = words.shape
+        element = self.element
+        if self.block is not None and self.exponents is not None:
+            element = in_blocks(self.block, (lanes,))
+            groups, each = outputs
+            folds = -(-each // count)
+            # Groups of transposed convolutions have the same ones.
+            shared = padded(np.resize(self.exponents, outputs), (groups, folds * count))
+            shared = shared.reshape(-1, count).repeat(number // (groups * folds), 0)
+            words = np.concatenate([words.reshape(number, -1), shared], axis=1)
+        return rom(nest, words, loops, TensorType(element, (count, lanes)), name)
+
+
+def weights_of(op: ArithmeticOp, axis: int) -> Weights:
+    """
+    The constant weights of a layer, whose outputs lie along `axis`.
+
+    Scales and exponents are for the sums, since each output has one; those that differ
+    among its inputs become part of the codes. Sums of blocks are rounded at once, so
+    exponents stay with the weights. Raises `HardwareError` as `constant_codes` does.
+    """
+    data, value = op.operands[:2]
+    constant, element = constant_of(value, "weight"), element_of(value)
+    format = element.format if isinstance(element, ElementType) else None
+    size = shape_of(value)
+    by_output = tuple(n if d == axis else 1 for d, n in enumerate(size))
+    if isinstance(element, BlockType) and element.format.parts(size).grid == by_output:
+        assert constant.scales is not None, "verified"
+        codes = constant.codes().astype(np.int64)
+        shared = constant.scales.array().astype(np.int64).reshape(-1)
+        own = element_type(element.format.element)
+        if is_block(data):
+            return Weights(codes, own, block=element, exponents=shared)
+        powers = np.ldexp(1.0, shared - element.format.scale.bias)
+        # Zeros have any exponent, such as that of others.
+        rest = tuple(d for d in range(len(size)) if d != axis)
+        used = (constant.array() != 0).any(axis=rest)
+        powers = np.where(used, powers, powers[used].min(initial=1.0))
+        return Weights(codes, own, _scales(powers, element))
+    if is_block(data):
+        return Weights(*constant_codes(value, "weight"))
+    one = (1,) * len(size)
+    if not isinstance(format, Scaled) or (
+        format.layout.parts(size).grid not in (by_output, one)
+    ):
+        return Weights(*constant_codes(value, "weight"))
+    codes, own = constant.codes().astype(np.int64), format.element
+    if format.zero_point:
+        assert isinstance(own, Fixed), "verified"
+        codes = codes - format.zero_point
+        own = Fixed(own.width + 1, own.frac)
+    scales = np.broadcast_to(format.scales.reshape(-1), (size[axis],))
+    return Weights(codes, element_type(own), _scales(scales, element))
+
+
+def _scales(
+    scales: NDArray[np.float64], element: Attribute
+) -> tuple[Codes, FixedPoint]:
+    """Scales as fixed point. Raises `HardwareError` if they are too far apart."""
+    found: set[float] = set(scales.tolist())
+    format = narrowest(reduce(Multiples.__or__, map(Multiples.of, found)))
+    if format is None:
         raise HardwareError(
-            f"the {name} has elements {element}, whose codes mean other numbers in "
-            "other places: quantize it to one format for the whole tensor"
+            f"the weight has elements {element}, whose scales take more than 64 bits "
+            "in fixed point: give it scales that are closer to each other"
         )
-    codes: Any = op.codes()
-    return codes.astype(np.int64)
+    return np.ldexp(scales, format.frac).astype(np.int64), fixed_type(format)
 
 
 def zero_code(element: Attribute) -> int:
     """The code of zero. Raises `HardwareError` for a format without it."""
-    if exact_format(element) is not None:
-        return 0
-    assert isinstance(element, ElementType)
-    if not element.codes.has_zero:
+    if isinstance(element, ElementType) and not element.codes.has_zero:
         raise HardwareError(
             f"elements {element} have no zero to fill up tiles and borders with: "
             "choose a parallelism that divides the channels, and no padding"
         )
-    return int(np.asarray(element.codes.encode(np.zeros(1)))[0])
+    return code_of(0.0, element)
 
 
-def padded(codes: Codes, shape: Sequence[int], element: Attribute) -> Codes:
-    """The codes, with zeros behind up to `shape`."""
+def code_of(value: float, element: Attribute) -> int:
+    """The code of a number; in blocks, that of an element."""
+    if (format := exact_format(element)) is None:
+        assert isinstance(element, ElementType)
+        is_scaled = isinstance(element.format, Scaled)
+        format = element.format if is_scaled else element.codes
+    return int(np.asarray(format.encode(np.full(1, value)))[0])
+
+
+def padded(
+    codes: Codes, shape: Sequence[int], element: Attribute | None = None
+) -> Codes:
+    """The codes, with zeros of `element` behind up to `shape`; any codes without it."""
     margins = [(0, n - m) for n, m in zip(shape, codes.shape, strict=True)]
     if not any(high for _, high in margins):
         return codes
-    return np.pad(codes, margins, constant_values=zero_code(element))
+    zero = 0 if element is None else zero_code(element)
+    return np.pad(codes, margins, constant_values=zero)
 
 
 def rom(
@@ -273,9 +417,8 @@ def constant_tiles(
 
     `layout` has its elements in their order.
     """
-    codes = constant_codes(value, "constant")
+    codes, element = constant_codes(value, "constant")
     flat = np.broadcast_to(codes, tuple(shape)).reshape(-1)
-    element = element_of(value)
     # Beyond the end, anything will do that is a code: the last one.
     words = flat[np.where(layout.indices == BEYOND, -1, layout.indices)]
     type = TensorType(element, layout.tile)
@@ -326,6 +469,27 @@ def accumulated(value: SSAValue, count: int, bound: int | None = None) -> SSAVal
             f"a sum of {count} numbers of {element_of(value)} takes more than 64 bits"
         )
     return AccumulateOp(Kind.SUM, value, fixed_type(wide)).result
+
+
+def summed(op: ArithmeticOp, x: SSAValue, weight: SSAValue, count: int) -> SSAValue:
+    """
+    The sum of products of `count` tiles with weights.
+
+    It is exact, or that of a block, rounded as `op` does. Raises `HardwareError` if it
+    is too wide, or if blocks are to be added.
+    """
+    if not is_block(x):
+        return accumulated(exactly(LinearOp(x, weight)), count)
+    if count > 1:
+        raise HardwareError(f"it adds {count} blocks: {LOWER_BLOCKS}")
+    return LinearOp(
+        x, weight, element=element_of(op.results[0]), rounding=op.rounding
+    ).result
+
+
+def times_scale(total: SSAValue, scale: SSAValue) -> SSAValue:
+    """The exact product of sums with scales. Raises `HardwareError` if too wide."""
+    return exactly(MulOp(total, scale))
 
 
 def with_bias(op: Operation, value: SSAValue, bias: SSAValue | None) -> SSAValue:

@@ -21,6 +21,7 @@ from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from mase_opt.dialects.circt import FirMemOp, FirMemReadOp, FirMemWriteOp
 from mase_opt.dialects.mase.base import ints, show
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.stream.ops import (
     AccumulateOp,
@@ -37,12 +38,23 @@ from mase_opt.dialects.stream.ops import (
 )
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.conversion.streamed.cells import Cell, CellPort
-from mase_opt.lib.conversion.streamed.datapath import Circuit, build, rom_of
+from mase_opt.lib.conversion.streamed.datapath import (
+    Circuit,
+    Part,
+    Port,
+    build,
+    rom_of,
+)
 from mase_opt.lib.conversion.streamed.lanes import Datapath, datapath_of
 from mase_opt.lib.conversion.unrolled.top import LAYER
 from mase_opt.lib.hardware import arith
 from mase_opt.lib.hardware.builder import Builder, Design, width_of
-from mase_opt.lib.hardware.codec import codes_of, element_codes, len_of
+from mase_opt.lib.hardware.codec import (
+    codes_of,
+    element_codes,
+    lanes_of,
+    len_of,
+)
 from mase_opt.lib.hardware.memory import joined
 from mase_opt.lib.hardware.sequential import (
     Address,
@@ -68,8 +80,15 @@ Ports = list[tuple[str, SSAValue]]
 
 
 def beat_bits(type: ChannelType) -> int:
-    """Bits of a beat."""
-    return type.layout.lanes * element_codes(type.element).bits
+    """Bits of a beat; blocks have their exponent behind the elements."""
+    element = type.element
+    shared = element.format.scale.bits if isinstance(element, BlockType) else 0
+    return type.layout.lanes * element_codes(type.element).bits + shared
+
+
+def bits_of(value: SSAValue) -> int:
+    """Bits of a tile."""
+    return sum(lane.size * lane.codes.bits for lane in lanes_of(value))
 
 
 def fifo_schedule(type: ChannelType) -> Schedule:
@@ -434,25 +453,41 @@ class _Datapath:
         for index, (part, count) in enumerate(zip(path.parts, stages, strict=True)):
             own = f"{name}{index}" if several else name
             circuit = None if part.is_wire else build(part, own, stages=count)
-            ports = circuit.inputs if circuit is not None else [("in", part.output)]
-            inputs: list[_Input] = []
-            for port, value in ports:
-                source = part.source(value)
+            inputs = [
+                self._input(port, part, before, path.lanes)
+                for port in (circuit.inputs if circuit is not None else ())
+            ]
+            if circuit is None:
+                source = part.source(part.output)
                 held = before is not None and source == before.result
-                bits = len_of(value) * codes_of(value).bits
                 word = None if held else self._operand(source)
-                apart = path.lanes > 1 and len_of(value) < len_of(source)
-                inputs.append(_Input(port, word, bits, apart))
+                apart = path.lanes > 1 and len_of(part.output) < len_of(source)
+                inputs = [_Input("in", word, bits_of(part.output), apart)]
             self.stage += count
             before, controls = next(accumulators, None), ()
             if before is not None:
                 controls = self._controls(before)
                 self.stage += 1
-            bits = len_of(part.output) * codes_of(part.output).bits
+            bits = bits_of(part.output)
             steps.append(_Step(own, circuit, tuple(inputs), bits, before, controls))
             if circuit is not None:
                 self.modules += circuit.modules
         return steps
+
+    def _input(
+        self, port: Port, part: Part, before: Accumulator | None, lanes: int
+    ) -> _Input:
+        """What goes into a port of a part."""
+        source = part.source(port.value)
+        own, whole = lanes_of(port.value)[port.lane], lanes_of(source)
+        bits = own.codes.bits
+        apart = lanes > 1 and own.size < whole[port.lane].size
+        word: SSAValue | None = None
+        if before is None or source != before.result:
+            low = sum(lane.size * lane.codes.bits for lane in whole[: port.lane])
+            word = self._operand(source)
+            word = self.b.slice(word, low, whole[port.lane].size * bits)
+        return _Input(port.name, word, own.size * bits, apart)
 
     def _controls(self, op: Accumulator) -> tuple[SSAValue, ...]:
         """What says when an accumulator takes a tile."""
@@ -486,7 +521,7 @@ class _Datapath:
         word = sum(
             (code & ((1 << bits) - 1)) << bits * i for i in range(len_of(argument))
         )
-        return self.b.literal(word, bits * len_of(argument))
+        return self.b.literal(word, bits_of(argument))
 
     def _operand(self, value: SSAValue) -> SSAValue:
         op = rom_of(value)
@@ -495,10 +530,16 @@ class _Datapath:
     def _rom(self, op: RomOp) -> SSAValue:
         """The word of the iteration that is at this stage."""
         b = self.b
-        bits = codes_of(op.result).bits
-        words = joined(op.words(), bits)
+        width = bits_of(op.result)
+        words = [0] * len(op.words())
+        low = first = 0
+        for lane in lanes_of(op.result):
+            codes = op.words()[:, first : first + lane.size]
+            parts = joined(codes, lane.codes.bits)
+            words = [w | part << low for w, part in zip(words, parts, strict=True)]
+            low, first = low + lane.size * lane.codes.bits, first + lane.size
         if len(words) == 1:
-            return b.literal(words[0], bits * op.words().shape[1])
+            return b.literal(words[0], width)
         label = b.design.unique(f"{b.name}_{op.result.name_hint or 'rom'}")
         factors = [0] * len(self.schedule.loops)
         step = 1
@@ -508,7 +549,7 @@ class _Datapath:
         steps = Affine(0, tuple(factors)).steps(self.schedule.loops, 0)
         address = Address(self.loops, self.m.reset, steps, 0, len(words), f"{label}_at")
         self.followers.append(address)
-        memory = b.emit(FirMemOp(len(words), bits * op.words().shape[1], label, words))
+        memory = b.emit(FirMemOp(len(words), width, label, words))
         place = delayed(b, address.value, self.stage - 1)
         word = b.register(b.emit(FirMemReadOp(memory, place, b.clock())))
         word.name_hint = f"{op.result.name_hint or 'rom'}_word"
@@ -598,14 +639,14 @@ def _assemble(
         else:
             if step.circuit.clocked:
                 inputs.insert(0, ("clk", b.clock()))
-            value = b.emit(
-                hw.InstanceOp(
-                    f"part{index}",
-                    SymbolRefAttr(step.name),
-                    inputs,
-                    [("out", b.type(step.bits))],
-                )
+            made = hw.InstanceOp(
+                f"part{index}",
+                SymbolRefAttr(step.name),
+                inputs,
+                [(name, b.type(bits)) for name, bits in step.circuit.outputs],
             )
+            b.emit(made)
+            value = b.concat(*reversed(made.results))
         match step.accumulator:
             case JoinOp() as op:
                 value = _join(b, op, value, next(words))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import TensorType
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from mase_opt.dialects.mase import layers
+from mase_opt.dialects.mase.attrs import DTYPES, DenseAttr
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.shape import ConstantOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import ElementType, element_of, shape_of
 from mase_opt.dialects.stream.ops import ProcessOp
 from mase_opt.lib.adder_graphs.products import choose_products
 from mase_opt.lib.adder_graphs.solver import (
@@ -28,11 +31,14 @@ def build_adder_graphs(process: ProcessOp) -> None:
     for op in list(process.body.block.ops):
         if not isinstance(op, layers.LinearOp) or (rom := rom_of(op.weight)) is None:
             continue
-        words = rom.words()
-        if len(words) > 1:
+        words, element = rom.words(), element_of(op.weight)
+        if len(words) > 1 or not isinstance(element, ElementType):
             continue
-        codes = words.reshape(shape_of(op.weight))
-        constant = ConstantOp.of(codes, element_of(op.weight), rom.value.label)
+        if isinstance(element, BlockType):
+            continue  # Sums are shifted by exponents that only the data tells.
+        codes = words.reshape(shape_of(op.weight)).astype(DTYPES[element.storage])
+        data = DenseAttr.from_array(codes, rom.value.label)
+        constant = ConstantOp(data, TensorType(element, codes.shape))
         Rewriter.insert_op(constant, InsertPoint.before(op))
         op.operands[1] = constant.result
         problems = constant_problems([op], Ranges())

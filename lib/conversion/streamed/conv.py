@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import elementwise, layers
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.conversion.streamed.builder import (
     Codes,
     Nest,
     StreamBuilder,
+    Weights,
     accumulated,
     constant_codes,
     exactly,
     padded,
     parallelism,
     rom,
+    summed,
+    times_scale,
+    weights_of,
     with_bias,
     zero_code,
 )
@@ -45,18 +51,20 @@ Convolution = layers.ConvOp | layers.ConvTranspose2dOp
 def conv(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     groups = op.groups.value.data
     inputs = shape_of(op.input)[1]
-    if groups > 1 and groups == inputs == shape_of(op.weight)[0]:
+    alone = groups > 1 and groups == inputs == shape_of(op.weight)[0]
+    if alone and not is_block(op.input):
         return depthwise(op, b)
-    weights = constant_codes(op.weight, "weight")
-    outputs, per_group, *kernel = weights.shape
-    weights = weights.reshape(groups, outputs // groups, per_group, 1, prod(kernel))
+    weights = weights_of(op, 0)
+    outputs, per_group, *kernel = weights.codes.shape
+    shape = (groups, outputs // groups, per_group, 1, prod(kernel))
+    weights = replace(weights, codes=weights.codes.reshape(shape))
     return convolution(op, b, weights, windows_of(op), fill(op))
 
 
 def convolution(
     op: Convolution,
     b: StreamBuilder,
-    weights: Codes,
+    weights: Weights,
     windows: Sequence[Windows],
     fill: int,
 ) -> SSAValue:
@@ -65,7 +73,7 @@ def convolution(
 
     Phases and taps are those of all dimensions together.
     """
-    groups, per_output, per_group, phases, number = weights.shape
+    groups, per_output, per_group, phases, number = weights.codes.shape
     given = parallelism(op) or (per_output, per_group)
     count, lanes = min(given[0], per_output), min(given[1], per_group)
     channel = convert(b, b.along(op.input, (1,), lanes), lanes, 1)
@@ -83,10 +91,11 @@ def convolution(
     output = nest.add("output", folds)
     taps = add_taps(nest, windows)
     inner = nest.add("input", beats)
-    element = element_of(op.weight)
-    whole = padded(
-        weights, (groups, folds * count, beats * lanes, phases, number), element
-    ).reshape(groups, folds, count, beats, lanes, phases, number)
+    element = weights.element
+    size = (groups, folds * count, per_group, phases, number)
+    whole = padded(weights.codes, size)
+    whole = padded(whole, (*size[:2], beats * lanes, *size[3:]), element)
+    whole = whole.reshape(groups, folds, count, beats, lanes, phases, number)
     words = whole.transpose(0, 1, 5, 6, 3, 2, 4).reshape(-1, count, lanes)
     layout = b.natural(shape_of(op.result), count, 1)
     reads = [
@@ -100,21 +109,23 @@ def convolution(
 
     def body(x: SSAValue) -> SSAValue:
         flat = ReshapeOp(x, (1, lanes))
-        type = TensorType(element, (count, lanes))
         phase = [name for _, *names in places for name in names]
         loops = [group, output, *phase, *taps, inner]
-        weight = rom(nest, words, loops, type, f"{name}.weight")
-        part = exactly(layers.LinearOp(flat, weight))
-        total = accumulated(part, beats * number)
-        return with_bias(op, total, bias(op, nest, [group, output], folds, count))
+        weight = weights.rom(nest, words, (groups, per_output), loops, f"{name}.weight")
+        outputs = [group, output], folds, count
+        total = summed(op, flat.result, weight, beats * number)
+        if weights.scales is not None:
+            scale = by_output(op, "scale", *weights.scales, nest, *outputs)
+            total = times_scale(total, scale)
+        return with_bias(op, total, bias(op, nest, *outputs))
 
     return b.process(op, [channel], nest, [reads], write, layout, body, [fill])
 
 
 def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     """Each channel has a kernel of its own."""
-    weights = constant_codes(op.weight, "weight")
-    channels, _, *kernel = weights.shape
+    weights = weights_of(op, 0)
+    channels, _, *kernel = weights.codes.shape
     wanted, _ = parallelism(op) or (channels, 1)
     channel = convert(b, b.along(op.input, (1,), wanted), wanted, 1)
     source = channel_of(channel).layout
@@ -123,10 +134,9 @@ def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
     nest, _ = positions(op, windows)
     inner = nest.add("channel", beats)
     taps = add_taps(nest, windows)
-    element = element_of(op.weight)
-    whole = padded(
-        weights.reshape(channels, -1), (beats * lanes, prod(kernel)), element
-    ).reshape(beats, lanes, -1)
+    element = weights.element
+    whole = padded(weights.codes.reshape(channels, -1), (beats * lanes, prod(kernel)))
+    whole = whole.reshape(beats, lanes, -1)
     words = whole.transpose(0, 2, 1).reshape(-1, 1, lanes)
     layout = b.natural(shape_of(op.result), lanes, 1)
     reads = [nest.at(batch=1), nest.at(**{inner: 1}), *places_read(nest, windows)]
@@ -140,7 +150,11 @@ def depthwise(op: layers.ConvOp, b: StreamBuilder) -> SSAValue:
         weight = rom(nest, words, [inner, *taps], type, f"{name}.weight")
         part = exactly(elementwise.MulOp(flat, weight))
         total = accumulated(part, prod(kernel))
-        return with_bias(op, total, bias(op, nest, [inner], beats, lanes))
+        outputs = [inner], beats, lanes
+        if weights.scales is not None:
+            scale = by_output(op, "scale", *weights.scales, nest, *outputs)
+            total = times_scale(total, scale)
+        return with_bias(op, total, bias(op, nest, *outputs))
 
     return b.process(op, [channel], nest, [reads], write, layout, body, [fill(op)])
 
@@ -180,11 +194,26 @@ def bias(
     """The biases of the outputs that are worked on."""
     if op.bias is None:
         return None
-    element = element_of(op.bias)
-    codes: Codes = constant_codes(op.bias, "bias")
+    codes, element = constant_codes(op.bias, "bias")
+    return by_output(op, "bias", codes, element, nest, loops, folds, count)
+
+
+def by_output(
+    op: Convolution,
+    what: str,
+    codes: Codes,
+    element: Attribute,
+    nest: Nest,
+    loops: list[str],
+    folds: int,
+    count: int,
+) -> SSAValue:
+    """A ROM of a code for each output, `count` at a time."""
     words = prod(nest.sizes[nest.names.index(loop)] for loop in loops)
     groups = words // folds
-    codes = padded(codes.reshape(groups, -1), (groups, folds * count), element)
-    name = op.layer.data if op.layer else "conv"
+    # Groups of transposed convolutions have the same scales.
+    codes = np.resize(codes, (groups, shape_of(op.result)[1] // groups))
+    codes = padded(codes, (groups, folds * count))
     tile = TensorType(element, (1, count))
-    return rom(nest, np.reshape(codes, (words, 1, count)), loops, tile, f"{name}.bias")
+    name = f"{op.layer.data if op.layer else 'conv'}.{what}"
+    return rom(nest, codes.reshape(words, 1, count), loops, tile, name)

@@ -8,6 +8,7 @@ from math import gcd
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.stream.ops import JoinOp, SelectOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.analysis.parallelism import channel_axis
@@ -22,12 +23,15 @@ def convert(
     The same channel with beats of `lanes` elements of a dimension.
 
     That is `axis`, or the one of the channels. Without `lanes`, beats stay as wide as
-    they are; those that go along another dimension become as wide as possible.
+    they are; those that go along another dimension become as wide as possible. Blocks
+    stay as they are.
 
     One process cuts beats into parts, one joins parts; where neither width divides the
     other, beats of their greatest common divisor are between the two.
     """
     layout = channel_of(channel).layout
+    if not layout.shape or isinstance(channel_of(channel).element, BlockType):
+        return channel
     if axis is None:
         axis = channel_axis(layout.shape)
     size = layout.shape[axis]

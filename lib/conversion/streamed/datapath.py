@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects import hw
 from xdsl.ir import Operation, SSAValue
 
@@ -24,7 +26,7 @@ from mase_opt.dialects.stream.ops import (
 from mase_opt.lib.conversion.unrolled.registry import TEMPLATES, WIRINGS
 from mase_opt.lib.conversion.unrolled.top import checked_wires, moved, used_builders
 from mase_opt.lib.hardware.builder import Builder, Design, Output, Span
-from mase_opt.lib.hardware.codec import Wires, codes_of
+from mase_opt.lib.hardware.codec import Wires, lanes_of, split
 from mase_opt.lib.hardware.names import identifier
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.hardware.pipeline import insert_registers
@@ -70,20 +72,23 @@ class Part:
         rom = rom_of(self.source(value))
         if rom is None or len(rom.words()) > 1:
             return None
-        codes: list[int] = rom.words()[0].tolist()
-        if len(codes) == prod(shape_of(value)):
-            return codes
-        alike = len(set(codes)) == 1
-        return codes[: prod(shape_of(value))] if alike else None
+        result: list[int] = []
+        for lane, words in zip(lanes_of(value), _columns(rom), strict=True):
+            codes: list[int] = words[0].tolist()
+            if len(codes) != lane.size and len(set(codes)) > 1:
+                return None
+            result += codes[: lane.size]
+        return result
 
-    def spans(self, value: SSAValue) -> list[Span]:
-        """What each element of an input can be."""
-        count = prod(shape_of(value))
-        if (rom := rom_of(self.source(value))) is not None:
-            words = rom.words()
-            return [(int(words.min()), int(words.max()))] * count
-        codes = codes_of(value)
-        return [(codes.min_code, codes.max_code)] * count
+    def spans(self, value: SSAValue) -> list[list[Span]]:
+        """What each code of an input can be, by lane of wires."""
+        lanes = lanes_of(value)
+        if (rom := rom_of(self.source(value))) is None:
+            return [lane.spans for lane in lanes]
+        return [
+            [(int(words.min()), int(words.max()))] * lane.size
+            for lane, words in zip(lanes, _columns(rom), strict=True)
+        ]
 
 
 def parts_of(process: ProcessOp) -> list[Part]:
@@ -116,13 +121,31 @@ def rom_of(value: SSAValue) -> RomOp | None:
     return value.owner if isinstance(value.owner, RomOp) else None
 
 
+def _columns(rom: RomOp) -> list[NDArray[np.generic]]:
+    """The codes of elements, and those of the exponents that blocks share."""
+    return np.split(rom.words(), [prod(shape_of(rom.result))], axis=1)[
+        : len(lanes_of(rom.result))
+    ]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input of a part: codes of a value, all of one width."""
+
+    name: str
+    value: SSAValue
+    lane: int
+    """Which of its lanes: elements, or the exponents that blocks share."""
+
+
 @dataclass(frozen=True)
 class Circuit:
     """A part as modules, and what goes into the last of them."""
 
     modules: tuple[hw.HWModuleOp, ...]
-    inputs: tuple[tuple[str, SSAValue], ...]
-    """Its data ports, and the values that belong there."""
+    inputs: tuple[Port, ...]
+    outputs: tuple[tuple[str, int], ...]
+    """Names and bits: elements, and the exponents that blocks share."""
     clocked: bool
     stages: int
 
@@ -138,16 +161,20 @@ def build(
     design = Design(stall=False)
     b = Builder(design, design.unique(name))
     wires: dict[SSAValue, Wires] = {}
-    ports: list[tuple[str, SSAValue]] = []
+    ports: list[Port] = []
     for index, value in enumerate(part.inputs):
         if (codes := part.constant(value)) is not None:
             wires[value] = [constant(code) for code in codes]
             continue
-        port = design.unique(part.role(value, f"in{index}"))
-        before = len(b.inputs)
-        wires[value] = b.input(port, codes_of(value).bits, part.spans(value))
-        if len(b.inputs) > before:
-            ports.append((port, value))
+        wires[value] = []
+        role = part.role(value, f"in{index}")
+        lanes = zip(lanes_of(value), part.spans(value), strict=True)
+        for place, (lane, spans) in enumerate(lanes):
+            port = design.unique(role + lane.suffix)
+            before = len(b.inputs)
+            wires[value] += b.input(port, lane.codes.bits, spans)
+            if len(b.inputs) > before:
+                ports.append(Port(port, value, place))
     for op in part.ops:
         operands = [wires[v] for v in op.operands]
         if type(op) in WIRINGS:
@@ -157,8 +184,9 @@ def build(
             if template is None:
                 raise HardwareError(f"{op.name} has no circuit")
             wires[op.results[0]] = checked_wires(op, template(op, b, *operands))
-    bits = codes_of(part.output).bits
-    b.finish([Output("out", bits, wires[part.output])])
+    results = split(part.output, wires[part.output])
+    outputs = [Output("out" + lane.suffix, lane.codes.bits, w) for lane, w in results]
+    b.finish(outputs)
     builders = used_builders(design.builders)
     timing = Timing(builders)
     scheduler = Scheduler(timing.graph)
@@ -173,4 +201,5 @@ def build(
     insert_registers(timing, schedule)
     clocked = "clk" in b.control()
     modules = tuple(builder.close() for builder in builders)
-    return Circuit(modules, tuple(ports), clocked, schedule.latency)
+    named = tuple((lane.name, lane.width * len(lane.wires)) for lane in outputs)
+    return Circuit(modules, tuple(ports), named, clocked, schedule.latency)

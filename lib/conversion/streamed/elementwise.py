@@ -13,6 +13,8 @@ from mase_opt.dialects.mase.base import MaseOp, is_constant
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.blocks import is_block
+from mase_opt.lib.conversion.streamed.blocks import from_blocks, to_blocks
 from mase_opt.lib.conversion.streamed.builder import (
     StreamBuilder,
     constant_tiles,
@@ -107,6 +109,13 @@ def _quotient(
         quotient = divide(dividend, value)
         result = elementwise.SelectOp(found, quotient, result).result
     return result
+
+
+@streamed(elementwise.CastOp)
+def cast(op: elementwise.CastOp, b: StreamBuilder) -> SSAValue:
+    if is_block(op.result):
+        return to_blocks(op, b)
+    return from_blocks(op, b) if is_block(op.input) else each(op, b)
 
 
 def _alike(b: StreamBuilder, channel: SSAValue, target: Layout) -> SSAValue:

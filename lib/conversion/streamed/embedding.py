@@ -6,7 +6,7 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
 from mase_opt.dialects.mase import layers
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.ops import TableOp
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
@@ -21,7 +21,7 @@ from mase_opt.lib.conversion.streamed.registry import streamed
 
 @streamed(layers.EmbeddingOp)
 def embedding(op: layers.EmbeddingOp, b: StreamBuilder) -> SSAValue:
-    codes = constant_codes(op.weight, "weight")
+    codes, element = constant_codes(op.weight, "weight")
     channel = convert(b, b.shaped(op.indices, 1), 1)
     size = shape_of(op.result)
     layout = b.natural(size, None, len(size) - 1)
@@ -35,7 +35,7 @@ def embedding(op: layers.EmbeddingOp, b: StreamBuilder) -> SSAValue:
 
     def body(x: SSAValue) -> SSAValue:
         data = rom_data(codes, f"{name}.weight")
-        type = TensorType(element_of(op.weight), layout.tile)
+        type = TensorType(element, layout.tile)
         result = TableOp(x, data, type).result
         result.name_hint = "weight"
         return result

@@ -20,6 +20,7 @@ from mase_opt.dialects.mase.base import int_array
 from mase_opt.dialects.mase.shape import ConstantOp, ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import AccumulateOp, ProcessOp, YieldOp
+from mase_opt.lib.analysis.blocks import extents, is_block
 from mase_opt.lib.conversion.streamed.datapath import Part, build, parts_of, rom_of
 
 EACH = (
@@ -106,7 +107,7 @@ class _Cutter:
 
     def _cut(self, value: SSAValue) -> SSAValue | None:
         count, rest = divmod(prod(shape_of(value)), self.lanes)
-        if rest:
+        if rest or (is_block(value) and not self._is_row(value, count)):
             return None
         op = value.owner
         if op not in self.inside:
@@ -132,6 +133,12 @@ class _Cutter:
                 return self._again(op, [self._lane(v) for v in op.operands])
             case _:
                 return None
+
+    def _is_row(self, value: SSAValue, count: int) -> bool:
+        """Whether lanes of blocks that are read are rows of whole blocks."""
+        *rows, _ = extents(value)
+        inside = value.owner in self.inside
+        return not inside and count == shape_of(value)[-1] and set(rows) <= {1}
 
     def _linear(self, op: layers.LinearOp) -> SSAValue | None:
         """A dot product: all of the input with a row of the weights."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 from math import prod
 
 from xdsl.dialects.builtin import TensorType
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.shape import ReshapeOp
-from mase_opt.dialects.mase.types import element_of, shape_of
+from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
+    Codes,
     StreamBuilder,
-    accumulated,
     constant_codes,
-    exactly,
     padded,
     parallelism,
     rom,
+    summed,
+    times_scale,
+    weights_of,
     with_bias,
 )
 from mase_opt.lib.conversion.streamed.converter import convert
@@ -29,8 +31,8 @@ from mase_opt.lib.streams.layout import BEYOND, Layout
 
 @streamed(layers.LinearOp)
 def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
-    weights = constant_codes(op.weight, "weight")
-    outputs, features = weights.shape
+    weights = weights_of(op, 0)
+    outputs, features = weights.codes.shape
     given, lanes = parallelism(op) or (outputs, features)
     count = min(given, outputs)
     shape = shape_of(op.input)
@@ -57,14 +59,12 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
         inner = {d: nest.add(f"feature{d}", source.grid[d]) for d in source.order}
         place = source.indices
     beats = len(place)
-    element = element_of(op.weight)
+    element = weights.element
     folds = nest.sizes[nest.names.index(output)]
-    # A row more, and a feature more, for what lies beyond.
-    whole = (
-        padded(weights, (folds * count, features + 1), element)
-        if (folds * count > outputs or (place == BEYOND).any())
-        else weights
-    )
+    whole = padded(weights.codes, (folds * count, features))
+    if (place == BEYOND).any():
+        # A feature more, for what lies beyond.
+        whole = padded(whole, (folds * count, features + 1), element)
     words = whole[:, place].reshape(folds, count, beats, source.lanes)
     words = words.transpose(0, 2, 1, 3).reshape(folds * beats, count, source.lanes)
     reads = [
@@ -77,20 +77,20 @@ def linear(op: layers.LinearOp, b: StreamBuilder) -> SSAValue:
     write.append(nest.at(**{output: 1}))
     name = op.layer.data if op.layer else "linear"
 
+    def by_output(codes: Codes, own: Attribute, what: str) -> SSAValue:
+        tiles = padded(codes, (folds * count,)).reshape(folds, 1, count)
+        return rom(nest, tiles, [output], TensorType(own, (1, count)), f"{name}.{what}")
+
     def body(x: SSAValue) -> SSAValue:
         flat = ReshapeOp(x, (1, source.lanes))
-        type = TensorType(element, (count, source.lanes))
-        weight = rom(nest, words, [output, *inner.values()], type, f"{name}.weight")
-        part = exactly(layers.LinearOp(flat, weight))
-        total = accumulated(part, beats)
+        loops = [output, *inner.values()]
+        weight = weights.rom(nest, words, (1, outputs), loops, f"{name}.weight")
+        total = summed(op, flat.result, weight, beats)
+        if weights.scales is not None:
+            total = times_scale(total, by_output(*weights.scales, "scale"))
         bias = None
         if op.bias is not None:
-            codes = constant_codes(op.bias, "bias")
-            own = element_of(op.bias)
-            codes = padded(codes, (folds * count,), own).reshape(folds, 1, count)
-            bias = rom(
-                nest, codes, [output], TensorType(own, (1, count)), f"{name}.bias"
-            )
+            bias = by_output(*constant_codes(op.bias, "bias"), "bias")
         return with_bias(op, total, bias)
 
     return b.process(op, [channel], nest, [reads], write, layout, body)

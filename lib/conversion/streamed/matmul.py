@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
@@ -11,6 +13,7 @@ from mase_opt.dialects.mase.shape import ReshapeOp, TransposeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import JoinOp
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.analysis.parallelism import divisor
 from mase_opt.lib.conversion.streamed.builder import (
     StreamBuilder,
@@ -22,6 +25,7 @@ from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.conversion.streamed.resample import resample
+from mase_opt.lib.hardware.number import LOWER_BLOCKS, HardwareError
 from mase_opt.lib.streams.layout import Layout
 from mase_opt.lib.streams.schedule import Affine
 
@@ -32,6 +36,8 @@ def matmul(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
         return resample(op, b)
     *batch, rows, columns = shape_of(op.result)
     terms = shape_of(op.lhs)[-1]
+    if is_block(op.lhs) or is_block(op.rhs):
+        return _of_blocks(op, b)
     given = parallelism(op) or (columns, terms)
     count, lanes = min(given[0], columns), divisor(terms, given[1])
     last = len(shape_of(op.lhs)) - 1
@@ -65,6 +71,46 @@ def matmul(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
         matrix = ReshapeOp(y, (lanes, count)).result
         product = layers.MatmulOp(ReshapeOp(x, (1, lanes)), matrix)
         return cast_to(op, accumulated(exactly(product), terms // lanes))
+
+    return b.process(op, [lhs, rhs], nest, reads, write, layout, body)
+
+
+def _of_blocks(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
+    """A column at a time: both operands have a block in each beat."""
+    *batch, rows, columns = shape_of(op.result)
+    last = len(shape_of(op.lhs)) - 1
+    terms = shape_of(op.lhs)[last]
+    lhs = convert(b, b.along(op.lhs, (last,), terms), terms, last)
+    row = len(shape_of(op.rhs)) - 2
+    rhs = convert(b, b.along(op.rhs, (row,), terms), terms, row)
+    nest = Nest()
+    for d, n in enumerate(batch):
+        nest.add(f"batch{d}", n)
+    nest.add("row", rows)
+    nest.add("column", columns)
+
+    def read(shape: tuple[int, ...], *matrix: Affine) -> list[Affine]:
+        lead = [f"batch{d}" for d in range(len(batch) - len(shape) + 2, len(batch))]
+        steps = [nest.at(**({d: 1} if n > 1 else {})) for d, n in zip(lead, shape)]
+        return [*steps, *matrix]
+
+    for channel in (lhs, rhs):
+        if channel_of(channel).layout.lanes < terms:
+            raise HardwareError(f"it adds blocks: {LOWER_BLOCKS}")
+    reads = [
+        read(shape_of(op.lhs), nest.at(row=1), nest.at()),
+        read(shape_of(op.rhs), nest.at(), nest.at(column=1)),
+    ]
+    shape = shape_of(op.result)
+    layout = b.natural(shape, 1, len(shape) - 1)
+    write = [nest.at(**{f"batch{d}": 1}) for d in range(len(batch))]
+    write += [nest.at(row=1), nest.at(column=1)]
+
+    def body(x: SSAValue, y: SSAValue) -> SSAValue:
+        one, other = (ReshapeOp(v, (1, prod(shape_of(v)))).result for v in (x, y))
+        return layers.LinearOp(
+            one, other, element=element_of(op.result), rounding=op.rounding
+        ).result
 
     return b.process(op, [lhs, rhs], nest, reads, write, layout, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,13 +12,14 @@ from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase import shape
 from mase_opt.dialects.mase.base import MaseOp, ints, show
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.types import shape_of
 from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.processes import Nest, ProcessBuilder
 from mase_opt.lib.hardware.number import HardwareError, not_constant
-from mase_opt.lib.streams.layout import Index, Layout
-from mase_opt.lib.streams.movement import Movement, fastest
+from mase_opt.lib.streams.layout import BEYOND, Index, Layout
+from mase_opt.lib.streams.movement import Movement, fastest, movement
 
 MOVES: tuple[type[Operation], ...] = (
     shape.ReshapeOp,
@@ -73,6 +75,8 @@ def rearranged(
     cycles. Raises `HardwareError` if the elements do not follow each other in loops.
     """
     source = channel_of(channel).layout
+    if isinstance(channel_of(channel).element, BlockType):
+        return _blocks(b, channel, index)
     if (found := _fastest(b, source, index, axes)) is not None:
         return _process(b, channel, found)
     # One element after the other, in the order of the tensor, has both their loops.
@@ -85,6 +89,25 @@ def rearranged(
         f"the elements of its operand of shape {show(index.shape)} follow each other "
         "in no loops: take them from regular places, as slices and strides do"
     )
+
+
+def _blocks(b: ProcessBuilder, channel: SSAValue, index: Index) -> SSAValue:
+    """Whole blocks, which are beats. Raises `HardwareError` for parts of them."""
+    source = channel_of(channel).layout
+    result = source
+    if index.ndim == len(source.shape):
+        result = replace(source, shape=index.shape)
+    found = movement(source, index, result) if result.shape == index.shape else None
+    whole = tuple(range(source.lanes))
+    used = (result.indices != BEYOND).any(axis=0)
+    if found is None or any(
+        used[lane] and place != lane for lane, place in enumerate(found.lanes)
+    ):
+        raise HardwareError(
+            f"it moves elements of {channel_of(channel).element} to other blocks: cast "
+            "them to fixed point before"
+        )
+    return _process(b, channel, replace(found, lanes=whole))
 
 
 def _fastest(
@@ -110,11 +133,11 @@ def _fastest(
     )
 
 
-def _process(b: ProcessBuilder, channel: SSAValue, movement: Movement) -> SSAValue:
-    source, result, places = movement.source, movement.result, movement.places
+def _process(b: ProcessBuilder, channel: SSAValue, move: Movement) -> SSAValue:
+    source, result, places = move.source, move.result, move.places
     axis = channel_of(channel).layout.axis
     channel = convert(b, channel, source.lanes, axis)
-    if movement.is_view:
+    if move.is_view:
         return b.view(channel, result)
     nest = Nest()
     position: dict[str, int] = {}
@@ -126,17 +149,17 @@ def _process(b: ProcessBuilder, channel: SSAValue, movement: Movement) -> SSAVal
         position[loop], place[loop] = places.steps[level], step
     if not places.sizes:
         nest.add("once", 1)
-    element = channel_of(channel).element
+    row = b.view(channel, rows(source))
+    element = channel_of(row).element
     read = [nest.at(places.start, **position), nest.at()]
     write = [nest.at(**place), nest.at()]
 
     def body(x: SSAValue) -> SSAValue | Operation:
-        if movement.lanes == tuple(range(source.lanes)):
+        if move.lanes == tuple(range(source.lanes)):
             return x
-        which = shape.ConstantOp.of(np.array(movement.lanes), i64)
+        which = shape.ConstantOp.of(np.array(move.lanes), i64)
         return shape.GatherOp(x, which, 1)
 
-    row = b.view(channel, rows(source))
     beats = b.add([row], element, nest, [read], write, rows(result), body)
     return b.view(beats, result)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import gcd
 
-import numpy as np
 from xdsl.ir import Operation, SSAValue
 
 from mase_opt.dialects.mase import shape
 from mase_opt.dialects.mase.base import ints
-from mase_opt.dialects.mase.types import shape_of
+from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.types import channel_of
+from mase_opt.lib.analysis.blocks import is_block
 from mase_opt.lib.analysis.parallelism import channel_axis
-from mase_opt.lib.conversion.streamed.builder import StreamBuilder
+from mase_opt.lib.conversion.streamed.builder import StreamBuilder, code_of
 from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.processes import Nest
 from mase_opt.lib.conversion.streamed.registry import streamed
-from mase_opt.lib.hardware.codec import codes_of
 
 
 @streamed(shape.PadOp)
@@ -26,7 +26,9 @@ def pad(op: shape.PadOp, b: StreamBuilder) -> SSAValue:
     size, low, high = shape_of(op.result), list(ints(op.low)), list(ints(op.high))
     axis = channel_axis(size)
     within = source.lanes == source.shape[axis] and low[axis] + high[axis] > 0
-    if within:
+    if is_block(op.input):
+        within, layout = False, replace(source, shape=size)
+    elif within:
         # Beats have all channels, and get what is around them.
         layout = b.natural(size, None)
         low[axis] = 0
@@ -43,7 +45,7 @@ def pad(op: shape.PadOp, b: StreamBuilder) -> SSAValue:
         for d, before in enumerate(low)
     ]
     value = op.value.value.data
-    (code,) = codes_of(op.result).encode(np.full(1, value)).tolist()
+    code = code_of(value, element_of(op.result))
 
     def body(x: SSAValue) -> SSAValue | Operation:
         if not within:
@@ -52,4 +54,4 @@ def pad(op: shape.PadOp, b: StreamBuilder) -> SSAValue:
         behind = [(n if d == axis else 0) for d, n in enumerate(ints(op.high))]
         return shape.PadOp(x, low=around, high=behind, value=value)
 
-    return b.process(op, [channel], nest, [read], place, layout, body, [int(code)])
+    return b.process(op, [channel], nest, [read], place, layout, body, [code])

@@ -10,10 +10,11 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from mase_opt.dialects.mase.base import rounding_of
 from mase_opt.dialects.mase.elementwise import CastOp
+from mase_opt.dialects.mase.formats import BlockType
 from mase_opt.dialects.mase.shape import ReshapeOp
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import ProcessOp, ViewOp, YieldOp
-from mase_opt.dialects.stream.types import ChannelType, channel_of
+from mase_opt.dialects.stream.types import ChannelType, channel_of, in_blocks
 from mase_opt.lib.analysis.parallelism import channel_axis
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import layer_of
@@ -76,7 +77,10 @@ class ProcessBuilder:
         type = channel_of(channel)
         if type.layout == layout:
             return channel
-        result = ViewOp(channel, ChannelType.of(type.element, layout))
+        element = type.element
+        if isinstance(element, BlockType):
+            element = in_blocks(element, layout.tile)
+        result = ViewOp(channel, ChannelType.of(element, layout))
         self.block.add_op(result)
         result.result.name_hint = channel.name_hint
         return result.result
@@ -100,9 +104,11 @@ class ProcessBuilder:
         """
 
         def rounded(*tiles: SSAValue) -> SSAValue:
-            result = cast_to(op, body(*tiles))
-            if shape_of(result) != layout.tile:
-                result = ReshapeOp(result, layout.tile).result
+            result = SSAValue.get(body(*tiles))
+            if element_of(result) != type.beat.element_type:
+                result = cast_to(op, result)
+            if shape_of(result) != type.beat.get_shape():
+                result = ReshapeOp(result, type.beat.get_shape()).result
             return result
 
         (value,) = op.results

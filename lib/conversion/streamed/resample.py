@@ -33,7 +33,7 @@ def resample(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
     size = shape_of(op.result)
     rank = len(size)
     axis = rank - 1 if right else rank - 2
-    codes = constant_codes(constant, "matrix")
+    codes, element = constant_codes(constant, "matrix")
     if codes.size != np.prod(codes.shape[-2:]) or len(shape_of(moving)) != rank:
         raise HardwareError(
             f"the constant has shape {show(codes.shape)}: only one matrix for all is "
@@ -45,7 +45,6 @@ def resample(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
             "mase.linear"
         )
     matrix = codes.reshape(codes.shape[-2:])
-    element = element_of(constant)
     zero = zero_code(element)
     windows, weights = _bands(matrix if right else matrix.T, zero)
     channel = convert(b, b.shaped(moving), None)
