@@ -78,7 +78,7 @@ def learn_widths(
     weights: tuple[float, float] = (1e-5, 1e-4),
     granularity: Granularity | str = Granularity.ELEMENT,
     learning_rate: float = 1e-2,
-    sweeps: int = 1,
+    sweeps: int = 2,
     points: int = 8,
     seed: int = 0,
 ) -> list[Point]:
@@ -209,7 +209,8 @@ class _Trainer:
                     group["lr"] = learning_rate * rate * group["pace"]
                 inputs = self._mixed(chosen, generator)
                 optimizer.zero_grad()
-                loss = self._loss(inputs)() + weight * self.cost()
+                loss = self._loss(inputs)(self._scores(inputs))
+                loss = loss + weight * self.cost()
                 if not torch.isfinite(loss):
                     raise UserError(
                         f"the loss is {loss.item()} at step {step}: choose a lower "
@@ -246,14 +247,14 @@ class _Trainer:
             mixed.append(share * x[chosen] + (1 - share) * x[others])
         return mixed
 
-    def _loss(self, inputs: Sequence[Tensor]) -> Callable[[], Tensor]:
-        """What tells how far scores are from those of the teacher."""
+    def _loss(self, inputs: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """What tells how far scores of `inputs` are from those of the teacher."""
         import torch
         from torch.nn.functional import cross_entropy
 
         with torch.no_grad():
             wanted = self.teacher(*inputs).flatten(1).softmax(1)
-        return lambda: cross_entropy(self._scores(inputs), wanted)
+        return lambda scores: cross_entropy(scores.flatten(1), wanted)
 
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
         results = cast("Tensor | tuple[Tensor, ...]", self.module(*inputs))
@@ -304,8 +305,8 @@ class _Trainer:
 
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randperm(len(self.inputs[0]), generator=generator)
-        loss = self._loss(self._mixed(chosen, generator))
-        moves = Moves(self.module, lambda: loss() + weight * self.cost())
+        inputs = self._mixed(chosen, generator)
+        moves = Moves(self.module, inputs, self._loss(inputs), weight)
         for _ in range(sweeps):
             if not moves.sweep(generator):
                 break
