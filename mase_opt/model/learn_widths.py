@@ -23,6 +23,7 @@ from mase_opt.lib.data.samples import (
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.elements import (
+    WHOLE,
     Granularity,
     Start,
     exact_types,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 STEADY = 0.5
 """The part of a stage of training before its learning rate falls."""
 
-FRACTIONS = 3.0
+FRACTIONS = 2.0
 """How much faster fractions learn than weights."""
 
 Teacher = Callable[..., Any]
@@ -212,13 +213,12 @@ class _Trainer:
                 loss = self._loss(inputs)(self._scores(inputs))
                 loss = loss + weight * self.cost()
                 if not torch.isfinite(loss):
-                    raise UserError(
-                        f"the loss is {loss.item()} at step {step}: choose a lower "
-                        "learning_rate"
-                    )
+                    raise _diverging(f"the loss is {loss.item()}", step)
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
                 optimizer.step()  # pyright: ignore[reportUnknownMemberType]
                 if step + 1 in ends:
+                    if self._beyond():
+                        raise _diverging(f"numbers are beyond 2^{WHOLE}", step)
                     state = self.module.state_dict()
                     kept = {k: v.clone() for k, v in state.items()}
                     found.append(_Snapshot(kept, weight))
@@ -233,6 +233,10 @@ class _Trainer:
         for parameter in self.module.parameters():
             paces[FRACTIONS if id(parameter) in fractions else 1.0].append(parameter)
         return paces
+
+    def _beyond(self) -> bool:
+        """Whether numbers are too large for the codes of weights."""
+        return any((p.abs() >= 1 << WHOLE).any() for p in self.module.parameters())
 
     def _mixed(self, chosen: Tensor, generator: Generator) -> list[Tensor]:
         """Samples, every other one of them mixed with another one."""
@@ -310,6 +314,10 @@ class _Trainer:
         for _ in range(sweeps):
             if not moves.sweep(generator):
                 break
+
+
+def _diverging(sign: str, step: int) -> UserError:
+    return UserError(f"{sign} at step {step}: choose a lower learning_rate")
 
 
 def _rate(done: float) -> float:
