@@ -41,7 +41,7 @@ train_test_split: Any = import_module("sklearn.model_selection").train_test_spli
 MIXTURES = 50
 """Of each sample, for the peer."""
 RATE = 2e-2
-"""At which we learn; the peer at half of it, which was better for it."""
+"""At which we learn; the peer at half of it, which was no worse for it on seed 0."""
 
 
 def trained(model: Any, x: Any, y: Any, *, epochs: int, mix: bool) -> Any:
