@@ -65,6 +65,7 @@ from mase_opt.dialects.mase.types import (
     shape_of,
 )
 from mase_opt.lib import native
+from mase_opt.lib.adder_graphs.solver import added_bits
 from mase_opt.lib.adder_graphs.unroll import Graph
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
@@ -74,10 +75,7 @@ from mase_opt.lib.interpreters.mase import evaluate, main_function
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.target.yosys import Resources, synthesize
-from mase_opt.lib.transforms.mase_build_adder_graphs import (
-    MaseBuildAdderGraphsPass,
-    added_bits,
-)
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 from mase_opt.model.emit import run_pass
 
 SEED = 0

@@ -1,11 +1,13 @@
 """
 Streamed hardware of networks with random weights:
-`bench_stream.py [8|18|budgets|networks]`.
+`bench_stream.py [8|18|budgets|networks [NAME ...]]`.
 
 8 and 18 are residual networks, with a JSON line per figure: seconds of CPU for every
 step, interval, latency, size of the text, and whether the simulated circuit gives the
-interpreter's bits. `networks` are published and small ones in 8 bits, a JSON line each;
-`emit` raises if a bit differs. They need the extra `train`. `budgets` tells which part
+interpreter's bits. `networks` are published and small ones in 8 bits, a JSON line each,
+with what Yosys makes of the circuit if it is installed; `share` is that of the cycles
+in which a multiplier works. `emit` raises if a bit differs. They need the extra
+`train`. `budgets` tells which part
 of the multipliers of ResNet-18 work, for many numbers of them.
 """
 
@@ -38,6 +40,7 @@ from mase_opt.lib.conversion.streamed.builder import parallelism
 from mase_opt.lib.hardware.memory import memories_of
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.simulation.simulator import Simulator
+from mase_opt.lib.target import yosys
 from mase_opt.lib.target.circt import export_verilog
 from mase_opt.lib.target.layout import port_layout
 from mase_opt.lib.transforms.mase_allocate_parallelism import (
@@ -58,6 +61,7 @@ PUBLISHED = {
 }
 """Shape of a sample, classes, multipliers."""
 X, W, B = FixedType(8, 4), FixedType(8, 7), FixedType(16, 11)
+CELLS = "lut", "ff", "dsp", "carry", "bram", "lutram"
 SAMPLES = 1
 """Random images behind the corners."""
 
@@ -148,24 +152,38 @@ def published(name: str) -> None:
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         result = model.emit(folder, architecture="streamed", verify=SAMPLES)
-    line = {
+    seconds = time.process_time() - start
+    works = Layers(model_function(model.ir)).works
+    products = sum(work.products for work in works.values())
+    used = sum(
+        work.multipliers(choice)
+        for op, work in works.items()
+        if (choice := parallelism(op))
+    )
+    line: dict[str, float | str] = {
         "network": name,
-        "multipliers": multipliers,
+        "multipliers": used,
         "interval": result.initiation_interval,
+        "share": round(products / (used * result.initiation_interval), 3),
         "latency": result.latency,
         "verilog_kb": len(result.verilog) >> 10,
-        "cpu_s": round(time.process_time() - start, 1),
+        "cpu_s": round(seconds, 1),
     }
+    if yosys.available() is None:
+        found = yosys.synthesize(
+            result.verilog, result.layout.top, memories=result.memories
+        )
+        line |= {name: getattr(found, name) for name in CELLS}
     print(json.dumps(line), flush=True)
 
 
-def main(name: str) -> None:
+def main(name: str = "8", *names: str) -> None:
     if name == "budgets":
         budgets()
         return
     if name == "networks":
         warnings.simplefilter("ignore")
-        for network in (*PUBLISHED, *SMALL):
+        for network in names or (*PUBLISHED, *SMALL):
             published(network)
         return
     widths, blocks, multipliers = NETWORKS[name]
@@ -216,4 +234,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "8")
+    main(*sys.argv[1:])

@@ -375,15 +375,16 @@ class ProcessOp(IRDLOperation):
         body: Block,
         layer: str | None,
     ):
+        count = len(schedule.loops)
         super().__init__(
             operands=[inputs],
             properties={
                 "layer": StringAttr(layer) if layer else None,
                 "loops": int_array(schedule.loops),
-                "reads": ArrayAttr([_map(r) for r in schedule.reads]),
+                "reads": ArrayAttr([_map(r, count) for r in schedule.reads]),
                 "fill": int_array(fill),
                 "held": int_array([r.held for r in schedule.reads]),
-                "write": _map(schedule.write),
+                "write": _map(schedule.write, count),
             },
             result_types=[result],
             regions=[Region(body)],
@@ -560,8 +561,8 @@ class FifoOp(IRDLOperation):
         super().__init__(operands=[input], result_types=[input.type])
 
 
-def _map(access: Access) -> AffineMapAttr:
-    """The map of an access: counters to places in the grid."""
+def _map(access: Access, loops: int) -> AffineMapAttr:
+    """The map of an access: counters of `loops` to places in the grid."""
     results: list[AffineExpr] = []
     for tile in access.tiles:
         terms = [
@@ -577,7 +578,7 @@ def _map(access: Access) -> AffineMapAttr:
         for term in terms[1:]:
             total = total + term
         results.append(total)
-    return AffineMapAttr(AffineMap(len(access.tiles[0].factors), 0, tuple(results)))
+    return AffineMapAttr(AffineMap(loops, 0, tuple(results)))
 
 
 def _tiles(map: AffineMap) -> tuple[Affine, ...]:

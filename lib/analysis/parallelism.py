@@ -38,6 +38,8 @@ Choice = tuple[int, int]
 """Outputs, and inputs for each of them."""
 
 
+GRAPH = 1 / 7
+"""Tables of an adder graph for each bit of data and bit of a weight, about."""
 CONTROL = 200
 """Tables that counters and addresses of a process take, about."""
 
@@ -129,6 +131,13 @@ class Work:
     def multipliers(self, choice: Choice) -> int:
         return choice[0] if self.depthwise else choice[0] * choice[1]
 
+    @property
+    def unrolled(self) -> Choice | None:
+        """With which every weight has an adder of its own; None if that cannot be."""
+        whole = self.outputs, self.inputs
+        alone = not self.depthwise and not self.matrices
+        return whole if alone and self.weights == prod(whole) else None
+
     def resources(self, choice: Choice) -> Resources:
         """
         What multipliers, accumulators, weights and windows take, by estimate.
@@ -138,6 +147,9 @@ class Work:
         data, weight = self.bits
         count, lanes = self.multipliers(choice), min(choice[1], self.channels)
         outputs = min(choice[0], self.outputs)
+        if choice == self.unrolled:
+            adders = self.weights * data * weight * GRAPH
+            return Resources(CONTROL + adders + outputs * 2 * (data + weight))
         blocks = dsp_blocks(data, weight)
         sums = data + weight + (self.products // self.outputs).bit_length()
         in_tables = 0 if blocks else data * weight
@@ -228,6 +240,25 @@ class Layers:
         """What all layers take, by estimate."""
         found = (self.works[op].resources(c) for op, c in choices.items())
         return sum(found, Resources())
+
+    def unroll(
+        self, choices: dict[Operation, Choice], limits: Resources
+    ) -> dict[Operation, Choice]:
+        """The same with adders for multiplier blocks, while these are too few."""
+        result = dict(choices)
+        saved: list[tuple[float, int, Operation]] = []
+        for index, (op, choice) in enumerate(choices.items()):
+            if (other := self.works[op].unrolled) is None or other == choice:
+                continue
+            before, after = map(self.works[op].resources, (choice, other))
+            if before.dsp > after.dsp:
+                price = (after.lut - before.lut) / (before.dsp - after.dsp)
+                saved.append((price, index, op))
+        for _, _, op in sorted(saved, key=lambda s: s[:2]):
+            if self.resources(result).dsp <= limits.dsp:
+                break
+            result[op] = self.works[op].unrolled or choices[op]
+        return result
 
     @property
     def fastest(self) -> tuple[str, int]:

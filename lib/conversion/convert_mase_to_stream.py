@@ -20,6 +20,7 @@ from mase_opt.dialects.mase.normalization import AffineNormOp, AttentionOp, Soft
 from mase_opt.dialects.mase.shape import ConstantOp
 from mase_opt.dialects.stream.ops import FifoOp, ProcessOp
 from mase_opt.lib.conversion.streamed.builder import StreamBuilder
+from mase_opt.lib.conversion.streamed.constant_sums import build_adder_graphs
 from mase_opt.lib.conversion.streamed.lanes import set_stages
 from mase_opt.lib.conversion.streamed.movement import MOVES
 from mase_opt.lib.conversion.streamed.registry import KINDS
@@ -27,7 +28,6 @@ from mase_opt.lib.conversion.unrolled.legality import DECOMPOSE, only_function
 from mase_opt.lib.conversion.unrolled.top import describe_op, live_ops
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import argument_names
-from mase_opt.lib.suggest import did_you_mean
 
 import_module("mase_opt.lib.conversion.streamed")
 
@@ -128,6 +128,7 @@ class ConvertMaseToStreamPass(ModulePass):
             added = builder.block.first_op if last is None else last.next_op
             while added is not None:
                 if isinstance(added, ProcessOp):
+                    build_adder_graphs(added)
                     set_stages(added, self.max_logic_depth)
                 added = added.next_op
         except HardwareError as error:
@@ -141,8 +142,9 @@ def check_streamed(op: func.FuncOp) -> None:
     """Raises one `PassFailedException` that lists everything without a process."""
     argument_names(op)
     problems: list[str] = []
+    read = {value for inner in live_ops(op) for value in inner.operands}
     for index, argument in enumerate(op.body.block.args):
-        if argument.first_use is None:
+        if argument not in read:
             problems.append(f"argument {index} is not used: leave it out")
     if not op.body.block.args:
         problems.append("it takes no input: there is nothing to compute")
@@ -156,7 +158,7 @@ def check_streamed(op: func.FuncOp) -> None:
             problems.append(f"{describe_op(inner)}: {DECOMPOSE}")
             continue
         problems.append(
-            f"{describe_op(inner)}: no process{did_you_mean(inner.name, known)} "
+            f"{describe_op(inner)}: no process "
             f"(processes: {', '.join(name.removeprefix('mase.') for name in known)}); "
             "unroll the model instead (convert-mase-to-hw), or leave the layer out"
         )

@@ -19,6 +19,7 @@ from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.lib import native
 from mase_opt.lib.adder_graphs.numbers import Problem
 from mase_opt.lib.adder_graphs.products import choose_products
+from mase_opt.lib.adder_graphs.solver import Solver, constant_problems
 from mase_opt.lib.adder_graphs.unroll import Graph
 from mase_opt.lib.analysis.ranges import Ranges
 from mase_opt.lib.conversion.convert_mase_to_hw import ConvertMaseToHwPass
@@ -33,11 +34,7 @@ from mase_opt.lib.cost.samples import cost_of
 from mase_opt.lib.hardware.codec import Wires, lanes_of
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.hardware.wire import Wire, depth_of
-from mase_opt.lib.transforms.mase_build_adder_graphs import (
-    MaseBuildAdderGraphsPass,
-    Solver,
-    constant_problems,
-)
+from mase_opt.lib.transforms.mase_build_adder_graphs import MaseBuildAdderGraphsPass
 
 OTHER = "other_"
 WHOLE = ("adders", "multiplies", "dsp")
@@ -105,7 +102,7 @@ def _sums_of(
                 ),
                 op.dropped_bits,
             )
-    problems = constant_problems(module, Ranges()) if native.AVAILABLE else []
+    problems = constant_problems(module.walk(), Ranges()) if native.AVAILABLE else []
     solver = Solver(0, graphs.max_depth)
     chosen = choose_products(problems, graphs.dsp)
     for problem, products in zip(problems, chosen, strict=True):

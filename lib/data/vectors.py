@@ -59,7 +59,8 @@ def _vectors(value: SSAValue, samples: int, rng: np.random.Generator) -> Array:
     if (rows := _rows(value)) is not None:
         last = min(rows - 1, int(format.max_code))
         ends = [np.full(count, end) for end in (0, last)]
-        random = rng.integers(0, last, (samples + 3, count), endpoint=True)
+        # As many as of other inputs: random ones for all corners but the ends.
+        random = rng.integers(0, last, (samples + 7, count), endpoint=True)
         return from_codes(value, np.stack([*ends, *random]).reshape(-1, *shape))
     flags = np.arange(count) % 2 == 1
     ends = rng.integers(0, 2, (2, count)).astype(bool)

@@ -24,6 +24,8 @@ LARGE = 20_000
 """Events of a sample from which on no smaller buffers are tried."""
 SEARCHED = 50_000_000
 """Times of events that are looked at to find smaller buffers; some seconds."""
+TRIED = SEARCHED // 16
+"""Of these as many for one size: where processes wait in turns, it can take all."""
 LOOKED_AT = 2_000
 """As many of them count for a station, however few events it has."""
 FRAMES = 6
@@ -231,15 +233,14 @@ class Network:
         The times of `frames` samples that come as fast as they are taken.
 
         `before` are those of the same network with buffers that are not smaller, from
-        which it does not take long: raises `UnknownError` if all that has started there
-        has looked at more than `SEARCHED`. Raises `DeadlockError` if samples never come
-        to an end.
+        which it does not take long: raises `UnknownError` if this looks at more than
+        `TRIED`. Raises `DeadlockError` if samples never come to an end.
         """
         solver = _Solver(self, frames, before)
-        passes = 0
+        passes, start = 0, solver.waits.work
         while solver.sweep():
             passes += 1
-            if before is not None and solver.waits.work > SEARCHED:
+            if before is not None and solver.waits.work > start + TRIED:
                 raise UnknownError
             if passes == PASSES:
                 self._check_progress(frames)
@@ -437,7 +438,7 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
 
     They hold what lies in them if samples come at the interval of the slowest station,
     and everything is written as late as its readers allow. If the network is not
-    `LARGE`, smaller ones are then tried, until `SEARCHED`: if there is an end before,
+    `LARGE`, smaller ones are then tried, until `SEARCHED`: if that and `TRIED` suffice,
     one place less in any of them, and the interval would exceed the bound, or all would
     stand still. `least` are the sizes below which a buffer cannot be, by station.
     """

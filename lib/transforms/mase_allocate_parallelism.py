@@ -13,10 +13,11 @@ from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase.base import int_array
 from mase_opt.lib.analysis.devices import DEVICES, RESOURCES, Resources
-from mase_opt.lib.analysis.parallelism import PARALLELISM, Choice, Layers
+from mase_opt.lib.analysis.parallelism import PARALLELISM, Choice, Layers, Work
 from mase_opt.lib.model_function import model_function
 from mase_opt.lib.suggest import did_you_mean
 
+UNROLLED = "unrolled"
 STEP = 1.05
 """How much longer an interval is that is tried after one for which limits are short."""
 
@@ -37,8 +38,8 @@ class Budget:
         Raises `PassFailedException`, which says the best that is possible.
         """
         name, least = layers.fastest
-        chosen = layers.choose(max(self.interval, 1)) if self.interval else None
         if self.interval is not None:
+            chosen = self._cheapest(layers, max(self.interval, 1))
             if chosen is None:
                 raise PassFailedException(
                     f"{self._wanted} cannot be met: layer {name} takes {least} cycles "
@@ -63,7 +64,7 @@ class Budget:
         while (found := self._fitting(layers, high)) is None and high < slowest:
             low, high = high + 1, min(ceil(high * STEP), slowest)
         if found is None:
-            chosen = layers.choose(slowest)
+            chosen = self._cheapest(layers, slowest)
             assert chosen is not None, "one after the other, all is possible"
             raise PassFailedException(
                 "the limits cannot be met: the layers take "
@@ -79,8 +80,17 @@ class Budget:
 
     def _fitting(self, layers: Layers, interval: int) -> dict[Operation, Choice] | None:
         """The cheapest choice for an interval, if it is within the limits."""
-        chosen = layers.choose(interval)
+        chosen = self._cheapest(layers, interval)
         return None if chosen is None or self._over(layers, chosen) else chosen
+
+    def _cheapest(
+        self, layers: Layers, interval: int
+    ) -> dict[Operation, Choice] | None:
+        """The fewest multipliers, unrolled layers where blocks for them are short."""
+        chosen = layers.choose(interval)
+        if chosen is None or self.limits is None:
+            return chosen
+        return layers.unroll(chosen, self.limits)
 
     def _over(self, layers: Layers, chosen: dict[Operation, Choice]) -> str:
         """What a choice takes more of than there is, in words; empty if all fits."""
@@ -113,7 +123,9 @@ class MaseAllocateParallelismPass(ModulePass):
     error says what is the best that the limits allow. What layers take of a device is
     estimated: their multipliers, accumulators, weights and windows. Numbers of
     channels need not be divided: the last ones of a layer then come alone. `layers`
-    fixes single ones. The choice is an attribute of each layer.
+    fixes single ones. The choice is an attribute of each layer. What works on all of
+    its weights at a time is unrolled: they become adders, not multipliers; where
+    limits leave too few multiplier blocks, layers are, as far as there are tables.
 
     ```mlir
     %0 = mase.linear %x, %w, %b {layer = "fc1"} : (…) -> tensor<1x32x!mase.fixed<8, 4>>
@@ -154,7 +166,10 @@ class MaseAllocateParallelismPass(ModulePass):
     """Block memories of 36 Kbit, at most."""
 
     layers: tuple[str, ...] = ()
-    """Layers that are decided on, as `fc1:4x8`: outputs, inputs for each of them."""
+    """
+    Layers that are decided on, as `fc1:4x8`: outputs, inputs for each of them; or as
+    `fc1:unrolled`, all of both.
+    """
 
     def __post_init__(self) -> None:
         if self.interval is not None and self.rate is not None:
@@ -212,22 +227,36 @@ class MaseAllocateParallelismPass(ModulePass):
 
     def _decided(self, found: Layers) -> dict[str, Choice]:
         """The layers that are fixed. Raises `PassFailedException`."""
-        names = {work.name for work in found.works.values()}
+        works = {work.name: work for work in found.works.values()}
         result: dict[str, Choice] = {}
         for text in self.layers:
             name, _, numbers = text.rpartition(":")
             outputs, _, inputs = numbers.partition("x")
-            if name not in names:
+            if name not in works:
                 raise PassFailedException(
-                    f"no layer '{name}' adds up products{did_you_mean(name, names)}"
+                    f"no layer '{name}' adds up products{did_you_mean(name, works)}"
                 )
+            if numbers == UNROLLED:
+                result[name] = _unrolled(works[name])
+                continue
             if not (outputs.isdecimal() and inputs.isdecimal()) or "0" in (
                 outputs,
                 inputs,
             ):
                 raise PassFailedException(
                     f"layers: '{text}', expected a layer, outputs and inputs at a "
-                    "time, as fc1:4x8"
+                    f"time, as fc1:4x8, or fc1:{UNROLLED}"
                 )
             result[name] = int(outputs), int(inputs)
         return result
+
+
+def _unrolled(work: Work) -> Choice:
+    """All of a layer. Raises `PassFailedException` where it takes several cycles."""
+    if work.unrolled is None:
+        raise PassFailedException(
+            f"layer '{work.name}' cannot be unrolled: places of a kernel, groups and "
+            "what is flattened take turns; unrolled are linear layers and 1x1 "
+            "convolutions"
+        )
+    return work.unrolled

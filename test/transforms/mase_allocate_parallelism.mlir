@@ -8,6 +8,7 @@
 // RUN: mase-opt %s --allocate-parallelism="device=xc7z020 interval=36" | filecheck %s
 // RUN: mase-opt %s --allocate-parallelism="lut=100000" | filecheck %s --check-prefix=MANY
 // RUN: not mase-opt %s --allocate-parallelism="multipliers=9 interval=40 clock=90e6" 2>&1 | filecheck %s --check-prefix=BEST
+// RUN: not mase-opt %s --allocate-parallelism="layers=conv:unrolled" 2>&1 | filecheck %s --check-prefix=PLACES
 // RUN: not mase-opt %s --allocate-parallelism="lut=600 interval=36" 2>&1 | filecheck %s --check-prefix=TABLES
 // RUN: not mase-opt %s --allocate-parallelism="lut=50" 2>&1 | filecheck %s --check-prefix=NONE
 // RUN: not mase-opt %s --allocate-parallelism="clock=200e6 rate=100e6" 2>&1 | filecheck %s --check-prefix=RATE
@@ -37,6 +38,7 @@
 // MANY: mase.parallelism = array<i64: 5, 1>, layer = "fc"
 // BEST: error: {{.*}}a sample every 40 cycles cannot be met: it takes 11 multipliers of 9; the best within that is interval=45, 2e+06 samples a second
 // TABLES: error: {{.*}}interval=36 cannot be met: it takes {{[0-9]+}} lut of 600; the best within that is interval={{[0-9]+}}
+// PLACES: error: {{.*}}layer 'conv' cannot be unrolled: places of a kernel, groups and what is flattened take turns; unrolled are linear layers and 1x1 convolutions
 // NONE: error: {{.*}}the limits cannot be met: the layers take {{[0-9]+}} lut of 50 at least, with one multiplier each
 // RATE: error: {{.*}}a sample every 2 cycles cannot be met: layer conv takes 36 cycles at least, 5.55556e+06 samples a second
 // NOCLOCK: error: {{.*}}rate needs a clock in hertz, as clock=200e6
@@ -45,7 +47,7 @@
 // BOTH: error: {{.*}}give interval, or clock and rate, not both
 // DEVICE: error: {{.*}}unknown device 'xc7z200'; did you mean 'xc7z020'? (known: xc7z020, {{.*}}or give lut, dsp and bram)
 // NAME: error: {{.*}}no layer 'cnv' adds up products; did you mean 'conv'?
-// FORM: error: {{.*}}layers: 'fc:4x0', expected a layer, outputs and inputs at a time, as fc1:4x8
+// FORM: error: {{.*}}layers: 'fc:4x0', expected a layer, outputs and inputs at a time, as fc1:4x8, or fc1:unrolled
 
 func.func @f(%x: tensor<1x2x4x4x!mase.fixed<4, 2>>) -> tensor<1x5x!mase.fixed<8, 4>> {
   %w = mase.constant <i8, [1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2, 3]> : tensor<3x2x2x2x!mase.fixed<4, 2>>

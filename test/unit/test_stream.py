@@ -15,20 +15,25 @@ from hypothesis import strategies as st
 from levels import Model
 from streams import assert_minimal, assert_streams, circuit_of, streamed
 from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, i1
 from xdsl.utils.exceptions import PassFailedException
 
 import mase_opt as mo
 from mase_opt.dialects.mase import elementwise, layers, normalization, pooling, shape
+from mase_opt.dialects.mase.adder_graph import AdderGraphOp
 from mase_opt.dialects.mase.attrs import RoundingAttr
 from mase_opt.dialects.mase.base import ints
 from mase_opt.dialects.mase.formats import TernaryType
-from mase_opt.dialects.mase.types import FixedType, UFixedType
+from mase_opt.dialects.mase.types import FixedPoint, FixedType, UFixedType
+from mase_opt.dialects.stream import channel_of
 from mase_opt.dialects.stream.ops import ProcessOp
+from mase_opt.lib import native
 from mase_opt.lib.analysis.buffers import Role, role_of
 from mase_opt.lib.analysis.devices import dsp_blocks, half_blocks
 from mase_opt.lib.analysis.network import network_function, network_of
 from mase_opt.lib.analysis.parallelism import PARALLELISM, Layers
 from mase_opt.lib.conversion.convert_stream_to_hw import ConvertStreamToHwPass
+from mase_opt.lib.conversion.streamed.builder import parallelism
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.formats.rounding import Overflow, RoundingMode
 from mase_opt.lib.formats.ternary import Ternary
@@ -121,6 +126,70 @@ def test_linear(data: st.DataObject) -> None:
     depth = data.draw(st.integers(0, 6))
     network = assert_streams(model.returns(y), {"fc": folding}, depth=depth)
     assert_minimal(network_of(network_function(network)).network)
+
+
+def graphs(network: ModuleOp) -> set[str]:
+    """The layers that have become adder graphs."""
+    return {
+        op.layer.data
+        for op in network.walk()
+        if isinstance(op, ProcessOp)
+        and op.layer is not None
+        and any(isinstance(inner, AdderGraphOp) for inner in op.body.block.ops)
+    }
+
+
+@pytest.mark.parametrize("depth", [0, 2, 6])
+@pytest.mark.parametrize("weight", [W, UFixedType(4, 1)])
+def test_unrolled(weight: FixedPoint, depth: int) -> None:
+    """Weights that no iteration changes become adders, beside layers that fold."""
+    rng = np.random.default_rng(depth)
+    model = Model((X, [1, 3, 3, 2]))
+    with model as (x,):
+        bias = constant(rng, (5,), FixedType(9, 6))
+        conv = layers.Conv2dOp(x, constant(rng, (4, 3, 2, 1)), layer="conv", element=X)
+        point = layers.Conv2dOp(
+            conv, constant(rng, (5, 4, 1, 1), weight), bias, layer="point", element=X
+        )
+        rows = shape.ReshapeOp(shape.TransposeOp(point, [0, 2, 3, 1]), (4, 5))
+        y = layers.LinearOp(rows, constant(rng, (3, 5), weight), layer="fc")
+    whole = {"conv": (4, 3), "point": (5, 4), "fc": (3, 5)}
+    module = model.returns(y)
+    network = assert_streams(module, whole, depth=depth)
+    assert graphs(network) == ({"point", "fc"} if native.AVAILABLE else set())
+    assert_minimal(network_of(network_function(network)).network)
+    part = assert_streams(module, whole | {"fc": (3, 4)}, depth=depth)
+    assert graphs(part) == ({"point"} if native.AVAILABLE else set())
+
+
+def test_unrolled_by_limits() -> None:
+    """Where multiplier blocks are short, while there are tables."""
+    rng = np.random.default_rng(0)
+    eight = FixedType(8, 4)
+    model = Model((eight, [4, 8]))
+    with model as (x,):
+        y = layers.LinearOp(
+            x, constant(rng, (4, 8), eight), layer="small", element=eight
+        )
+        y = layers.LinearOp(y, constant(rng, (16, 4), eight), layer="large")
+    module = model.returns(y)
+
+    def chosen(**limits: int) -> dict[str, tuple[int, int] | None]:
+        copy = module.clone()
+        MaseAllocateParallelismPass(interval=16, **limits).apply(Context(), copy)
+        return {
+            op.layer.data: parallelism(op)
+            for op in copy.walk()
+            if isinstance(op, layers.LinearOp) and op.layer
+        }
+
+    folded = chosen()
+    assert folded == {"small": (4, 2), "large": (16, 1)}
+    assert chosen(dsp=24) == folded
+    assert chosen(dsp=16) == folded | {"large": (16, 4)}
+    assert chosen(dsp=0) == {"small": (4, 8), "large": (16, 4)}
+    with pytest.raises(PassFailedException, match=r"it takes \d+ lut of 900; the best"):
+        chosen(dsp=16, lut=900)
 
 
 @pytest.mark.parametrize(("lanes", "rows"), [(3, 0), (8, 0), (9, 1), (19, 2)])
@@ -284,6 +353,67 @@ def test_other_widths_of_beats(first: int, second: int) -> None:
     assert_streams(model.returns(z), {"a": (first, 7), "b": (3, second)})
 
 
+@pytest.mark.parametrize("predicate", elementwise.PREDICATES)
+def test_masks_that_are_computed(predicate: str) -> None:
+    """Comparisons, logic and what they choose."""
+    rng = np.random.default_rng(3)
+    model = Model((X, [2, 5]), (FixedType(5, 1), [5]))
+    with model as (x, y):
+        one = elementwise.CompareOp(x, y, predicate)
+        other = elementwise.CompareOp(x, constant(rng, (2, 1)), "ge")
+        ones = shape.ConstantOp.of(np.array(True), i1)
+        mask = elementwise.OrOp(
+            elementwise.AndOp(one, elementwise.XorOp(other, ones)), other
+        )
+        slope = elementwise.MulOp(x, constant(rng, (5,)), element=X)
+        z = elementwise.SelectOp(mask, x, slope)
+    network = assert_streams(model.returns(z, mask))
+    assert_minimal(network_of(network_function(network)).network)
+
+
+@pytest.mark.parametrize("size", [(3, 4), (4,), (3, 1), ()])
+def test_divisors_of_several_values(size: tuple[int, ...]) -> None:
+    """Each of them has a circuit, and is chosen by place."""
+    numbers = np.resize(np.array([3, 1, 5, -2, -1, 5, 1]), size)
+    model = Model((X, [2, 3, 4]))
+    with model as (x,):
+        divisor = shape.ConstantOp.of(numbers, FixedType(4, 1))
+        y = elementwise.DivOp(x, divisor, element=FixedType(8, 4))
+    assert_streams(model.returns(y))
+
+
+def test_inputs_that_are_read_in_another_order() -> None:
+    """Ports follow the function, whatever is read first."""
+    model = Model((X, [1, 3]), (FixedType(4, 1), [1, 2]), (FixedType(5, 0), [1]))
+    with model as (x, y, z):
+        first = elementwise.NegOp(z)
+        second = elementwise.AbsOp(y)
+        third = elementwise.ReluOp(x)
+    network = assert_streams(model.returns(first, second, third, y))
+    arguments = network_function(network).body.block.args
+    assert [channel_of(a).element for a in arguments] == [
+        X,
+        FixedType(4, 1),
+        FixedType(5, 0),
+    ]
+
+
+def test_scalars() -> None:
+    """Tensors without dimensions go through in one beat, on all kinds of ways."""
+    model = Model((X, []), (X, [1, 3]), (UFixedType(2, 0), []))
+    with model as (x, y, i):
+        total = pooling.ReduceOp(y, "sum", [0, 1], element=FixedType(8, 3))
+        best = pooling.ReduceOp(y, "max", [0, 1])
+        place = pooling.ArgmaxOp(shape.ReshapeOp(y, [3]), 0, element=UFixedType(2, 0))
+        row = layers.EmbeddingOp(constant(np.random.default_rng(0), (4, 3)), i)
+        spread = elementwise.AddOp(y, x)
+        z = elementwise.AddOp(elementwise.AddOp(total, best), x)
+        one = shape.ConstantOp.of(np.array(3), X)
+        w = elementwise.MulOp(elementwise.AbsOp(x), one)
+    network = assert_streams(model.returns(z, place, row, spread, w, x))
+    assert_minimal(network_of(network_function(network)).network)
+
+
 # ---- what cannot be -----------------------------------------------------------------
 
 
@@ -297,6 +427,27 @@ def test_everything_without_a_process_is_named() -> None:
         match=r"softmax act: .*decompose-normalizations.*\n.*tanh last: no process",
     ):
         streamed(model.returns(b))
+
+
+def test_an_input_that_only_dead_ops_read() -> None:
+    model = Model((X, [1, 4]), (X, [1, 4]))
+    with model as (x, y):
+        elementwise.NegOp(y)
+        z = elementwise.ReluOp(x)
+    with pytest.raises(PassFailedException, match="argument 1 is not used: leave"):
+        streamed(model.returns(z))
+
+
+def test_windows_of_nothing_but_padding() -> None:
+    """The circuit would have no reason to wait for any input."""
+    model = Model((X, [1, 1, 1]))
+    with model as (x,):
+        weight = shape.ConstantOp.of(np.array([[[3]]]), W)
+        y = layers.Conv1dOp(x, weight, strides=[2], padding=[1], layer="far")
+    with pytest.raises(
+        PassFailedException, match=r"conv1d far: nothing of its operand 0 is read"
+    ):
+        streamed(model.returns(y))
 
 
 def test_computed_weights() -> None:

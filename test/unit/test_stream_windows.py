@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from levels import Model
-from streams import Folding, assert_minimal, assert_streams, streamed
+from streams import Folding, assert_minimal, assert_streams
 from xdsl.dialects.builtin import BoolAttr, i64
 from xdsl.ir import Operation, SSAValue
-from xdsl.utils.exceptions import PassFailedException
 
 from mase_opt.dialects.mase import layers, pooling, shape
 from mase_opt.dialects.mase.types import FixedType, UFixedType
@@ -154,6 +153,34 @@ def test_embedding(rows: int) -> None:
     assert_minimal(network_of(network_function(network)).network)
 
 
+def test_embedding_of_images() -> None:
+    """Rows are the last dimension, though images have channels as their second one."""
+    model = Model((UFixedType(2, 0), [1, 2, 3]), (UFixedType(2, 0), [1, 2, 2, 1]))
+    with model as (x, y):
+        z = layers.EmbeddingOp(constant((4, 5)), x)
+        w = layers.EmbeddingOp(constant((4, 2)), y)
+    assert_streams(model.returns(z, w))
+
+
+def rows_of(x: SSAValue) -> SSAValue:
+    """Something whose beats lie along the last dimension of images."""
+    return layers.LinearOp(x, constant((3, 3)), layer="fc").result
+
+
+IMAGES: dict[str, Callable[[SSAValue], Value]] = {
+    "channels": lambda x: shape.ConcatOp([rows_of(x), x], 1),
+    "columns": lambda x: shape.ConcatOp([rows_of(x), x], 3),
+    "pad": lambda x: shape.PadOp(rows_of(x), low=[0, 1, 0, 2], high=[0, 0, 1, 1]),
+    "right": lambda x: layers.MatmulOp(rows_of(x), constant((3, 2))),
+    "left": lambda x: layers.MatmulOp(constant((4, 2)), rows_of(x)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_whose_rows_lie_in_beats(name: str) -> None:
+    check(IMAGES[name], [1, 2, 2, 3], {"fc": (3, 3)})
+
+
 @pytest.mark.parametrize("lanes", [2, 4, 6])
 def test_argmax(lanes: int) -> None:
     """The first one of equal numbers, in whatever beats they come."""
@@ -169,9 +196,13 @@ def test_argmax_of_pixels() -> None:
     check(lambda x: pooling.ArgmaxOp(x, 1), [1, 5, 2, 3])
 
 
-def test_argmax_along_other_dimensions_is_refused() -> None:
-    model = Model((X, [1, 5, 2, 3]))
-    with model as (x,):
-        y = pooling.ArgmaxOp(x, 2)
-    with pytest.raises(PassFailedException, match=r"only the channels, axis 1, can be"):
-        streamed(model.returns(y))
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [0, 2, 3])
+def test_argmax_along_other_dimensions(axis: int, keepdims: bool) -> None:
+    """Channels that lie in a beat are looked through side by side."""
+    size = [2, 3, 2, 4]
+    check(lambda x: pooling.ArgmaxOp(x, axis, keepdims=keepdims), size)
+
+
+def test_argmax_of_a_vector() -> None:
+    check(lambda x: pooling.ArgmaxOp(x, 0), [5])

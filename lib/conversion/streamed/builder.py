@@ -54,6 +54,8 @@ class StreamBuilder(ProcessBuilder):
 
     def __init__(self) -> None:
         super().__init__()
+        self.inputs: list[BlockArgument] = []
+        """The inputs of the function that have channels, in their order."""
         self.channels: dict[SSAValue, SSAValue] = {}
         """The channels of values, whose elements are in the same flat order."""
         self.moves: dict[SSAValue, tuple[SSAValue, Index]] = {}
@@ -100,7 +102,11 @@ class StreamBuilder(ProcessBuilder):
     ) -> None:
         layout = self.natural(shape, lanes, axis)
         type = ChannelType.of(element_of(value), layout)
-        self.channels[value] = self.block.insert_arg(type, value.index)
+        # The one that is read first need not be the first one of the function.
+        self.inputs.append(value)
+        self.inputs.sort(key=lambda input: input.index)
+        place = self.inputs.index(value)
+        self.channels[value] = self.block.insert_arg(type, place)
         self.channels[value].name_hint = value.name_hint
 
     def _constant(self, value: SSAValue, lanes: int | None) -> SSAValue:
@@ -109,8 +115,6 @@ class StreamBuilder(ProcessBuilder):
         nest = Nest()
         loops = [nest.add(f"dim{d}", layout.grid[d]) for d in layout.order]
         place = [nest.at(**{f"dim{d}": 1}) for d in range(len(layout.shape))]
-        if not loops:
-            nest.add("once", 1)
 
         def body() -> SSAValue:
             return constant_tiles(value, layout.shape, layout, nest, loops)
@@ -140,7 +144,7 @@ class StreamBuilder(ProcessBuilder):
         Raises `HardwareError` for elements that no process brings into their order.
         """
         channel = self.channel(value, lanes)
-        shape = shape_of(value) if shape is None else shape
+        shape = (shape_of(value) if shape is None else shape) or (1,)
         if channel_of(channel).layout.shape == shape:
             return channel
         if (value, shape) not in self.shapes:

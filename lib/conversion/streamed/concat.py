@@ -21,7 +21,7 @@ from mase_opt.lib.conversion.streamed.registry import streamed
 
 @streamed(shape.ConcatOp)
 def concat(op: shape.ConcatOp, b: StreamBuilder) -> SSAValue:
-    channels = [b.shaped(v) for v in op.inputs]
+    channels = [convert(b, b.shaped(v), None) for v in op.inputs]
     size, axis = shape_of(op.result), op.axis.value.data
     sizes = [shape_of(v)[axis] for v in op.inputs]
     starts = [0, *np.cumsum(sizes[:-1]).tolist()]

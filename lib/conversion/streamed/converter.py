@@ -28,8 +28,6 @@ def convert(
     other, beats of their greatest common divisor are between the two.
     """
     layout = channel_of(channel).layout
-    if not layout.shape:
-        return channel
     if axis is None:
         axis = channel_axis(layout.shape)
     size = layout.shape[axis]

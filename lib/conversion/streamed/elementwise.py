@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
@@ -22,7 +24,7 @@ from mase_opt.lib.conversion.streamed.registry import streamed
 from mase_opt.lib.streams.layout import Layout
 
 
-@streamed(*EACH, layers.LookupOp, elementwise.SelectOp)
+@streamed(*EACH, layers.LookupOp)
 def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     table = op.operands[1] if isinstance(op, layers.LookupOp) else None
     others = [v for v in op.operands if v is not table]
@@ -46,8 +48,6 @@ def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
     channels = [_alike(b, channel, source) for channel in channels]
     nest = Nest()
     loops = [nest.add(f"dim{d}", source.grid[d]) for d in source.order]
-    if not loops:
-        nest.add("once", 1)
     place = [nest.at(**{f"dim{d}": 1}) for d in range(len(source.shape))]
     # What is spread stays where it is.
     reads = [
@@ -68,14 +68,45 @@ def each(op: MaseOp, b: StreamBuilder) -> SSAValue:
             else constant_tiles(v, size, source, nest, loops)
             for v in op.operands
         ]
-        new = type(op).create(
-            operands=operands,
-            result_types=[TensorType(element_of(op.result), source.tile)],
-            properties=dict(op.properties),
-        )
-        return new.results[0]
+
+        def applied(*operands: SSAValue) -> SSAValue:
+            return (
+                type(op)
+                .create(
+                    operands=operands,
+                    result_types=[TensorType(element_of(op.result), source.tile)],
+                    properties=dict(op.properties),
+                )
+                .results[0]
+            )
+
+        if isinstance(op, elementwise.DivOp) and is_constant(op.rhs):
+            return _quotient(op, applied, *operands)
+        return applied(*operands)
 
     return b.process(op, channels, nest, reads, place, source, body)
+
+
+def _quotient(
+    op: elementwise.DivOp,
+    divide: Callable[[SSAValue, SSAValue], SSAValue],
+    dividend: SSAValue,
+    divisor: SSAValue,
+) -> SSAValue:
+    """A circuit divides by a constant: one for each number that there is, to choose."""
+    element, tile = element_of(divisor), shape_of(divisor)
+    first, *others = np.unique(_held(op.rhs)).tolist()
+
+    def by(number: float) -> SSAValue:
+        return ConstantOp.of(np.full(tile, number), element).result
+
+    result = divide(dividend, by(first))
+    for number in others:
+        value = by(number)
+        found = elementwise.CompareOp(divisor, value, "eq").result
+        quotient = divide(dividend, value)
+        result = elementwise.SelectOp(found, quotient, result).result
+    return result
 
 
 def _alike(b: StreamBuilder, channel: SSAValue, target: Layout) -> SSAValue:

@@ -8,6 +8,7 @@ from xdsl.ir import SSAValue
 from mase_opt.dialects.mase import layers
 from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import TableOp
+from mase_opt.dialects.stream.types import channel_of
 from mase_opt.lib.conversion.streamed.builder import (
     StreamBuilder,
     constant_codes,
@@ -23,13 +24,13 @@ def embedding(op: layers.EmbeddingOp, b: StreamBuilder) -> SSAValue:
     codes = constant_codes(op.weight, "weight")
     channel = convert(b, b.shaped(op.indices, 1), 1)
     size = shape_of(op.result)
-    layout = b.natural(size, None)
+    layout = b.natural(size, None, len(size) - 1)
     nest = Nest()
-    place = [nest.add(f"row{d}", n) for d, n in enumerate(size[:-1])]
-    if not place:
-        nest.add("once", 1)
-    read = [nest.at(**{loop: 1}) for loop in place]
-    write = [*read, nest.at()]
+    for d, n in enumerate(channel_of(channel).layout.shape):
+        nest.add(f"row{d}", n)
+    read = [nest.at(**{name: 1}) for name in nest.names]
+    write = [nest.at(**{f"row{d}": 1}) for d in range(len(size) - 1)]
+    write.append(nest.at())
     name = op.layer.data if op.layer else "embedding"
 
     def body(x: SSAValue) -> SSAValue:

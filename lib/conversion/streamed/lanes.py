@@ -35,6 +35,11 @@ EACH = (
     elementwise.DivOp,
     elementwise.MaximumOp,
     elementwise.MinimumOp,
+    elementwise.CompareOp,
+    elementwise.SelectOp,
+    elementwise.AndOp,
+    elementwise.OrOp,
+    elementwise.XorOp,
 )
 """Each element of the result depends on the elements at its place alone."""
 

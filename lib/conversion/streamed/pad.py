@@ -21,7 +21,7 @@ from mase_opt.lib.hardware.codec import codes_of
 
 @streamed(shape.PadOp)
 def pad(op: shape.PadOp, b: StreamBuilder) -> SSAValue:
-    channel = b.shaped(op.input)
+    channel = convert(b, b.shaped(op.input), None)
     source = channel_of(channel).layout
     size, low, high = shape_of(op.result), list(ints(op.low)), list(ints(op.high))
     axis = channel_axis(size)

@@ -15,6 +15,7 @@ from mase_opt.dialects.mase.types import element_of, shape_of
 from mase_opt.dialects.stream.ops import ProcessOp, ViewOp, YieldOp
 from mase_opt.dialects.stream.types import ChannelType, channel_of
 from mase_opt.lib.analysis.parallelism import channel_axis
+from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.model_function import layer_of
 from mase_opt.lib.streams.layout import Layout
 from mase_opt.lib.streams.schedule import (
@@ -57,15 +58,18 @@ class ProcessBuilder:
     def natural(
         shape: Sequence[int], lanes: int | None, axis: int | None = None
     ) -> Layout:
-        """Positions one after the other, at each of them its channels, or `axis`."""
+        """
+        Positions one after the other, at each of them its channels, or `axis`.
+
+        A scalar travels as a vector of one element.
+        """
+        shape = tuple(shape) or (1,)
         if axis is None:
             axis = channel_axis(shape)
         tile = [1] * len(shape)
-        if shape:
-            tile[axis] = min(lanes or shape[axis], shape[axis])
-        rest = [d for d in range(len(shape)) if d != axis]
-        order = [*rest, axis] if shape else []
-        return Layout(tuple(shape), tuple(tile), tuple(order))
+        tile[axis] = min(lanes or shape[axis], shape[axis])
+        order = *(d for d in range(len(shape)) if d != axis), axis
+        return Layout(shape, tuple(tile), order)
 
     def view(self, channel: SSAValue, layout: Layout) -> SSAValue:
         """The same beats as those of another layout."""
@@ -148,6 +152,12 @@ class ProcessBuilder:
         block = Block(arg_types=[channel_of(c).beat for c in inputs])
         with ImplicitBuilder(block):
             YieldOp(body(*block.args))
+        for index, read in enumerate(found):
+            if not schedule.inside(read).any():
+                raise HardwareError(
+                    f"nothing of its operand {index} is read, only what lies around "
+                    "it: a constant takes its place"
+                )
         process = ProcessOp(inputs, type, schedule, fill, block, layer)
         self.block.add_op(process)
         return process.result

@@ -20,6 +20,7 @@ from mase_opt.lib.conversion.streamed.builder import (
     rom,
     zero_code,
 )
+from mase_opt.lib.conversion.streamed.converter import convert
 from mase_opt.lib.conversion.streamed.processes import Nest, cast_to
 from mase_opt.lib.hardware.number import HardwareError
 from mase_opt.lib.streams.windows import Windows
@@ -47,7 +48,7 @@ def resample(op: layers.MatmulOp, b: StreamBuilder) -> SSAValue:
     element = element_of(constant)
     zero = zero_code(element)
     windows, weights = _bands(matrix if right else matrix.T, zero)
-    channel = b.shaped(moving)
+    channel = convert(b, b.shaped(moving), None)
     source = channel_of(channel).layout
     layout = b.natural(size, source.lanes)
     nest = Nest()
