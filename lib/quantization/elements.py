@@ -69,9 +69,9 @@ class Start:
     """What has a format of its own among inputs and results of layers."""
     input_width: int = 8
     """Bits of the model's inputs, before their casts."""
-    input_frac: int = 3
-    data_frac: int = 3
-    weight_frac: int = 4
+    input_frac: int = 4
+    data_frac: int = 5
+    weight_frac: int = 6
     overflow: Overflow = Overflow.SATURATE
     """What becomes of results beyond the range that was seen."""
 

@@ -23,6 +23,7 @@ from mase_opt.lib.data.samples import (
 from mase_opt.lib.errors import UserError
 from mase_opt.lib.quantization.batch_norm import fold_batch_norms
 from mase_opt.lib.quantization.elements import (
+    WHOLE,
     Granularity,
     Start,
     exact_types,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 STEADY = 0.5
 """The part of a stage of training before its learning rate falls."""
 
-FRACTIONS = 3.0
+FRACTIONS = 2.0
 """How much faster fractions learn than weights."""
 
 Teacher = Callable[..., Any]
@@ -78,7 +79,7 @@ def learn_widths(
     weights: tuple[float, float] = (1e-5, 1e-4),
     granularity: Granularity | str = Granularity.ELEMENT,
     learning_rate: float = 1e-2,
-    sweeps: int = 1,
+    sweeps: int = 2,
     points: int = 8,
     seed: int = 0,
 ) -> list[Point]:
@@ -209,15 +210,15 @@ class _Trainer:
                     group["lr"] = learning_rate * rate * group["pace"]
                 inputs = self._mixed(chosen, generator)
                 optimizer.zero_grad()
-                loss = self._loss(inputs)() + weight * self.cost()
+                loss = self._loss(inputs)(self._scores(inputs))
+                loss = loss + weight * self.cost()
                 if not torch.isfinite(loss):
-                    raise UserError(
-                        f"the loss is {loss.item()} at step {step}: choose a lower "
-                        "learning_rate"
-                    )
+                    raise _diverging(f"the loss is {loss.item()}", step)
                 loss.backward()  # pyright: ignore[reportUnknownMemberType]
                 optimizer.step()  # pyright: ignore[reportUnknownMemberType]
                 if step + 1 in ends:
+                    if self._beyond():
+                        raise _diverging(f"numbers are beyond 2^{WHOLE}", step)
                     state = self.module.state_dict()
                     kept = {k: v.clone() for k, v in state.items()}
                     found.append(_Snapshot(kept, weight))
@@ -233,6 +234,10 @@ class _Trainer:
             paces[FRACTIONS if id(parameter) in fractions else 1.0].append(parameter)
         return paces
 
+    def _beyond(self) -> bool:
+        """Whether numbers are too large for the codes of weights."""
+        return any((p.abs() >= 1 << WHOLE).any() for p in self.module.parameters())
+
     def _mixed(self, chosen: Tensor, generator: Generator) -> list[Tensor]:
         """Samples, every other one of them mixed with another one."""
         import torch
@@ -246,14 +251,14 @@ class _Trainer:
             mixed.append(share * x[chosen] + (1 - share) * x[others])
         return mixed
 
-    def _loss(self, inputs: Sequence[Tensor]) -> Callable[[], Tensor]:
-        """What tells how far scores are from those of the teacher."""
+    def _loss(self, inputs: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        """What tells how far scores of `inputs` are from those of the teacher."""
         import torch
         from torch.nn.functional import cross_entropy
 
         with torch.no_grad():
             wanted = self.teacher(*inputs).flatten(1).softmax(1)
-        return lambda: cross_entropy(self._scores(inputs), wanted)
+        return lambda scores: cross_entropy(scores.flatten(1), wanted)
 
     def _scores(self, inputs: Sequence[Tensor]) -> Tensor:
         results = cast("Tensor | tuple[Tensor, ...]", self.module(*inputs))
@@ -304,11 +309,15 @@ class _Trainer:
 
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randperm(len(self.inputs[0]), generator=generator)
-        loss = self._loss(self._mixed(chosen, generator))
-        moves = Moves(self.module, lambda: loss() + weight * self.cost())
+        inputs = self._mixed(chosen, generator)
+        moves = Moves(self.module, inputs, self._loss(inputs), weight)
         for _ in range(sweeps):
             if not moves.sweep(generator):
                 break
+
+
+def _diverging(sign: str, step: int) -> UserError:
+    return UserError(f"{sign} at step {step}: choose a lower learning_rate")
 
 
 def _rate(done: float) -> float:

@@ -31,6 +31,7 @@ from mase_opt.lib.quantization.elements import (
     exact_types,
     insert_casts,
 )
+from mase_opt.model.moves import Moves
 
 FLOOR = RoundingAttr((RoundingMode.FLOOR, Overflow.SATURATE))
 
@@ -113,6 +114,56 @@ def test_cost_is_digits_times_bits() -> None:
     assert weights.frac.grad is not None
     assert data.frac.grad.tolist() == [[2, 0, 0]]
     assert weights.frac.grad.tolist() == [[0.5 * (3 + 1), 0, 0]]
+
+
+def test_prices_are_what_one_more_digit_costs() -> None:
+    module, cost = linear([[1.75, 0.1, -2.0]], [[2, 2, 1]], [[3, 2, 1]])
+    module(torch.tensor([[0.875, 0.75, 0.0]]))
+    (prices,) = cost.prices().values()
+    assert prices.tolist() == [[[3 + 1, 2 + 1, 0]]]
+
+
+def test_replay_computes_what_depends_on_a_value() -> None:
+    module, _ = linear([[1.75, 0.1, -2.0]], [[2, 2, 1]], [[3, 2, 1]])
+    _, weights = module.elements
+    x = torch.tensor([[0.875, 0.75, 1.5], [0.5, 0.25, 1.0]])
+    replay = module.replay(weights, x)
+    assert replay.numbers.tolist() == [[[1.75, 0.0, -2.0]]]
+    assert replay.result(replay.numbers).tolist() == module(x).tolist()
+    found = replay.result(torch.tensor([[[1.0, 2.0, 0.5]]]))
+    assert found.tolist() == [[0.875 + 1.5 + 0.75], [0.5 + 0.5 + 0.5]]
+    # It has only been tried.
+    assert module(x).tolist() == replay.result(replay.numbers).tolist()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "weight", "score", "adders"),
+    [
+        # 7 has two digits, as 6; 8 has one. Each costs 2, with data of a bit.
+        (2.0, 1e-3, 8 / 4, 2),
+        (1.5, 1e-3, 6 / 4, 4),
+        (2.0, 10.0, 0, 0),
+    ],
+)
+def test_moves_weigh_loss_and_cost(
+    wanted: float, weight: float, score: float, adders: int
+) -> None:
+    module, cost = linear([[1.75]], [[2]], [[0]])
+    x = torch.ones(4, 1)
+
+    def loss(scores: torch.Tensor) -> torch.Tensor:
+        return (scores - wanted).square().mean()
+
+    moves = Moves(module, [x], loss, weight)
+    first = moves.best
+    generator = torch.Generator().manual_seed(0)
+    while moves.sweep(generator):
+        pass
+    with torch.no_grad():
+        assert module(x).tolist() == [[score]] * 4
+        assert cost().item() == adders
+        assert moves.best == (loss(module(x)) + weight * cost()).item()
+    assert moves.best < first
 
 
 def test_formats_follow_from_what_was_seen() -> None:
@@ -236,7 +287,8 @@ def test_the_same_seed_gives_the_same_front() -> None:
         ({"steps": 0}, "steps is 0, expected at least 1"),
         ({"weights": (1.0, 0.1)}, "expected 0 < first <= second"),
         ({"granularity": "row"}, "'row', expected one of tensor, channel, element"),
-        ({"learning_rate": 1e30, "steps": 5}, "loss is .* at step .*lower"),
+        ({"learning_rate": 1e38, "steps": 5}, "loss is .* at step .*lower"),
+        ({"learning_rate": 1e9, "steps": 1}, r"beyond 2\^16 at step 0: .* lower"),
     ],
 )
 def test_mistakes(options: dict[str, Any], message: str) -> None:

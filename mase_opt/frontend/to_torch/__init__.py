@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -106,6 +107,16 @@ class _Input:
     name: str
     shape: Shape
     cast: Function
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The first result of a module, with one of its values replaced."""
+
+    numbers: Tensor
+    """What the value is, with an axis for samples in front."""
+    result: Callable[[Tensor], Tensor]
+    """The result for other numbers, of which all that depends is computed again."""
 
 
 class MaseModule(nn.Module):
@@ -202,6 +213,7 @@ class MaseModule(nn.Module):
             done = tuple(numbers[v] for v in set(operands) if last_use[v] is op)
             of = tuple(numbers[v] for v in operands)
             self._steps.append(_Numbered(run, rounding, of, numbers[result], done))
+        self._numbers = numbers
         self._results = [(numbers[v], shape_of(v)) for v in returned.operands]
 
     def _add_constant(self, op: ConstantOp, number: int) -> None:
@@ -237,6 +249,39 @@ class MaseModule(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Raises `UserError` for inputs of a wrong number or shape."""
+        values, samples = self._admitted(inputs)
+        # Formats are what the IR says.
+        with torch.autocast(_device_of(values), enabled=False):
+            self._run(values)
+        results = [_released(values[n], shape, samples) for n, shape in self._results]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def replay(self, value: SSAValue, *inputs: Tensor) -> Replay:
+        """
+        What `inputs` give for other numbers of `value` in `ir`.
+
+        Raises `UserError` as `forward` does.
+        """
+        values, samples = self._admitted(inputs)
+        number = self._numbers[value]
+        late, after = {number}, list[_Numbered]()
+        for step in self._steps:
+            values[step.result] = _computed(step, values)
+            if late.intersection(step.operands):
+                late.add(step.result)
+                after.append(step)
+        result, shape = self._results[0]
+
+        def again(numbers: Tensor) -> Tensor:
+            values[number] = numbers
+            for step in after:
+                values[step.result] = _computed(step, values)
+            return _released(values[result], shape, samples)
+
+        return Replay(values[number].clone(), again)
+
+    def _admitted(self, inputs: tuple[Tensor, ...]) -> tuple[list[Any], int]:
+        """Room for all values, with inputs and constants in it; how many samples."""
         if len(inputs) != len(self._inputs):
             raise UserError(
                 f"the module takes {len(self._inputs)} inputs, got {len(inputs)}"
@@ -255,18 +300,11 @@ class MaseModule(nn.Module):
         values += [None] * (len(self._steps) + len(self._tensors))
         for owner, name, number in self._tensors:
             values[number] = getattr(owner, name)[None]
-        # Formats are what the IR says.
-        with torch.autocast(_device_of(values), enabled=False):
-            self._run(values)
-        results = [_released(values[n], shape, samples) for n, shape in self._results]
-        return results[0] if len(results) == 1 else tuple(results)
+        return values, samples
 
     def _run(self, values: list[Any]) -> None:
         for step in self._steps:
-            result = step.run(*(values[i] for i in step.operands))
-            if step.rounding is not None:
-                result = step.rounding(result)
-            values[step.result] = result
+            values[step.result] = _computed(step, values)
             for index in step.done:
                 values[index] = None
 
@@ -282,11 +320,16 @@ class MaseModule(nn.Module):
         # The IR does not change.
         memo[id(self.ir)] = self.ir
         memo |= {id(op): op for op in self.constants.values()}
-        memo |= {id(value): value for value in (*self.scaled, *self.elements)}
+        memo |= {id(value): value for value in self._numbers}
         result = type(self).__new__(type(self))
         memo[id(self)] = result
         result.__dict__ = copy.deepcopy(self.__dict__, memo)
         return result
+
+
+def _computed(step: _Numbered, values: list[Any]) -> Any:
+    result = step.run(*(values[i] for i in step.operands))
+    return result if step.rounding is None else step.rounding(result)
 
 
 def _function(module: ModuleOp) -> func.FuncOp:

@@ -154,6 +154,27 @@ class AdderCost:
                 self._steps.append((op, run))
 
     def __call__(self) -> Tensor:
+        digits = {
+            value: learned.digits()[None]
+            for value, learned in self._module.elements.items()
+            if learned.constant
+        }
+        return self._total(digits)
+
+    def prices(self) -> dict[SSAValue, Tensor]:
+        """What a digit of each number of a constant costs, `[1, *shape]`."""
+        none = {
+            value: torch.zeros(1, *shape_of(value), requires_grad=True)
+            for value, learned in self._module.elements.items()
+            if learned.constant
+        }
+        with torch.enable_grad():
+            prices = torch.autograd.grad(
+                self._total(none), list(none.values()), materialize_grads=True
+            )
+        return dict(zip(none, prices, strict=True))
+
+    def _total(self, digits: dict[SSAValue, Tensor]) -> Tensor:
         bits: dict[SSAValue, Tensor] = {}
         total = torch.zeros(())
         for value, learned in self._module.elements.items():
@@ -165,17 +186,12 @@ class AdderCost:
                     bits[op.result] = run(*(bits[v] for v in op.operands))
                 continue
             data, weight, *bias = op.operands
-            digits = [self._digits(v) for v in (weight, *bias)]
-            if data not in bits or None in digits:
+            if data not in bits or not all(v in digits for v in (weight, *bias)):
                 continue
             wide = bits[data] + bits[data].clamp_max(1.0)
             # Of the bias, digits are only counted.
-            total = total + run(wide, *(d for d in digits if d is not None)).sum()
+            total = total + run(wide, *(digits[v] for v in (weight, *bias))).sum()
         return total
-
-    def _digits(self, value: SSAValue) -> Tensor | None:
-        learned = self._module.elements.get(value)
-        return learned.digits()[None] if learned and learned.constant else None
 
 
 def master(module: MaseModule, value: SSAValue) -> Tensor | None:
