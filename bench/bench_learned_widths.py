@@ -7,7 +7,8 @@ model in floating point and its teacher, an MLP of 64-256-128-10 on mixtures of 
 samples, see the first 1,077 only. The peer learns from the same teacher, on 50 mixtures
 of each sample, in as many steps of as many samples. LUTs are Yosys's (`synth_xilinx
 -family xcup`, no DSP), with 6 levels a stage, and 5 as the peer counts them; both
-circuits get registers at their ports. Prints one JSON line per model of the fronts. On
+circuits get registers at their ports. Learning rates are what suits each, by the
+validation samples. Prints one JSON line per model of the fronts. On
 one thread, since sums in another order train another model.
 
     python bench/bench_learned_widths.py 0 1 2 --peer build/hgq/bin/python

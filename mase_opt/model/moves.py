@@ -54,7 +54,7 @@ class Moves:
         for learned in self._data:
             learned.forget()
         with torch.no_grad():
-            results = self._module(*self._inputs)
+            results: Tensor | tuple[Tensor, ...] = self._module(*self._inputs)
             first = results[0] if isinstance(results, tuple) else results
             return (self._loss(first) + self._weight * self._cost()).item()
 
