@@ -138,7 +138,7 @@ class Work:
     def unrolled(self) -> Choice | None:
         """With which every weight has an adder of its own; None if that cannot be."""
         whole = self.outputs, self.inputs
-        alone = not self.depthwise and not self.matrices
+        alone = not (self.depthwise or self.matrices or self.blocks)
         return whole if alone and self.weights == prod(whole) else None
 
     def resources(self, choice: Choice) -> Resources:

@@ -22,10 +22,13 @@ PASSES = 50
 """Rounds after which it is looked whether the network stands still."""
 LARGE = 20_000
 """Events of a sample from which on no smaller buffers are tried."""
-SEARCHED = 50_000_000
+SEARCHED = 100_000_000
 """Times of events that are looked at to find smaller buffers; some seconds."""
-TRIED = SEARCHED // 16
-"""Of these as many for one size: where processes wait in turns, it can take all."""
+TRIED = SEARCHED // 32
+"""Of these as many for one size at first: where processes wait in turns, it can take
+all."""
+MORE = 4
+"""How many times as many for what is left, once all have been tried."""
 LOOKED_AT = 2_000
 """As many of them count for a station, however few events it has."""
 FRAMES = 6
@@ -228,19 +231,21 @@ class Network:
         totals = (frame * that.beats[port] + counts).ravel()
         return places, totals
 
-    def run(self, frames: int = FRAMES, before: Times | None = None) -> Times:
+    def run(
+        self, frames: int = FRAMES, before: Times | None = None, tried: int = TRIED
+    ) -> Times:
         """
         The times of `frames` samples that come as fast as they are taken.
 
         `before` are those of the same network with buffers that are not smaller, from
         which it does not take long: raises `UnknownError` if this looks at more than
-        `TRIED`. Raises `DeadlockError` if samples never come to an end.
+        `tried`. Raises `DeadlockError` if samples never come to an end.
         """
         solver = _Solver(self, frames, before)
         passes, start = 0, solver.waits.work
         while solver.sweep():
             passes += 1
-            if before is not None and solver.waits.work > start + TRIED:
+            if before is not None and solver.waits.work > start + tried:
                 raise UnknownError
             if passes == PASSES:
                 self._check_progress(frames)
@@ -438,9 +443,9 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
 
     They hold what lies in them if samples come at the interval of the slowest station,
     and everything is written as late as its readers allow. If the network is not
-    `LARGE`, smaller ones are then tried, until `SEARCHED`: if that and `TRIED` suffice,
-    one place less in any of them, and the interval would exceed the bound, or all would
-    stand still. `least` are the sizes below which a buffer cannot be, by station.
+    `LARGE`, smaller ones are then tried, until `SEARCHED`: if that suffices, one place
+    less in any of them, and the interval would exceed the bound, or all would stand
+    still. `least` are the sizes below which a buffer cannot be, by station.
     """
     paced = replace(
         network,
@@ -457,21 +462,51 @@ def minimal_capacities(network: Network, least: Sequence[Sequence[int]]) -> Netw
             result = result.with_capacity(station, port, size)
     if sum(len(station.at) for station in network.stations) > LARGE:
         return result
-    times = result.run()
-    for station, buffers in enumerate(result.buffers):
-        for port, buffer in enumerate(buffers):
-            assert buffer.capacity is not None
-            low, high = least[station][port], buffer.capacity
-            # Mostly there is none that is smaller.
-            middle = high - 1
-            while low < high and times.waits.work < SEARCHED:
-                smaller = result.with_capacity(station, port, middle)
-                if (found := steady(smaller, times)) is not None:
-                    high, result, times = middle, smaller, found
-                else:
-                    low = middle + 1
-                middle = (low + high) // 2
-    return result
+    search = _Search(result.run(), TRIED)
+    undecided = [(s, p) for s, of in enumerate(least) for p in range(len(of))]
+    while undecided and not search.is_over:
+        undecided = [
+            (station, port)
+            for station, port in undecided
+            if not search.shrink(station, port, least[station][port])
+        ]
+        search.tried *= MORE
+    return search.times.network
+
+
+@dataclass
+class _Search:
+    """A search for smaller buffers."""
+
+    times: Times
+    """Those with the smallest that have been found."""
+    tried: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether enough has been looked at."""
+        return self.times.waits.work >= SEARCHED
+
+    def shrink(self, station: int, port: int, low: int) -> bool:
+        """Make a buffer as small as possible; whether that has been decided."""
+        high = self.times.network.buffers[station][port].capacity
+        assert high is not None
+        is_known = True
+        # Mostly there is none that is smaller.
+        middle = high - 1
+        while low < high and not self.is_over:
+            smaller = self.times.network.with_capacity(station, port, middle)
+            low, previous = middle + 1, low
+            try:
+                times = smaller.run(before=self.times, tried=self.tried)
+                if times.interval <= smaller.bound:
+                    low, high, self.times = previous, middle, times
+            except DeadlockError:
+                pass
+            except UnknownError:
+                is_known = False
+            middle = (low + high) // 2
+        return is_known and not self.is_over
 
 
 def latest(times: Times) -> Times:
@@ -504,13 +539,7 @@ def latest(times: Times) -> Times:
 
 def keeps_up(network: Network) -> bool:
     """Whether samples come at the interval that cannot be undercut."""
-    return steady(network) is not None
-
-
-def steady(network: Network, before: Times | None = None) -> Times | None:
-    """The times if samples come at the interval that cannot be undercut, else None."""
     try:
-        times = network.run(before=before)
-    except (DeadlockError, UnknownError):
-        return None
-    return times if times.interval <= network.bound else None
+        return network.run().interval <= network.bound
+    except DeadlockError:
+        return False
