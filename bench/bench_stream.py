@@ -7,8 +7,8 @@ step, interval, latency, size of the text, and whether the simulated circuit giv
 interpreter's bits. `networks` are published and small ones in 8 bits, a JSON line each,
 with what Yosys makes of the circuit if it is installed; `share` is that of the cycles
 in which a multiplier works. `emit` raises if a bit differs. They need the extra
-`train`. `budgets` tells which part
-of the multipliers of ResNet-18 work, for many numbers of them.
+`train`. `budgets` tells which part of the multipliers of ResNet-18 work, for many
+numbers of them.
 """
 
 from __future__ import annotations

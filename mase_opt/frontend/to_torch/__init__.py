@@ -250,8 +250,7 @@ class MaseModule(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Raises `UserError` for inputs of a wrong number or shape."""
         values, samples = self._admitted(inputs)
-        # Formats are what the IR says.
-        with torch.autocast(_device_of(values), enabled=False):
+        with _in_formats(values):
             self._run(values)
         results = [_released(values[n], shape, samples) for n, shape in self._results]
         return results[0] if len(results) == 1 else tuple(results)
@@ -265,17 +264,19 @@ class MaseModule(nn.Module):
         values, samples = self._admitted(inputs)
         number = self._numbers[value]
         late, after = {number}, list[_Numbered]()
-        for step in self._steps:
-            values[step.result] = _computed(step, values)
-            if late.intersection(step.operands):
-                late.add(step.result)
-                after.append(step)
+        with _in_formats(values):
+            for step in self._steps:
+                values[step.result] = _computed(step, values)
+                if late.intersection(step.operands):
+                    late.add(step.result)
+                    after.append(step)
         result, shape = self._results[0]
 
         def again(numbers: Tensor) -> Tensor:
             values[number] = numbers
-            for step in after:
-                values[step.result] = _computed(step, values)
+            with _in_formats(values):
+                for step in after:
+                    values[step.result] = _computed(step, values)
             return _released(values[result], shape, samples)
 
         return Replay(values[number].clone(), again)
@@ -325,6 +326,11 @@ class MaseModule(nn.Module):
         memo[id(self)] = result
         result.__dict__ = copy.deepcopy(self.__dict__, memo)
         return result
+
+
+def _in_formats(values: list[Any]) -> torch.autocast:
+    """Without autocast: formats are what the IR says."""
+    return torch.autocast(_device_of(values), enabled=False)
 
 
 def _computed(step: _Numbered, values: list[Any]) -> Any:
